@@ -1,0 +1,5 @@
+//! Relationship-based authorization.
+
+pub mod model;
+pub mod relation;
+pub mod store;

@@ -1,0 +1,139 @@
+//! The authorization model: which types there are, which relations they have, and how a relation follows from others.
+//!
+//! The language is OpenFGA's modelling language, schema 1.1, in both of its forms: the DSL that people write
+//! ([`Model::from_dsl`]) and the JSON that APIs carry ([`Model::from_json`]). A [`Model`] that was read is not yet known to make
+//! sense; [`Model::validate`] says so, with the place of each fault.
+
+mod dsl;
+mod error;
+mod json;
+mod print;
+mod validate;
+
+pub use error::{ModelError, ModelErrors, Place};
+
+use crate::relation::{SubjectKind, Text};
+
+/// An authorization model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Model {
+    /// The version of the language.
+    pub schema_version: SchemaVersion,
+    /// The types, in the order in which they were written.
+    pub types: Vec<TypeDefinition>,
+}
+
+/// The version of the modelling language.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SchemaVersion {
+    /// `schema 1.1`
+    V1_1,
+}
+
+/// One type of objects.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypeDefinition {
+    /// Its name.
+    pub name: Text,
+    /// Its relations, in the order in which they were written.
+    pub relations: Vec<RelationDefinition>,
+    /// Where it stands in the DSL; none for models that came as JSON.
+    pub place: Option<Place>,
+}
+
+/// One relation of a type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelationDefinition {
+    /// Its name.
+    pub name: Text,
+    /// How it is computed.
+    pub rewrite: Rewrite,
+    /// Who may be written into it directly; empty where its rewrite has no [`Rewrite::Direct`].
+    pub restrictions: Vec<Restriction>,
+    /// Where it stands in the DSL.
+    pub place: Option<Place>,
+}
+
+/// How a relation is computed. The field calls it a userset rewrite.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rewrite {
+    /// `[user, team#member]`: the relationships that were written ("this").
+    Direct,
+    /// `editor`: whoever stands in another relation to the same object.
+    Computed {
+        /// That relation.
+        relation: Text,
+    },
+    /// `viewer from parent`: whoever stands in `computed` to an object that `tupleset` names.
+    TupleToUserset {
+        /// The relation that leads to the other objects.
+        tupleset: Text,
+        /// The relation to them.
+        computed: Text,
+    },
+    /// `a or b`
+    Union(Vec<Rewrite>),
+    /// `a and b`
+    Intersection(Vec<Rewrite>),
+    /// `a but not b`
+    Exclusion {
+        /// Who is in,
+        base: Box<Rewrite>,
+        /// unless they are in here.
+        subtract: Box<Rewrite>,
+    },
+}
+
+/// Who may be written directly into a relation: `[user]`, `[user:*]`, `[team#member]`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Restriction {
+    /// The type of the subject.
+    pub type_name: Text,
+    /// Which subjects of that type.
+    pub target: RestrictionTarget,
+}
+
+/// Which subjects of a type a [`Restriction`] lets in.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RestrictionTarget {
+    /// `[user]`: single objects.
+    Object,
+    /// `[team#member]`: a userset.
+    Userset(Text),
+    /// `[user:*]`: all objects of the type at once.
+    Wildcard,
+}
+
+impl Model {
+    /// The definition of a type.
+    #[must_use]
+    pub fn type_definition(&self, name: &str) -> Option<&TypeDefinition> {
+        self.types.iter().find(|definition| &*definition.name == name)
+    }
+
+    /// The definition of a relation of a type.
+    #[must_use]
+    pub fn relation(&self, type_name: &str, relation: &str) -> Option<&RelationDefinition> {
+        self.type_definition(type_name)?.relation(relation)
+    }
+}
+
+impl TypeDefinition {
+    /// The definition of one of its relations.
+    #[must_use]
+    pub fn relation(&self, name: &str) -> Option<&RelationDefinition> {
+        self.relations.iter().find(|definition| &*definition.name == name)
+    }
+}
+
+impl Restriction {
+    /// The kind of the subjects that it lets in.
+    #[must_use]
+    pub fn kind(&self) -> SubjectKind {
+        let relation = match &self.target {
+            RestrictionTarget::Userset(relation) => Some(relation.clone()),
+            RestrictionTarget::Object | RestrictionTarget::Wildcard => None,
+        };
+        SubjectKind { type_name: self.type_name.clone(), relation }
+    }
+}

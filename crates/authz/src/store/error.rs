@@ -1,0 +1,52 @@
+//! What can go wrong at an origin, in words for whoever must act on it.
+
+use std::sync::Arc;
+
+use super::StoreId;
+use crate::relation::Tuple;
+
+/// A failure of the origin. Never to be taken for "not found".
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A write that does not fit what is stored. Nothing of its batch was written.
+    #[error(transparent)]
+    Conflict(#[from] WriteConflict),
+    /// No such store.
+    #[error("there is no store {}; list the stores, or create one", .0.0)]
+    UnknownStore(StoreId),
+    /// The queue of writers, or of readers, is full, or waiting for a place took too long.
+    #[error("the origin is busy ({what}); try again")]
+    Busy {
+        /// Which bound was met.
+        what: &'static str,
+    },
+    /// The data could not be read or written.
+    #[error("{operation} failed: {cause}; {remedy}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What the backend said.
+        cause: Arc<str>,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The data directory can't be used as it is.
+    #[error("{0}")]
+    Unusable(Arc<str>),
+    /// The store was closed.
+    #[error("the origin is closing")]
+    Closed,
+}
+
+/// A write that does not fit what is stored.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteConflict {
+    /// A tuple to add exists already.
+    #[error("cannot write a tuple which already exists: {0}; leave it out, or ask to ignore duplicates")]
+    Duplicate(Tuple),
+    /// A tuple to remove does not exist.
+    #[error("cannot delete a tuple which does not exist: {0}; leave it out, or ask to ignore missing ones")]
+    Missing(Tuple),
+}

@@ -1,0 +1,298 @@
+//! The origin: where stores, models and relationships live, and the log of their changes.
+//!
+//! Invariants, for every implementation:
+//! - A write and its log rows are one transaction. What was acknowledged survives the death of the process.
+//! - A [`Snapshot`] is one state of the origin, and its stamp is at most as new as that state.
+//! - The sink of an origin ([`ChangeSink`]) has applied a change *before* its writer gets its answer, and before a snapshot that
+//!   contains the change is handed out; also where the writer's future was dropped in between.
+
+mod error;
+pub mod memory;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cache_core::{Revision, Stamp};
+use ulid::Ulid;
+
+pub use error::{StoreError, WriteConflict};
+
+use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type UnixMillis = u64;
+
+/// The identity of a store: one isolated world of a model and its relationships.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StoreId(pub Ulid);
+
+/// The identity of one version of a model. Models are immutable, so that an id stands for the same model forever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ModelId(pub Ulid);
+
+/// The most tuples in one read of an evaluation's level that an origin must accept.
+pub const MAX_READS_PER_LEVEL: usize = 10_000;
+/// The most tuples (writes and deletes together) of one [`WriteBatch`].
+pub const MAX_WRITE_BATCH: usize = 100;
+/// The largest page of a list.
+pub const MAX_PAGE: usize = 100;
+
+/// An origin.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Says who applies changes from now on, and tells it all that it must know of the past: see [`ChangeSink::joined`].
+    /// Called once, before the first snapshot or write.
+    async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
+
+    /// One state of the origin, for all reads of one evaluation.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// Writes and deletes relationships, all or none. The caller has checked them against the model.
+    async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError>;
+
+    /// Creates a store.
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError>;
+    /// One store.
+    async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError>;
+    /// Stores in the order of their ids.
+    async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, StoreError>;
+    /// Deletes a store with all that it holds. `None` where there is none.
+    async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError>;
+
+    /// Adds a version of a model, which becomes the store's latest one. `body` is the model's JSON form.
+    async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError>;
+    /// The JSON form of a version.
+    async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError>;
+    /// Versions with their JSON forms, newest first.
+    async fn models(
+        &self,
+        store: StoreId,
+        page: PageRequest<ModelId>,
+    ) -> Result<Page<(ModelId, String), ModelId>, StoreError>;
+
+    /// Relationships that match a filter, in a stable order.
+    async fn read_tuples(
+        &self,
+        store: StoreId,
+        filter: TupleFilter,
+        page: PageRequest<Tuple>,
+    ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
+
+    /// Changes of relationships in the order of the log, from after `page.after` on. The page's `next` is never `None` where it has items:
+    /// a client may wait at the end and go on from there.
+    async fn changes(
+        &self,
+        store: StoreId,
+        object_type: Option<Text>,
+        page: PageRequest<Revision>,
+    ) -> Result<Page<TupleChange, Revision>, StoreError>;
+
+    /// Appends an invalidation that no change of data stands behind.
+    async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError>;
+
+    /// Whether the origin answers; the message is for an operator.
+    async fn health(&self) -> Result<(), StoreError>;
+
+    /// Stops background work and closes files, after what was begun has ended.
+    async fn close(&self);
+}
+
+/// One state of an origin.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// Every change with a lower revision is in this state.
+    fn stamp(&self) -> Stamp;
+
+    /// Answers one level of an evaluation, in the order of the questions.
+    async fn read(&mut self, store: StoreId, reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError>;
+
+    /// The id of the newest model: the outer `None` where the store is unknown, the inner one where it has no model yet.
+    async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError>;
+}
+
+/// One question about relationships.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum TupleRead {
+    /// Is there exactly this tuple? (A wildcard asks for the wildcard's own tuple.)
+    Point(Tuple),
+    /// The subjects of one kind in a relation to an object. Wildcards are not among them.
+    Enumerate {
+        /// The object.
+        object: Object,
+        /// The relation.
+        relation: Text,
+        /// The kind of the subjects.
+        kind: SubjectKind,
+    },
+}
+
+/// The answer to one [`TupleRead`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TupleAnswer {
+    /// To a point: whether it exists.
+    Found(bool),
+    /// To an enumeration: the subjects' ids, sorted.
+    Ids(Vec<Text>),
+    /// To an enumeration with more than [`MAX_ENUMERATED`] subjects: refused, not cut.
+    TooMany,
+}
+
+/// The most subjects that one enumeration answers.
+pub const MAX_ENUMERATED: usize = 10_000;
+
+/// Relationships to write and to delete in one transaction.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WriteBatch {
+    /// To add.
+    pub writes: Vec<Tuple>,
+    /// To remove.
+    pub deletes: Vec<Tuple>,
+    /// What to do where a tuple to add exists already.
+    pub on_duplicate: OnConflict,
+    /// What to do where a tuple to remove does not exist.
+    pub on_missing: OnConflict,
+}
+
+/// What a write does where there is nothing to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnConflict {
+    /// Refuse the whole batch.
+    #[default]
+    Error,
+    /// Go on.
+    Ignore,
+}
+
+/// A change that is durable and applied here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The highest revision of the change.
+    pub revision: Revision,
+}
+
+/// What changed, as the log keeps it. The tags that it kills are derived by whoever applies it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A relationship was added.
+    Inserted(StoreId, Tuple),
+    /// A relationship was removed.
+    Deleted(StoreId, Tuple),
+    /// A store has a new latest model.
+    ModelWritten(StoreId),
+    /// Everything about a store changed: it was deleted, or loaded in bulk.
+    StoreReplaced(StoreId),
+    /// An administrator's invalidation.
+    Invalidated(InvalidationScope),
+}
+
+/// One row of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedChange {
+    /// Its revision.
+    pub revision: Revision,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What an administrator invalidates.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "scope", rename_all = "snake_case")]
+pub enum InvalidationScope {
+    /// Whatever was decided for a subject, or from its relationships: `user:ann`, in every store.
+    Subject {
+        /// `type:id`
+        id: String,
+    },
+    /// Whatever was decided about an object or through it: `project:5`, `team:9`, in every store.
+    Resource {
+        /// `type:id`
+        id: String,
+    },
+    /// A cache type, by its name.
+    Type {
+        /// For example `generation_rights`.
+        name: String,
+    },
+    /// A pattern over cache type, subject and resource.
+    Pattern {
+        /// For example `generation_rights:*`.
+        pattern: String,
+    },
+    /// Everything.
+    All,
+}
+
+/// Who applies changes to the horizon of this process.
+pub trait ChangeSink: Send + Sync + 'static {
+    /// Called once, at [`Store::attach`], before any change: what happened up to `through` is unknown here except for
+    /// the given changes, which are all with a revision above `floor`.
+    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision);
+
+    /// Applies changes. Idempotent: a change may come twice, and changes of different calls in any order.
+    fn apply(&self, changes: &[LoggedChange]);
+}
+
+/// A store's record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoreRecord {
+    /// Its id.
+    pub id: StoreId,
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}
+
+/// A relationship with the time of its writing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredTuple {
+    /// The relationship.
+    pub tuple: Tuple,
+    /// When it was written.
+    pub written_at: UnixMillis,
+}
+
+/// One change of a relationship, for readers of the changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TupleChange {
+    /// Added, or removed.
+    pub inserted: bool,
+    /// The relationship.
+    pub tuple: Tuple,
+    /// When.
+    pub at: UnixMillis,
+    /// The revision.
+    pub revision: Revision,
+}
+
+/// Which relationships to read. Every field that is given must match.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TupleFilter {
+    /// The object's type.
+    pub object_type: Option<Text>,
+    /// The object's id; only together with its type.
+    pub object_id: Option<Text>,
+    /// The relation.
+    pub relation: Option<Text>,
+    /// The subject.
+    pub subject: Option<Subject>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PageRequest<C> {
+    /// Where the page before ended; from the beginning without.
+    pub after: Option<C>,
+    /// How many items at most: 1 to [`MAX_PAGE`].
+    pub limit: usize,
+}
+
+/// One part of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page<T, C> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<C>,
+}
