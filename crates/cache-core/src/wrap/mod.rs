@@ -1,0 +1,7 @@
+//! Wrappers: tiers around a tier. Each forwards every method by name, so that a method which the trait gains can't be bypassed by accident.
+
+mod deadline;
+mod switch;
+
+pub use deadline::Deadline;
+pub use switch::{Switch, SwitchHandle};
