@@ -1,5 +1,6 @@
 //! Relationship-based authorization.
 
+pub mod decide;
 pub mod model;
 pub mod relation;
 pub mod store;
