@@ -43,7 +43,6 @@ impl Operation {
 }
 
 /// A tier for tests. Clones are handles of the same tier.
-#[derive(Clone)]
 pub struct FakeLayer<S: SyncFamily = Std> {
     name: &'static str,
     local: bool,
@@ -305,6 +304,12 @@ impl Kept {
             Self::Entry(entry) => entry.weight_bytes() as u64,
             Self::Wire(wire) => (wire.value.len() + size_of_val(&*wire.tags) + size_of::<Wire>()) as u64,
         }
+    }
+}
+
+impl<S: SyncFamily> Clone for FakeLayer<S> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state), ..*self }
     }
 }
 
