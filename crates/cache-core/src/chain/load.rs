@@ -215,6 +215,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         E: Into<LoadError>,
     {
         leader.begin_reads();
+        // Between this caller's look-up and its place as the leader another flight may have landed. That one filled before it ended, so that a
+        // second look finds its value.
+        if let Some(hit) = self.second_look(key) {
+            self.count(Event::Shared);
+            leader.finish(Ok(Published { entry: hit.entry.clone(), cacheable: true }));
+            return Ok(Answer { source: Source::Tier(hit.tier), entry: hit.entry });
+        }
         if self.has_remote()
             && let Some(Lookup::Hit(hit) | Lookup::NegativeHit(hit)) =
                 self.find_remote(std::slice::from_ref(key)).await.pop()

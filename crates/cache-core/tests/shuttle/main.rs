@@ -51,6 +51,16 @@ mod holds {
     fn a_horizon_that_forgets() {
         holds(scenario::forgetting_against_look_ups);
     }
+
+    #[test]
+    fn callers_of_one_key_load_it_once() {
+        holds(scenario::callers_of_one_key);
+    }
+
+    #[test]
+    fn callers_of_one_key_load_it_twice_at_most_when_it_changes_once() {
+        holds(scenario::callers_of_one_key_and_a_change);
+    }
 }
 
 mod finds {

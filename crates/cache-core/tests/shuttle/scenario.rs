@@ -349,3 +349,20 @@ pub(crate) fn forgetting_against_look_ups() {
     );
     block_on(world.look(0));
 }
+
+/// Nothing changes: however the callers interleave, one of them loads.
+pub(crate) fn callers_of_one_key() {
+    let world = World::new(false);
+    together(&world, (0..3).map(|_| task(async |world| world.ask(0).await)).collect());
+    assert_eq!(world.chain.statistics().loads, 1, "one load is enough for everybody");
+}
+
+/// One change falls into it: one load from before, one from after.
+pub(crate) fn callers_of_one_key_and_a_change() {
+    let world = World::new(false);
+    let mut tasks: Vec<Task> = (0..3).map(|_| task(async |world| world.ask(0).await)).collect();
+    tasks.push(task(async |world| world.change(0).await));
+    together(&world, tasks);
+    let loads = world.chain.statistics().loads;
+    assert!(loads <= 2, "{loads} loads for one change");
+}
