@@ -3,3 +3,4 @@
 pub mod model;
 pub mod relation;
 pub mod store;
+pub mod storefile;
