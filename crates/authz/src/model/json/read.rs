@@ -4,16 +4,17 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::fields::{
+    Parsed, array, expected, member, name, name_of_relation, object, optional_object, syntax, too_large,
+};
 use super::path::Path;
-use crate::model::bounds::{MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES};
+use super::rewrite::rewrite_of;
+use crate::model::bounds::{MAX_JSON_BYTES, MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES};
 use crate::model::error::{Faults, Feature, ModelError, ModelErrorKind};
 use crate::model::{
-    Model, ModelErrors, RelationDefinition, Restriction, RestrictionTarget, Rewrite, SchemaVersion, TypeDefinition,
+    Model, ModelErrors, RelationDefinition, Restriction, RestrictionTarget, SchemaVersion, TypeDefinition,
 };
-use crate::relation::{IdentError, Text, check_relation, check_type};
-
-/// Either a value, or a fault that makes its surroundings useless.
-type Parsed<T> = Result<T, ModelError>;
+use crate::relation::{check_relation, check_type};
 
 impl Model {
     /// Reads the JSON form of a model.
@@ -207,146 +208,4 @@ fn schema_version(fields: &Map<String, Value>, root: &Path<'_>) -> Parsed<Schema
         Some(Value::String(version)) => SchemaVersion::read(version).map_err(|error| error.under(at)),
         Some(other) => Err(expected(&at, "a string", other)),
     }
-}
-
-/// `level` counts the operators around this rewrite and itself; it bounds the recursion.
-fn rewrite_of(value: &Value, at: &Path<'_>, level: usize) -> Parsed<Rewrite> {
-    const KINDS: [&[&str]; 6] = [
-        &["this"],
-        &["computedUserset", "computed_userset"],
-        &["tupleToUserset", "tuple_to_userset"],
-        &["union"],
-        &["intersection"],
-        &["difference"],
-    ];
-    const REMEDY: &str =
-        "give exactly one of `this`, `computedUserset`, `tupleToUserset`, `union`, `intersection` and `difference`";
-    let fields = object(value, at)?;
-    let mut given = KINDS.iter().filter_map(|names| member(fields, names).map(|value| (names[0], value)));
-    let Some((kind, value)) = given.next() else {
-        return Err(syntax(at, "nothing says how the relation is computed", REMEDY));
-    };
-    if let Some((other, _)) = given.next() {
-        return Err(syntax(at, &format!("`{kind}` and `{other}` stand side by side"), REMEDY));
-    }
-    let at = &at.key(kind);
-    let fields = object(value, at)?;
-    match kind {
-        "this" => Ok(Rewrite::Direct),
-        "computedUserset" => Ok(Rewrite::Computed { relation: name_of_relation(fields, "relation", at)? }),
-        "tupleToUserset" => {
-            let side = |names: &[&'static str]| {
-                let at = at.key(names[0]);
-                match optional_object(fields, names, &at)? {
-                    Some(side) => name_of_relation(side, "relation", &at),
-                    None => Err(syntax(&at, "one side of `from` is missing", "give it as {\"relation\": \"...\"}")),
-                }
-            };
-            Ok(Rewrite::TupleToUserset {
-                tupleset: side(&["tupleset"])?,
-                computed: side(&["computedUserset", "computed_userset"])?,
-            })
-        }
-        _ if level > MAX_NESTING => {
-            Err(too_large(at, "operators within each other", MAX_NESTING, "give the inner part a relation of its own"))
-        }
-        "difference" => {
-            let side = |name: &'static str| {
-                let at = at.key(name);
-                match member(fields, &[name]) {
-                    Some(side) => rewrite_of(side, &at, level + 1).map(Box::new),
-                    None => Err(syntax(&at, "one side of `but not` is missing", "give both `base` and `subtract`")),
-                }
-            };
-            Ok(Rewrite::Exclusion { base: side("base")?, subtract: side("subtract")? })
-        }
-        _ => {
-            let operands = operands(fields, at, level)?;
-            Ok(match <[Rewrite; 1]>::try_from(operands) {
-                // Joining one thing is that thing; the DSL can't even say it.
-                Ok([only]) => only,
-                Err(operands) if kind == "union" => Rewrite::Union(operands),
-                Err(operands) => Rewrite::Intersection(operands),
-            })
-        }
-    }
-}
-
-fn operands(fields: &Map<String, Value>, at: &Path<'_>, level: usize) -> Parsed<Vec<Rewrite>> {
-    let at = at.key("child");
-    let children = match member(fields, &["child"]) {
-        Some(children) => array(children, &at, MAX_OPERANDS, "entries")?.as_slice(),
-        None => &[],
-    };
-    if children.is_empty() {
-        return Err(syntax(&at, "there is nothing to join", "list at least two rewrites"));
-    }
-    children.iter().enumerate().map(|(index, child)| rewrite_of(child, &at.index(index), level + 1)).collect()
-}
-
-/// A member under any of its names, where it is neither missing nor `null` nor `""`.
-fn member<'v>(fields: &'v Map<String, Value>, names: &[&str]) -> Option<&'v Value> {
-    names.iter().find_map(|name| fields.get(*name)).filter(|value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        _ => true,
-    })
-}
-
-fn optional_object<'v>(
-    fields: &'v Map<String, Value>,
-    names: &[&str],
-    at: &Path<'_>,
-) -> Parsed<Option<&'v Map<String, Value>>> {
-    member(fields, names).map(|value| object(value, at)).transpose()
-}
-
-fn object<'v>(value: &'v Value, at: &Path<'_>) -> Parsed<&'v Map<String, Value>> {
-    value.as_object().ok_or_else(|| expected(at, "an object", value))
-}
-
-fn array<'v>(value: &'v Value, at: &Path<'_>, max: usize, of: &str) -> Parsed<&'v Vec<Value>> {
-    let array = value.as_array().ok_or_else(|| expected(at, "a list", value))?;
-    if array.len() > max {
-        return Err(too_large(at, of, max, "split it"));
-    }
-    Ok(array)
-}
-
-fn name_of_relation(fields: &Map<String, Value>, key: &str, at: &Path<'_>) -> Parsed<Text> {
-    name(fields, key, at, check_relation)
-}
-
-fn name(
-    fields: &Map<String, Value>,
-    key: &str,
-    at: &Path<'_>,
-    check: fn(&str) -> Result<Text, IdentError>,
-) -> Parsed<Text> {
-    let at = at.key(key);
-    match member(fields, &[key]) {
-        None => Err(syntax(&at, "a name is missing", "give it as a string")),
-        Some(Value::String(text)) => check(text).map_err(|error| ModelError::name(text, &error).under(at)),
-        Some(other) => Err(expected(&at, "a string", other)),
-    }
-}
-
-fn expected(at: &Path<'_>, what: &str, found: &Value) -> ModelError {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    syntax(at, &format!("expected {what}, found {found}"), &format!("give {what}"))
-}
-
-fn syntax(at: &Path<'_>, what: &str, remedy: &str) -> ModelError {
-    ModelError::new(ModelErrorKind::Syntax, what, remedy).under(at)
-}
-
-fn too_large(at: &Path<'_>, of: &str, max: usize, remedy: &str) -> ModelError {
-    ModelError::new(ModelErrorKind::TooLarge, format!("there are more than {max} {of}"), remedy).under(at)
 }

@@ -108,9 +108,8 @@ impl<'i, 'm> Circuit<'i, 'm> {
             }
             Leaf::Computed(relation) => (Vec::from_iter(self.index.relation(&of.of.name, relation)), 1),
             Leaf::From(tupleset, computed) => {
-                let reached = self.index.tupleset(of.of, tupleset).map_or(&[][..], |source| &source.restrictions);
-                let relations = reached.iter().filter_map(|entry| self.index.relation(&entry.type_name, computed));
-                (relations.collect(), 1)
+                let source = self.index.relation(&of.of.name, tupleset);
+                (source.map_or_else(Vec::new, |source| self.index.reached(source, computed)), 1)
             }
         };
         let gate = self.add(inputs, missing);

@@ -8,7 +8,7 @@ mod entrypoint;
 mod reference;
 mod suggest;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::bounds::MAX_NESTING;
 use super::error::{Faults, ModelError, ModelErrorKind};
@@ -40,7 +40,9 @@ impl Model {
         let mut index = Index::new(self, &mut faults);
         reference::check(&mut index, &mut faults);
         cycle::check(&mut index, &mut faults);
-        entrypoint::check(&index, &mut faults);
+        if !faults.is_full() {
+            entrypoint::check(&index, &mut faults);
+        }
         faults.into_result(())
     }
 }
@@ -49,11 +51,15 @@ impl Model {
 struct Index<'m> {
     types: HashMap<&'m str, HashMap<&'m str, usize>>,
     relations: Vec<Indexed<'m>>,
+    /// The relations of one name, whatever their types.
+    namesakes: HashMap<&'m str, Vec<usize>>,
 }
 
 struct Indexed<'m> {
     of: &'m TypeDefinition,
     definition: &'m RelationDefinition,
+    /// The types in its list of who may be written directly.
+    lets_in: HashSet<&'m str>,
     /// Whether a fault of it was told, so that later checks take it as right.
     faulty: bool,
 }
@@ -61,7 +67,7 @@ struct Indexed<'m> {
 impl<'m> Index<'m> {
     /// Numbers the relations, and tells of names that are wrong or used twice.
     fn new(model: &'m Model, faults: &mut Faults) -> Self {
-        let mut index = Self { types: HashMap::new(), relations: Vec::new() };
+        let mut index = Self { types: HashMap::new(), relations: Vec::new(), namesakes: HashMap::new() };
         for of in &model.types {
             check_type_name(of, faults);
             if index.types.insert(&of.name, HashMap::with_capacity(of.relations.len())).is_some() {
@@ -73,7 +79,9 @@ impl<'m> Index<'m> {
                 let too_deep = check_depth(of, definition, faults);
                 check_relation_name(of, definition, faults);
                 let number = index.relations.len();
-                index.relations.push(Indexed { of, definition, faulty: too_deep });
+                let lets_in = definition.restrictions.iter().map(|entry| &*entry.type_name).collect();
+                index.relations.push(Indexed { of, definition, lets_in, faulty: too_deep });
+                index.namesakes.entry(&definition.name).or_default().push(number);
                 let known = index.types.entry(&of.name).or_default().insert(&definition.name, number);
                 if known.is_some() {
                     let what = format!("{} is defined twice", named(of, definition));
@@ -89,9 +97,19 @@ impl<'m> Index<'m> {
         self.types.get(type_name)?.get(relation).copied()
     }
 
-    /// The relation that the tuples of `tupleset` stand in, for `x from tupleset` in a relation of `of`.
-    fn tupleset(&self, of: &TypeDefinition, tupleset: &str) -> Option<&'m RelationDefinition> {
-        self.relation(&of.name, tupleset).map(|number| self.relations[number].definition)
+    /// The relations called `computed` that `computed from tupleset` leads to; `tupleset` is a relation's number.
+    ///
+    /// A model can hold many such pairs, each with many types and namesakes: the shorter list is looked up in the longer one.
+    fn reached(&self, tupleset: usize, computed: &str) -> Vec<usize> {
+        let types = &self.relations[tupleset].lets_in;
+        match self.namesakes.get(computed) {
+            Some(namesakes) if namesakes.len() <= types.len() => {
+                let within = |&number: &usize| types.contains(&*self.relations[number].of.name);
+                namesakes.iter().copied().filter(within).collect()
+            }
+            Some(_) => types.iter().filter_map(|type_name| self.relation(type_name, computed)).collect(),
+            None => Vec::new(),
+        }
     }
 }
 
@@ -164,5 +182,7 @@ fn named(of: &TypeDefinition, definition: &RelationDefinition) -> String {
     format!("the relation `{}` of `{}`", definition.name, of.name)
 }
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

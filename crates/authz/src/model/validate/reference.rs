@@ -1,8 +1,10 @@
 //! Everything that a relation refers to is there, and of the right kind.
 
+use std::collections::HashSet;
+
 use super::suggest::remedy;
 use super::{Index, Indexed, leaves};
-use crate::model::error::{Faults, ModelError, ModelErrorKind};
+use crate::model::error::{Faults, MAX_ERRORS, ModelError, ModelErrorKind};
 use crate::model::{Restriction, RestrictionTarget, Rewrite};
 
 pub(super) fn check(index: &mut Index<'_>, faults: &mut Faults) {
@@ -16,10 +18,17 @@ pub(super) fn check(index: &mut Index<'_>, faults: &mut Faults) {
         for restriction in &relation.definition.restrictions {
             found.extend(check_restriction(index, relation, restriction));
         }
+        // A definition may repeat a way, and the fault of it is one.
+        let mut seen = HashSet::new();
         for leaf in leaves(&relation.definition.rewrite) {
+            if found.len() >= MAX_ERRORS {
+                break;
+            }
             match leaf {
-                Rewrite::Computed { relation: computed } => found.extend(check_computed(index, relation, computed)),
-                Rewrite::TupleToUserset { tupleset, computed } => {
+                Rewrite::Computed { relation: computed } if seen.insert((None, computed)) => {
+                    found.extend(check_computed(index, relation, computed));
+                }
+                Rewrite::TupleToUserset { tupleset, computed } if seen.insert((Some(tupleset), computed)) => {
                     found.extend(check_from(index, relation, tupleset, computed));
                 }
                 _ => {}
@@ -88,11 +97,12 @@ fn check_computed(index: &Index<'_>, relation: &Indexed<'_>, computed: &str) -> 
 fn check_from(index: &Index<'_>, relation: &Indexed<'_>, tupleset: &str, computed: &str) -> Option<ModelError> {
     let of = &*relation.of.name;
     let here = format!("in {}, `{computed} from {tupleset}`", relation.named());
-    let Some(source) = index.tupleset(relation.of, tupleset) else {
+    let Some(number) = index.relation(of, tupleset) else {
         let what = format!("{here} needs a relation `{tupleset}` of `{of}`, which isn't defined");
         let known = index.types.get(of).into_iter().flat_map(|relations| relations.keys().copied());
         return Some(undefined(what, remedy(tupleset, known, &format!("define it in `{of}`, as in `[folder]`"))));
     };
+    let source = index.relations[number].definition;
     if !matches!(source.rewrite, Rewrite::Direct) {
         return Some(ModelError::new(
             ModelErrorKind::Tupleset,
@@ -107,10 +117,10 @@ fn check_from(index: &Index<'_>, relation: &Indexed<'_>, tupleset: &str, compute
             format!("take `{other}` out of `{tupleset}`, or use another relation after `from`"),
         ));
     }
-    let reached = || source.restrictions.iter().map(|entry| &*entry.type_name);
-    if reached().any(|type_name| index.relation(type_name, computed).is_some()) {
+    if !index.reached(number, computed).is_empty() {
         return None;
     }
+    let reached = || source.restrictions.iter().map(|entry| &*entry.type_name);
     let known = reached().filter_map(|type_name| index.types.get(type_name)).flat_map(|r| r.keys().copied());
     let types = reached().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let what = format!("{here} leads to {types}, where no relation `{computed}` is defined");

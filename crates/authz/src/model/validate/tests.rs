@@ -185,3 +185,34 @@ fn a_chain_as_long_as_a_model_is_checked_without_overflowing_the_stack() {
     assert_eq!(errors.len(), crate::model::MAX_ERRORS);
     assert!(errors.iter().all(|error| error.kind == ModelErrorKind::NoEntrypoint));
 }
+
+/// What a text of the largest size can make the checks do.
+#[test]
+fn hostile_models_are_checked_with_little_work() {
+    let many = |count: usize, text: &dyn Fn(usize) -> String| (0..count).map(text).collect::<String>();
+    let types = many(900, &|n| format!("type t{n}\nrelations\ndefine x: [t0]\n"));
+    let listed = (0..900).map(|n| format!("t{n}")).collect::<Vec<_>>().join(",");
+    let ways = (0..1_000).map(|n| format!("y{n} from p")).collect::<Vec<_>>().join(" or ");
+    let tuplesets = format!(
+        "{types}type z\nrelations\ndefine p: [{listed}]\n{}",
+        many(10, &|n| format!("define r{n}: {}\n", ways.replace('y', &format!("y{n}"))))
+    );
+    let shared = format!(
+        "{types}type z\nrelations\ndefine p: [{listed}]\n{}",
+        many(10, &|n| format!("define r{n}: {}\n", vec!["x from p"; 1_000].join(" and ")))
+    );
+    let lookalikes = many(900, &|n| format!("type {n:0>64}\n"))
+        + "type z\nrelations\n"
+        + &many(900, &|n| format!("define r{n}: [{n:1>64}]\n"));
+    let dense = "type t\nrelations\n".to_owned()
+        + &many(220, &|n| {
+            let others = (0..220).filter(|&other| other > n).map(|other| format!("r{other}")).collect::<Vec<_>>();
+            format!(
+                "define r{n}: [t] and {}\n",
+                if others.is_empty() { "[t]".to_owned() } else { others.join(" and ") }
+            )
+        });
+    for (text, right) in [(tuplesets, false), (shared, true), (lookalikes, false), (dense, true)] {
+        assert_eq!(validated(&text).is_ok(), right);
+    }
+}
