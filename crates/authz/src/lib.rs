@@ -4,3 +4,4 @@ pub mod decide;
 pub mod model;
 pub mod relation;
 pub mod store;
+pub mod storefile;

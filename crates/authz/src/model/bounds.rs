@@ -1,0 +1,16 @@
+//! How large a model may be. Every reader of models keeps these, so that a hostile model costs little and overflows nothing.
+
+/// The longest model in the DSL, in bytes.
+pub const MAX_DSL_BYTES: usize = 256 * 1024;
+/// The longest model as JSON, in bytes. The JSON form of a model takes about four times the room of its DSL.
+pub const MAX_JSON_BYTES: usize = 1024 * 1024;
+/// The most types of a model.
+pub const MAX_TYPES: usize = 1_000;
+/// The most relations of a type.
+pub const MAX_RELATIONS: usize = 1_000;
+/// The most entries in a list of who may be written directly.
+pub const MAX_RESTRICTIONS: usize = 1_000;
+/// The most things that one chain of `or` or of `and` joins.
+pub const MAX_OPERANDS: usize = 1_000;
+/// The most operators within each other: `a or b` has 1, `(a or b) and c` has 2.
+pub const MAX_NESTING: usize = 32;
