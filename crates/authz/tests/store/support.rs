@@ -76,7 +76,7 @@ pub(crate) struct World<S> {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) store: StoreId,
     /// Kept until the end of the test.
-    pub(crate) directory: Option<TempDir>,
+    _directory: Option<TempDir>,
 }
 
 pub(crate) struct Memory;
@@ -116,7 +116,7 @@ impl<S: Store> World<S> {
             Ok(_) | Err(StoreError::Conflict(WriteConflict::StoreExists(_))) => {}
             Err(error) => panic!("{error}"),
         }
-        Self { origin: Arc::new(origin), sink, clock, store, directory }
+        Self { origin: Arc::new(origin), sink, clock, store, _directory: directory }
     }
 
     pub(crate) async fn write(&self, tuples: &[&str]) {

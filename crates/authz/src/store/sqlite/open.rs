@@ -58,8 +58,11 @@ pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
     let mut writer = SqliteConnection::establish(&text).map_err(|error| opening(&path, &error))?;
     common(&mut writer, config).map_err(failed)?;
     check_owner(&path, &mut writer)?;
-    // A file that this user may not write is opened for reading only, and says so at the first write: have that now.
-    writer.batch_execute("BEGIN IMMEDIATE; ROLLBACK;").map_err(failed)?;
+    // SQLite opens what this user may not write for reading only, without a word until the first write: have that now.
+    let probed = writer.batch_execute("BEGIN IMMEDIATE; PRAGMA user_version = 0;");
+    // Where nothing began there is nothing to roll back; what counts is the probe.
+    let _ = writer.batch_execute("ROLLBACK");
+    probed.map_err(failed)?;
     writer.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(failed)?;
     let mode = sql::<Text>("SELECT journal_mode FROM pragma_journal_mode")
         .get_result::<String>(&mut writer)
@@ -139,9 +142,8 @@ fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreEr
 }
 
 fn verify(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let finding = sql::<Text>("SELECT quick_check FROM pragma_quick_check(1)")
-        .get_result::<String>(connection)
-        .map_err(|error| opening(path, &error))?;
+    let finding =
+        sql::<Text>("PRAGMA quick_check(1)").get_result::<String>(connection).map_err(|error| opening(path, &error))?;
     if finding == "ok" {
         return Ok(());
     }
