@@ -6,8 +6,11 @@
 //! - The sink of an origin ([`ChangeSink`]) has applied a change *before* its writer gets its answer, and before a snapshot that
 //!   contains the change is handed out; also where the writer's future was dropped in between.
 
+mod batch;
+mod clock;
 mod error;
 pub mod memory;
+mod page;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use async_trait::async_trait;
 use cache_core::{Revision, Stamp};
 use ulid::Ulid;
 
+pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
 
 use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
