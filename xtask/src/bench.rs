@@ -60,7 +60,7 @@ fn choose<'a>(packages: &'a [Package], name: Option<&str>) -> Result<Vec<(&'a Pa
         return Ok(all.collect());
     };
     let called = |(package, bench): &(&Package, &Bench)| {
-        bench.name == name || package.name == name || package.name.strip_prefix("tiergate-") == Some(name)
+        bench.name == name || package.name == name || package.name.ends_with(&format!("-{name}"))
     };
     let chosen: Vec<_> = all.clone().filter(called).collect();
     if chosen.is_empty() {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_benchmark_is_chosen_by_its_name_or_its_package() {
-        let packages = [package("tiergate-l1", &["hit", "fill"]), package("tiergate-server", &["http"])];
+        let packages = [package("tiergate-cache-l1", &["hit", "fill"]), package("tiergate-server", &["http"])];
         let names = |name| {
             choose(&packages, name).map(|chosen| chosen.iter().map(|(_, bench)| bench.name.clone()).collect::<Vec<_>>())
         };

@@ -49,7 +49,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
             command.args(["--fix", "--allow-dirty", "--allow-staged"]);
         }
         command.args(["--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"]);
-        process::run(&mut command)
+        advise(process::run(&mut command), "each message above says where; `cargo xtask lint --fix` corrects some")
     });
     report.step("tidy", || tidy::check(workspace));
 
@@ -59,7 +59,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     };
     report.step("cargo-deny", || {
         with(DENY, &|mut deny| {
-            deny.args(["--locked", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+            deny.args([
+                "--locked",
+                "--all-features",
+                "check",
+                "--hide-inclusion-graph",
+                "--allow",
+                "unused-wrapper",
+                "bans",
+                "licenses",
+                "sources",
+            ]);
             if args.advisories {
                 deny.arg("advisories");
             }

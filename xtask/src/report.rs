@@ -80,6 +80,9 @@ impl Report {
 
     /// Prints the table and the closing line, and says how the process should end.
     pub(crate) fn finish(&self) -> ExitCode {
+        if self.steps.is_empty() {
+            return ExitCode::SUCCESS;
+        }
         println!("\n{}", self.table());
         flush();
         if process::interrupted() {

@@ -37,6 +37,8 @@ impl Tool {
         println!("    ({} on two cores; --no-install leaves this check out)", self.takes);
         let mut install = process::cargo(&workspace.root, ["install", "--locked", "--quiet", "--root"]);
         install.arg(&home).args(["--version", self.version, self.krate]);
+        // Without this the tool would be built among our own crates, and would wait for whoever builds those.
+        install.env_remove("CARGO_TARGET_DIR");
         match process::run(&mut install) {
             Outcome::Passed => self.find(workspace).ok_or_else(|| {
                 Outcome::Failed(format!("{} was installed and {} does not start", self.krate, self.binary))
