@@ -130,8 +130,7 @@ impl<V> Entry<V> {
 
     pub(crate) fn with_check(draft: Draft<V>, soft_expiry: Moment, checked_at: u64) -> Self {
         let Draft { value, stamp, read_set, types, hard_expiry } = draft;
-        let header =
-            Header { value, stamp, checked_at: AtomicU64::new(checked_at), hard_expiry, soft_expiry, types };
+        let header = Header { value, stamp, checked_at: AtomicU64::new(checked_at), hard_expiry, soft_expiry, types };
         Self(ThinArc::from_header_and_slice(header, read_set.tags()))
     }
 

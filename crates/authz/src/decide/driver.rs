@@ -281,7 +281,8 @@ impl<'a> Run<'a> {
         let mut found = chain.find_many(&keys).await.into_iter();
         let mut misses = Vec::new();
         for ((id, read), source) in reads.iter().zip(&sources) {
-            let hit: Option<Hit<CachedValue>> = source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
+            let hit: Option<Hit<CachedValue>> =
+                source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
             let answer = hit.as_ref().and_then(|hit| match hit.value() {
                 CachedValue::Exists(found) => Some(TupleAnswer::Found(*found)),
                 CachedValue::Subjects(ids) => Some(TupleAnswer::Ids(ids.to_vec())),

@@ -78,14 +78,16 @@ impl Models {
 
     /// A version, if it can be told without waiting.
     pub(super) fn resolve_now(&self, store: StoreId, model: Option<ModelId>) -> Option<Arc<Version>> {
+        // The latest one also where another was named: it stands for the store itself, which may have been deleted.
+        let newest = {
+            let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+            let entry = latest.get(&store)?;
+            let usable = self.horizon.check(entry, &LatestKey(store)) == Verdict::Usable;
+            usable.then(|| Arc::clone(&entry.value().0))?
+        };
         match model {
-            Some(model) => self.known(store, model),
-            None => {
-                let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-                let entry = latest.get(&store)?;
-                let usable = self.horizon.check(entry, &LatestKey(store)) == Verdict::Usable;
-                usable.then(|| Arc::clone(&entry.value().0))
-            }
+            Some(model) if model != newest.id => self.known(store, model),
+            Some(_) | None => Some(newest),
         }
     }
 
@@ -94,9 +96,10 @@ impl Models {
         if let Some(version) = self.resolve_now(store, model) {
             return Ok(version);
         }
+        let newest = self.latest(store).await?;
         match model {
-            Some(model) => self.version(store, model).await,
-            None => self.latest(store).await,
+            Some(model) if model != newest.id => self.version(store, model).await,
+            Some(_) | None => Ok(newest),
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the origin's log to the horizon: changes become kills, and are in force before their writers get an answer.
 
-use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use cache_core::{

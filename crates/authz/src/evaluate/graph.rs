@@ -139,7 +139,14 @@ struct Read {
 impl<'p> Graph<'p> {
     /// A question: is `subject` in `relation` to `object`?
     #[must_use]
-    pub fn new(plan: &'p Plan, limits: Limits, store: StoreId, subject: Subject, object: Object, relation: Text) -> Self {
+    pub fn new(
+        plan: &'p Plan,
+        limits: Limits,
+        store: StoreId,
+        subject: Subject,
+        object: Object,
+        relation: Text,
+    ) -> Self {
         let mut graph = Self {
             plan,
             limits,
@@ -255,7 +262,10 @@ impl<'p> Graph<'p> {
     /// Where an enumeration was too large, or leads to more nodes than may be.
     pub fn answer(&mut self, id: ReadId, answer: TupleAnswer, provenance: Provenance) -> Result<(), TooComplex> {
         if answer == TupleAnswer::TooMany {
-            return Err(TooComplex { what: "the number of subjects of one relation", max: crate::store::MAX_ENUMERATED });
+            return Err(TooComplex {
+                what: "the number of subjects of one relation",
+                max: crate::store::MAX_ENUMERATED,
+            });
         }
         let read = &mut self.reads[id.0 as usize];
         read.answer = Some(answer);
@@ -336,7 +346,13 @@ impl<'p> Graph<'p> {
         self.unsettled.extend(node.parents.iter().copied());
     }
 
-    fn node(&mut self, object: Object, relation: Text, depth: usize, parent: Option<NodeId>) -> Result<NodeId, TooComplex> {
+    fn node(
+        &mut self,
+        object: Object,
+        relation: Text,
+        depth: usize,
+        parent: Option<NodeId>,
+    ) -> Result<NodeId, TooComplex> {
         if depth > self.limits.max_depth {
             return Err(TooComplex { what: "the depth", max: self.limits.max_depth });
         }
@@ -393,9 +409,9 @@ impl<'p> Graph<'p> {
                 let own_type = self.subject.type_name().clone();
                 let looks_up = match &self.subject {
                     Subject::Object(_) => objects.contains(&own_type),
-                    Subject::Userset { object, relation } => usersets
-                        .iter()
-                        .any(|(kind, name)| kind.type_name == object.type_name && name == relation),
+                    Subject::Userset { object, relation } => {
+                        usersets.iter().any(|(kind, name)| kind.type_name == object.type_name && name == relation)
+                    }
                     Subject::Wildcard { .. } => wildcards.contains(&own_type),
                 };
                 if looks_up {
@@ -553,12 +569,12 @@ impl<'p> Graph<'p> {
     fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
         match expr {
             Expr::Const(_) | Expr::Read(_) => self.evaluate(expr),
-            Expr::Through { children, .. } => {
-                any(children.as_ref()?.iter().map(|child| self.node_was(*child, before)))
-            }
+            Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),
             Expr::Node(child) => self.node_was(*child, before),
             Expr::Any(parts) => any(parts.iter().map(|part| self.was(part, before))),
-            Expr::All(parts) => any(parts.iter().map(|part| self.was(part, before).map(|value| !value))).map(|none| !none),
+            Expr::All(parts) => {
+                any(parts.iter().map(|part| self.was(part, before).map(|value| !value))).map(|none| !none)
+            }
             Expr::Minus(base, subtract) => match (self.was(base, before), self.was(subtract, before)) {
                 (Some(false), _) | (_, Some(true)) => Some(false),
                 (Some(true), Some(false)) => Some(true),

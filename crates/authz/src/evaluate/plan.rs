@@ -149,8 +149,7 @@ impl Plan {
                 // A userset contains itself.
                 leaves.insert(Leaf::Userset(type_name.clone(), name.clone()));
                 self.leaves(&plan.step, type_name, &mut leaves);
-                if let Some(plan) =
-                    self.types.get_mut(type_name).and_then(|plan| plan.relations.get_mut(name))
+                if let Some(plan) = self.types.get_mut(type_name).and_then(|plan| plan.relations.get_mut(name))
                     && plan.reachable != leaves
                 {
                     plan.reachable = leaves;
