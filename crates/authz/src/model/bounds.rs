@@ -2,8 +2,9 @@
 
 /// The longest model in the DSL, in bytes.
 pub const MAX_DSL_BYTES: usize = 256 * 1024;
-/// The longest model as JSON, in bytes. The JSON form of a model takes about four times the room of its DSL.
-pub const MAX_JSON_BYTES: usize = 1024 * 1024;
+/// The longest model as JSON, in bytes. The JSON form takes up to ten times the room of the DSL, and every model that can be read
+/// from the DSL must be readable from its own JSON, because that is what stores keep.
+pub const MAX_JSON_BYTES: usize = 16 * MAX_DSL_BYTES;
 /// The most types of a model.
 pub const MAX_TYPES: usize = 1_000;
 /// The most relations of a type.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::bounds::{MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_TYPES};
+use crate::model::bounds::{MAX_DSL_BYTES, MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_TYPES};
 use crate::model::{Feature, Model, ModelErrorKind};
 
 /// A model with one relation `r` of `doc`.
@@ -186,6 +186,36 @@ fn bounds_are_kept_and_named() {
         assert_eq!(errors.iter().next().unwrap().kind, ModelErrorKind::TooLarge, "{errors}");
     }
     assert!(Model::from_json(&" ".repeat(MAX_JSON_BYTES + 1)).unwrap_err().to_string().contains("at most"));
+}
+
+/// A store keeps the JSON of models that were written in the DSL, and has to read them again.
+#[test]
+fn the_json_of_the_densest_dsl_is_within_its_bound() {
+    let filled = |unit: &dyn Fn(usize) -> String| {
+        let mut text = "model\nschema 1.1\n".to_owned();
+        for n in 0.. {
+            let unit = unit(n);
+            if text.len() + unit.len() > MAX_DSL_BYTES {
+                return text;
+            }
+            text += &unit;
+        }
+        text
+    };
+    let type_every = |relations: usize, n: usize, definition: &str| match n % relations {
+        0 => format!("type t{n}\nrelations\ndefine r:{definition}\n"),
+        _ => format!("define r{n}:{definition}\n"),
+    };
+    let nested = format!("{}a{}", "(".repeat(MAX_NESTING - 1), " or a)".repeat(MAX_NESTING - 1)) + " or a";
+    let either = vec!["a"; MAX_OPERANDS].join(" or ");
+    let from = vec!["a from b"; MAX_OPERANDS].join(" or ");
+    let listed = format!("[{}]", vec!["a"; MAX_OPERANDS].join(","));
+    for definition in ["a", &nested, &either, &from, &listed] {
+        let model = Model::from_dsl(&filled(&|n| type_every(900, n, definition))).unwrap();
+        let json = model.to_json().to_string();
+        assert!(json.len() < MAX_JSON_BYTES, "{}", json.len());
+        assert_eq!(Model::from_json(&json).unwrap().types.len(), model.types.len());
+    }
 }
 
 #[test]

@@ -128,6 +128,15 @@ pub(super) fn load(work: &mut Work<'_>, store: StoreId, part: &[Tuple]) -> Resul
     Ok((added, committed(work.connection)?))
 }
 
+/// Writes a page that says the same as before: whether the file can be written at all.
+pub(super) fn probe(work: &mut Work<'_>) -> Result<(), StoreError> {
+    diesel::update(meta::table)
+        .set(meta::loading.eq(meta::loading))
+        .execute(work.connection)
+        .map_err(|error| running("writing", &error))?;
+    Ok(())
+}
+
 fn insert(connection: &mut SqliteConnection, store: &str, tuple: &Tuple, now: UnixMillis) -> QueryResult<usize> {
     diesel::insert_into(tuples::table)
         .values(TupleColumns::of(store, tuple, now))

@@ -175,6 +175,10 @@ impl Store for SqliteStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         self.pool.read(|_| Ok(())).await?;
+        // A failure is remembered until a write succeeds. Where nobody writes, this one finds out.
+        if self.writer.trouble().is_some() {
+            self.writer.submit(job::probe).await?;
+        }
         let poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Poll::trouble);
         self.writer.trouble().or(poll).map_or(Ok(()), Err)
     }
