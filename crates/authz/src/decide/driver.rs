@@ -336,7 +336,9 @@ impl<'a> Run<'a> {
             let Some(source) = evaluation.read_key(read) else { continue };
             let value = match answer {
                 TupleAnswer::Found(found) => CachedValue::Exists(*found),
-                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => CachedValue::Subjects(Arc::from(&ids[..])),
+                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => {
+                    CachedValue::Subjects(Arc::new(ids.clone()))
+                }
                 TupleAnswer::Ids(_) | TupleAnswer::TooMany => continue,
             };
             let tag = match read {

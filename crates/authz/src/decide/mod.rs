@@ -26,6 +26,7 @@ pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
 };
+pub use validate::tuple as validate_tuple;
 pub use value::CachedValue;
 
 use crate::evaluate::Limits;

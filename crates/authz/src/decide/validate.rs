@@ -19,7 +19,10 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
 }
 
 /// Whether the model lets a relationship be written.
-pub(super) fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
+///
+/// # Errors
+/// What the model allows instead.
+pub fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
     let Tuple { object, relation, subject } = tuple;
     relation_of(model, &object.type_name, relation)?;
     subject_of(model, subject)?;

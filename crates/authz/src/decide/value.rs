@@ -13,8 +13,8 @@ pub enum CachedValue {
     Decision(bool),
     /// Whether a tuple exists.
     Exists(bool),
-    /// The ids of the subjects of one kind.
-    Subjects(Arc<[Text]>),
+    /// The ids of the subjects of one kind. Behind a thin pointer, which leaves decisions the smaller.
+    Subjects(Arc<Vec<Text>>),
 }
 
 impl CacheValue for CachedValue {
@@ -25,7 +25,7 @@ impl CacheValue for CachedValue {
             Self::Decision(_) | Self::Exists(_) => 0,
             Self::Subjects(ids) => {
                 let texts: usize = ids.iter().map(|id| (ARC + id.len() + 8).next_multiple_of(16).max(32)).sum();
-                ARC + size_of_val(&**ids) + texts
+                ARC + size_of::<Vec<Text>>() + ids.capacity() * size_of::<Text>() + texts
             }
         }
     }
