@@ -18,7 +18,7 @@ mod value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{Chain, Draft, Error, ErrorKind, Key, Lookup, Revision, Source, Stamp, Statistics};
+use cache_core::{Chain, Draft, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
 
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
@@ -120,24 +120,39 @@ impl DecisionPoint {
     #[inline]
     #[must_use]
     pub fn check_now(&self, request: &CheckRequest) -> Option<Decision> {
+        let (version, hit) = self.hit(request)?;
+        match hit.entry.value() {
+            CachedValue::Decision(allowed) => Some(Decision {
+                allowed: *allowed,
+                source: Source::Tier(hit.tier),
+                stamp: hit.entry.stamp(),
+                model: version.id,
+            }),
+            CachedValue::Exists(_) | CachedValue::Subjects(_) => None,
+        }
+    }
+
+    /// What a local tier holds for a question, with its provenance: for whoever explains or measures.
+    #[must_use]
+    pub fn cached(&self, request: &CheckRequest) -> Option<Hit<CachedValue>> {
+        self.hit(request).map(|(_, hit)| hit)
+    }
+
+    #[inline]
+    fn hit(&self, request: &CheckRequest) -> Option<(Arc<Version>, Hit<CachedValue>)> {
         if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
             return None;
         }
         let version = self.models.resolve_now(request.store, request.model)?;
-        let evaluation = self.evaluation(request, &version, &[]);
-        let source = evaluation.decision_key(&request.object, &request.relation);
-        match self.chain.find_now(&self.chain.key(&source)) {
-            Lookup::Hit(hit) | Lookup::NegativeHit(hit) => match hit.entry.value() {
-                CachedValue::Decision(allowed) => Some(Decision {
-                    allowed: *allowed,
-                    source: Source::Tier(hit.tier),
-                    stamp: hit.entry.stamp(),
-                    model: version.id,
-                }),
-                CachedValue::Exists(_) | CachedValue::Subjects(_) => None,
-            },
-            Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => None,
-        }
+        let hit = {
+            let evaluation = self.evaluation(request, &version, &[]);
+            let source = evaluation.decision_key(&request.object, &request.relation);
+            match self.chain.find_now(&self.chain.key(&source)) {
+                Lookup::Hit(hit) | Lookup::NegativeHit(hit) => hit,
+                Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => return None,
+            }
+        };
+        Some((version, hit))
     }
 
     /// Answers.

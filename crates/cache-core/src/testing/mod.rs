@@ -1,1 +1,2 @@
 //! test
+pub mod measure;
