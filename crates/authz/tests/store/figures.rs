@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authz::store::sqlite::SqliteConfig;
+use authz::relation::Tuple;
+use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{Store, TupleRead, WriteBatch};
 
-use crate::support::{open_sqlite, tuple, writes};
+use crate::support::{World, open_sqlite, tuple, writes};
 
 fn percentiles(mut all: Vec<Duration>) -> String {
     all.sort_unstable();
@@ -53,15 +54,20 @@ async fn durable_writes() {
 #[ignore = "prints figures"]
 async fn loads_and_reads() {
     const TUPLES: usize = 300_000;
+    let all: Vec<_> =
+        (0..TUPLES).map(|n| tuple(&format!("document:{}#viewer@user:{}", n / 10, (n % 10) * 7_919 + n / 10))).collect();
+    for chunk in [2_000, 50_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = SqliteConfig::new(directory.path().join("origin.db"));
+        config.load_chunk = chunk;
+        let world = open_sqlite(config, None).await;
+        println!("{}", load(&world, &all, &format!("in chunks of {chunk}")).await);
+        world.origin.close().await;
+    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("origin.db");
     let world = open_sqlite(SqliteConfig::new(&path), None).await;
-    let all: Vec<_> =
-        (0..TUPLES).map(|n| tuple(&format!("document:{}#viewer@user:{}", n / 10, (n % 10) * 7_919 + n / 10))).collect();
-    let begun = Instant::now();
-    world.origin.load(world.store, all.iter().cloned(), |_| {}).await.unwrap();
-    let took = begun.elapsed();
-    println!("load: {TUPLES} tuples in {took:?}, {:.0} a second", TUPLES as f64 / took.as_secs_f64());
+    println!("{}", load(&world, &all, "as configured").await);
 
     for points in [1, 10, 100, 1_000] {
         let (mut opened, mut read) = (Vec::new(), Vec::new());
@@ -118,4 +124,11 @@ async fn loads_and_reads() {
     let begun = Instant::now();
     open_sqlite(SqliteConfig::new(&path), None).await;
     println!("opening: {:?}", begun.elapsed());
+}
+
+async fn load(world: &World<SqliteStore>, all: &[Tuple], how: &str) -> String {
+    let begun = Instant::now();
+    world.origin.load(world.store, all.iter().cloned(), |_| {}).await.unwrap();
+    let took = begun.elapsed();
+    format!("load {how}: {} tuples in {took:?}, {:.0} a second", all.len(), all.len() as f64 / took.as_secs_f64())
 }

@@ -138,14 +138,25 @@ pub(super) fn probe(work: &mut Work<'_>) -> Result<(), StoreError> {
 }
 
 fn insert(connection: &mut SqliteConnection, store: &str, tuple: &Tuple, now: UnixMillis) -> QueryResult<usize> {
+    let row = TupleColumns::of(store, tuple);
+    // Pairs and not a derived `Insertable`: their statement has a static identity, so it is not written anew for each row.
     diesel::insert_into(tuples::table)
-        .values(TupleColumns::of(store, tuple, now))
+        .values((
+            tuples::store.eq(row.store),
+            tuples::object_type.eq(row.object_type),
+            tuples::object_id.eq(row.object_id),
+            tuples::relation.eq(row.relation),
+            tuples::subject_type.eq(row.subject_type),
+            tuples::subject_relation.eq(row.subject_relation),
+            tuples::subject_id.eq(row.subject_id),
+            tuples::written_at.eq(signed(now)),
+        ))
         .on_conflict_do_nothing()
         .execute(connection)
 }
 
 fn delete(connection: &mut SqliteConnection, store: &str, tuple: &Tuple) -> QueryResult<usize> {
-    let key = TupleColumns::of(store, tuple, 0);
+    let key = TupleColumns::of(store, tuple);
     let found = tuples::table.find((
         key.store,
         key.object_type,

@@ -46,7 +46,7 @@ impl SqliteStore {
                 return Ok((total, committed));
             }
             let read = part.len();
-            let (added, revision) = self.writer().submit(move |work| job::load(work, store, &part)).await?;
+            let (added, revision) = self.writer().submit_alone(move |work| job::load(work, store, &part)).await?;
             committed = revision;
             total.read += read;
             total.added += added;

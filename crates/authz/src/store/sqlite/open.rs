@@ -101,8 +101,7 @@ pub(super) fn reader(path: &str, config: &SqliteConfig) -> Result<SqliteConnecti
 /// is an error that one caller gets.
 fn common(connection: &mut SqliteConnection, config: &SqliteConfig) -> QueryResult<()> {
     connection.batch_execute(&format!(
-        "PRAGMA busy_timeout = {}; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{};",
+        "PRAGMA busy_timeout = {}; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -{};",
         config.busy_timeout.as_millis().min(600_000),
         config.cache_kib
     ))

@@ -43,7 +43,14 @@ impl SqliteStore {
     pub fn open(config: SqliteConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
         let Opened { writer, path, log_epoch, lock } = open::open(&config)?;
         let log = Arc::new(Log::default());
-        let desk = Desk { connection: writer, lock, log: Arc::clone(&log), clock, max_group: config.max_group.max(1) };
+        let desk = Desk {
+            connection: writer,
+            lock,
+            log: Arc::clone(&log),
+            clock,
+            max_group: config.max_group.max(1),
+            trouble: None,
+        };
         let writer = Writer::start(desk, config.max_queued_writes)?;
         let pool = Pool::new(path.clone(), config.clone(), Arc::clone(&log));
         Ok(Self { config, path, log_epoch, log, pool, writer, poll: Mutex::new(None) })
@@ -117,7 +124,7 @@ impl Store for SqliteStore {
     }
 
     async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError> {
-        self.writer.submit(move |work| job::delete_store(work, id)).await
+        self.writer.submit_alone(move |work| job::delete_store(work, id)).await
     }
 
     async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError> {

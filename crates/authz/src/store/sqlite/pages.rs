@@ -180,7 +180,7 @@ enum Rest {
 
 impl Rest {
     fn after(cursor: &Tuple, fixed: &[Option<Text>; 6]) -> Self {
-        let at = TupleColumns::of("", cursor, 0);
+        let at = TupleColumns::of("", cursor);
         let values = [at.object_type, at.object_id, at.relation, at.subject_type, at.subject_relation, at.subject_id];
         let mut columns = Vec::new();
         let mut or_equal = false;

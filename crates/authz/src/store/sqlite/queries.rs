@@ -19,7 +19,7 @@ pub(super) fn answer(connection: &mut SqliteConnection, store: &str, read: &Tupl
 
 /// One look-up by primary key.
 fn point(connection: &mut SqliteConnection, store: &str, tuple: &Tuple) -> QueryResult<bool> {
-    let key = TupleColumns::of(store, tuple, 0);
+    let key = TupleColumns::of(store, tuple);
     diesel::select(exists(tuples::table.find((
         key.store,
         key.object_type,

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use ulid::Ulid;
 
-use super::super::{ModelId, StoreId, StoreRecord, StoredTuple, UnixMillis};
+use super::super::{ModelId, StoreId, StoreRecord, StoredTuple};
 use super::schema::tuples;
 use crate::relation::{Object, Subject, Text, Tuple};
 
@@ -33,8 +33,7 @@ pub(super) fn id_of(text: &str) -> Ulid {
 }
 
 /// The columns of a relationship.
-#[derive(Clone, Copy, Insertable)]
-#[diesel(table_name = tuples)]
+#[derive(Clone, Copy)]
 pub(super) struct TupleColumns<'a> {
     pub(super) store: &'a str,
     pub(super) object_type: &'a str,
@@ -43,11 +42,10 @@ pub(super) struct TupleColumns<'a> {
     pub(super) subject_type: &'a str,
     pub(super) subject_relation: &'a str,
     pub(super) subject_id: &'a str,
-    pub(super) written_at: i64,
 }
 
 impl<'a> TupleColumns<'a> {
-    pub(super) fn of(store: &'a str, tuple: &'a Tuple, written_at: UnixMillis) -> Self {
+    pub(super) fn of(store: &'a str, tuple: &'a Tuple) -> Self {
         Self {
             store,
             object_type: &tuple.object.type_name,
@@ -56,7 +54,6 @@ impl<'a> TupleColumns<'a> {
             subject_type: tuple.subject.type_name(),
             subject_relation: tuple.subject.relation().map_or(NO_RELATION, |relation| relation),
             subject_id: tuple.subject.id(),
-            written_at: signed(written_at),
         }
     }
 }

@@ -14,7 +14,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{StoreError, WallClock};
+use super::super::{StoreError, UnixMillis, WallClock};
 use super::failure::{broken, running};
 use super::job::Work;
 use super::log::{Log, head, rows_after};
@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn WallClock>,
     /// The most jobs in one commit.
     pub(super) max_group: usize,
+    /// What went wrong in the last group for one of its jobs only.
+    pub(super) trouble: Option<StoreError>,
 }
 
 impl Writer {
@@ -62,8 +64,25 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.queue(work, false).await
+    }
+
+    /// As [`Self::submit`], in a commit of its own: for work that takes long enough to make others wait.
+    pub(super) async fn submit_alone<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.queue(work, true).await
+    }
+
+    async fn queue<T, F>(&self, work: F, alone: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         let (to, answer) = oneshot::channel();
-        let job = Box::new(Pending { work: Some(work), result: None, to });
+        let job = Box::new(Pending { work: Some(work), result: None, alone, to });
         {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(queue) = queue.as_ref() else { return Err(StoreError::Closed) };
@@ -94,18 +113,25 @@ impl Writer {
 
 impl Desk {
     fn serve(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>, trouble: &Mutex<Option<StoreError>>) {
-        while let Some(first) = queue.blocking_recv() {
+        let mut left_over = None;
+        while let Some(first) = left_over.take().or_else(|| queue.blocking_recv()) {
             let mut group = vec![first];
-            while group.len() < self.max_group
-                && let Ok(job) = queue.try_recv()
-            {
-                group.push(job);
+            while group.len() < self.max_group && !group[0].alone() {
+                match queue.try_recv() {
+                    Ok(job) if job.alone() => {
+                        left_over = Some(job);
+                        break;
+                    }
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group))).unwrap_or_else(|_| {
                 let _ = self.connection.batch_execute("ROLLBACK");
                 Err(broken(OPERATION, "a change could not be applied; whether it was stored is unknown"))
             });
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().cloned();
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+                outcome.as_ref().err().cloned().or_else(|| self.trouble.take());
             for job in group {
                 job.answer(&outcome);
             }
@@ -131,13 +157,19 @@ impl Desk {
         let reading = |error: diesel::result::Error| running("reading the log", &error);
         let begin = self.log.catch_up(&mut self.connection).map_err(reading)?;
         let now = self.clock.unix_millis();
-        for job in group {
-            self.execute("SAVEPOINT job")?;
-            match job.run(&mut Work { connection: &mut self.connection, now }) {
-                Ok(()) => self.execute("RELEASE job")?,
-                // Where even that fails, the job's error took the whole transaction with it, and tells more.
-                Err(error) => self.execute("ROLLBACK TO job; RELEASE job").map_err(|_| error)?,
+        if let [job] = group {
+            // Alone, its savepoint is the transaction. SQLite keeps a copy of each page that changes inside of a savepoint, and for a
+            // bulk load that would be all of them.
+            let done = job.run(&mut Work { connection: &mut self.connection, now });
+            if let Err(error) = done {
+                if is_refusal(&error) {
+                    self.execute("ROLLBACK")?;
+                    return Ok(());
+                }
+                return Err(error);
             }
+        } else {
+            self.share(group, now)?;
         }
         let through = head(&mut self.connection).map_err(reading)?;
         let rows = rows_after(&mut self.connection, begin, i64::MAX).map_err(reading)?;
@@ -146,15 +178,39 @@ impl Desk {
         Ok(())
     }
 
+    fn share(&mut self, group: &mut [Box<dyn Job>], now: UnixMillis) -> Result<(), StoreError> {
+        for job in group {
+            self.execute("SAVEPOINT job")?;
+            match job.run(&mut Work { connection: &mut self.connection, now }) {
+                Ok(()) => self.execute("RELEASE job")?,
+                Err(error) => {
+                    if !is_refusal(&error) {
+                        self.trouble = Some(error.clone());
+                    }
+                    // Where even that fails, the job's error took the whole transaction with it, and tells more.
+                    self.execute("ROLLBACK TO job; RELEASE job").map_err(|_| error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
         self.connection.batch_execute(sql).map_err(|error| running(OPERATION, &error))
     }
+}
+
+/// Whether a write was refused for what it asks, and not for the state of the file.
+fn is_refusal(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict(_) | StoreError::UnknownStore(_))
 }
 
 /// A write that waits, is being done, or waits for its group's commit.
 trait Job: Send {
     /// Does the work. Its savepoint is rolled back after an error.
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
+    /// Whether it wants a commit of its own.
+    fn alone(&self) -> bool;
     /// Tells the caller, who may be gone: its own result where the group was committed.
     fn answer(self: Box<Self>, group: &Result<(), StoreError>);
 }
@@ -162,6 +218,7 @@ trait Job: Send {
 struct Pending<T, F> {
     work: Option<F>,
     result: Option<Result<T, StoreError>>,
+    alone: bool,
     to: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -176,6 +233,10 @@ where
         let outcome = result.as_ref().map(|_| ()).map_err(StoreError::clone);
         self.result = Some(result);
         outcome
+    }
+
+    fn alone(&self) -> bool {
+        self.alone
     }
 
     fn answer(self: Box<Self>, group: &Result<(), StoreError>) {

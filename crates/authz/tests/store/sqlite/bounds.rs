@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use authz::store::sqlite::SqliteStore;
-use authz::store::{ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead};
+use authz::store::{
+    Change, ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead,
+};
 use cache_core::Revision;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -13,7 +15,7 @@ use diesel::sql_types::BigInt;
 use ulid::Ulid;
 
 use super::{config, place, shell};
-use crate::support::{has, open_sqlite, tuple, writes};
+use crate::support::{Recorder, has, open_sqlite, tuple, writes};
 
 const ANN: &str = "doc:1#viewer@user:ann";
 
@@ -159,4 +161,53 @@ async fn a_change_that_could_not_be_applied_is_not_acknowledged_and_is_applied_l
     assert!(stamp.contains(Revision::new(1)), "the change is stored");
     assert_eq!(sink.applied.lock().unwrap().len(), 1, "and no snapshot shows it before it is applied");
     origin.write(store, writes(&[ANN])).await.unwrap();
+}
+
+/// Applies at once, except for the writer's own thread, which waits at the gate first.
+struct Gate {
+    gate: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+    arrived: tokio::sync::Notify,
+    recorder: Arc<Recorder>,
+}
+
+impl ChangeSink for Gate {
+    fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+    fn apply(&self, changes: &[LoggedChange]) {
+        let relationship = |logged: &LoggedChange| matches!(logged.change, Change::Inserted(..));
+        if std::thread::current().name() == Some("origin-writer") && changes.iter().any(relationship) {
+            self.arrived.notify_one();
+            self.gate.lock().unwrap().recv().unwrap();
+        }
+        self.recorder.apply(changes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_between_commit_and_apply_applies_the_change_itself() {
+    let (_directory, path) = place();
+    let mut blind = config(&path);
+    blind.poll_interval = Duration::from_secs(3_600);
+    let origin = Arc::new(SqliteStore::open(blind, Arc::new(SystemWallClock)).unwrap());
+    let (open, gate) = std::sync::mpsc::channel();
+    let recorder = Recorder::new();
+    let sink = Arc::new(Gate {
+        gate: std::sync::Mutex::new(gate),
+        arrived: tokio::sync::Notify::new(),
+        recorder: Arc::clone(&recorder),
+    });
+    origin.attach(Arc::clone(&sink) as _).await.unwrap();
+    let store = StoreId(Ulid::from_parts(1, 1));
+    origin.create_store(store, "x").await.unwrap();
+    let change = Change::Inserted(store, tuple(ANN));
+
+    let writer = Arc::clone(&origin);
+    let write = tokio::spawn(async move { writer.write(store, writes(&[ANN])).await });
+    sink.arrived.notified().await;
+    assert!(!recorder.has(&change));
+    let mut snapshot = origin.snapshot().await.unwrap();
+    assert!(has(&mut *snapshot, store, ANN).await, "it is committed");
+    assert!(recorder.has(&change), "and so it was applied before anybody could see it");
+    assert!(!write.is_finished(), "nobody is answered before the writer has applied it");
+    open.send(()).unwrap();
+    write.await.unwrap().unwrap();
 }
