@@ -28,7 +28,8 @@ const KILLS: usize = 100;
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_half_written_is_seen() {
     let kills = std::env::var_os("TIERGATE_KILLS").map_or(KILLS, |text| text.to_str().unwrap().parse().unwrap());
-    let seed = std::env::var_os("TIERGATE_SEED").map_or_else(|| fastrand::u64(..), |text| text.to_str().unwrap().parse().unwrap());
+    let seed = std::env::var_os("TIERGATE_SEED")
+        .map_or_else(|| fastrand::u64(..), |text| text.to_str().unwrap().parse().unwrap());
     println!("TIERGATE_SEED={seed} repeats the moments of the kills");
     let mut rng = fastrand::Rng::with_seed(seed);
     let directory = tempfile::tempdir().unwrap();
@@ -41,7 +42,9 @@ fn nothing_acknowledged_is_lost_and_nothing_half_written_is_seen() {
     }
     let unknown = compare(directory.path(), &store, &journal, None, seed);
     let (acknowledged, deleted) = journal.counts();
-    println!("{kills} kills: {acknowledged} batches acknowledged, {deleted} of them deleted again, {unknown} of unknown fate, 0 lost, 0 halves");
+    println!(
+        "{kills} kills: {acknowledged} batches acknowledged, {deleted} of them deleted again, {unknown} of unknown fate, 0 lost, 0 halves"
+    );
     assert!(acknowledged > kills, "a run in which hardly anything is acknowledged shows nothing");
 }
 
