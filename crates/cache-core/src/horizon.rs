@@ -108,8 +108,10 @@ impl<S: SyncFamily> Horizon<S> {
     #[must_use]
     pub fn new(config: HorizonConfig) -> Self {
         let max_tags = config.budget_bytes.max(MIN_HORIZON_BYTES) / BYTES_PER_TAG;
+        // The planted mistake takes revisions for heads: it starts where no revision was applied.
+        let head = if planted(Mistake::HeadFromRevision) { 0 } else { next_head() };
         Self {
-            head: S::Counter::new(next_head()),
+            head: S::Counter::new(head),
             known: S::Shared::new(Known {
                 tags: TagMap::with_capacity_and_hasher(max_tags, BuildHasherDefault::default()),
                 order: VecDeque::with_capacity(max_tags),

@@ -90,7 +90,8 @@ pub trait Log: Send + Sync + 'static {
     /// A lower bound for the stamp of a read that begins after this call.
     fn stamp(&self) -> Stamp;
 
-    /// Registers a horizon. It is told of every change from now on, before the change's writer gets an answer.
+    /// Registers a horizon. When this returns it has been told of every change that is retained, and of every change from now on it is told
+    /// before the change's writer gets an answer. A tier may hold values from before: without the past they would pass for usable.
     fn attach(&self, sink: Weak<dyn KillSink>);
 
     /// Appends what a change kills, after the origin has committed the change. When this returns, every attached horizon has applied it.
@@ -175,7 +176,19 @@ impl<S: SyncFamily> Log for InProcessLog<S> {
     }
 
     fn attach(&self, sink: Weak<dyn KillSink>) {
-        self.state.with(|state| state.sinks.push(sink));
+        let Some(newcomer) = sink.upgrade() else { return };
+        let (forgotten, retained) = self.state.with(|state| {
+            state.sinks.push(sink);
+            (state.forgotten, state.retained.clone())
+        });
+        // What is no longer retained may have killed anything. A change that is appended meanwhile may be applied before these, or twice:
+        // applying takes the maximum.
+        if forgotten > Revision::ZERO {
+            newcomer.apply(forgotten, &[Kill::All]);
+        }
+        for (revision, kills) in retained {
+            newcomer.apply(revision, &kills);
+        }
     }
 
     async fn append(&self, kills: Vec<Kill>) -> Result<Revision, Error> {

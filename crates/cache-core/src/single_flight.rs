@@ -163,6 +163,12 @@ impl<T: Clone + Send + Sync + 'static, S: SyncFamily> Leader<T, S> {
         self.flight.reads_began.store(self.shared.sequence.fetch_add(1));
     }
 
+    /// The same for a flight that computes a part for a load of age `order`: it reads what that load reads, which may be a snapshot from
+    /// before this flight began. Its first read counts as done when that load began.
+    pub fn began_reads_with(&self, order: u64) {
+        self.flight.reads_began.store(self.shared.sequence.fetch_add(1).min(order));
+    }
+
     /// The flight's age: lower is older.
     #[must_use]
     pub fn order(&self) -> u64 {

@@ -329,7 +329,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn fill_reads(&self, flight: &Flight, stamp: Stamp, reads: &[(ReadId, TupleRead)], answers: &[TupleAnswer]) {
+    async fn fill_reads(
+        &mut self,
+        flight: &Flight,
+        stamp: Stamp,
+        reads: &[(ReadId, TupleRead)],
+        answers: &[TupleAnswer],
+    ) {
         let evaluation = self.evaluation;
         let mut sources = Vec::new();
         for ((_, read), answer) in reads.iter().zip(answers) {

@@ -299,3 +299,14 @@ fn from_chain(error: &Error) -> CheckError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_can_move_between_threads() {
+        fn sendable<T: Send>(_: impl Fn(&'static DecisionPoint, &'static CheckRequest) -> T) {}
+        sendable(|point, request| point.check(request));
+    }
+}

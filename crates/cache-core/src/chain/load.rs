@@ -222,6 +222,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         E: Into<LoadError>,
     {
         leader.begin_reads();
+        // Between this caller's look-up and its place as the leader another flight may have landed. That one filled before it ended, so that a
+        // second look finds its value.
+        if let Some(hit) = self.second_look(key) {
+            self.count(Event::Shared);
+            leader.finish(Ok(Published { entry: hit.entry.clone(), cacheable: true }));
+            return Ok(Answer { source: Source::Tier(hit.tier), entry: hit.entry });
+        }
         if self.has_remote()
             && let Some(Lookup::Hit(hit) | Lookup::NegativeHit(hit)) =
                 self.find_remote(std::slice::from_ref(key)).await.pop()
@@ -320,13 +327,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         self.flights.invoked()
     }
 
-    /// Joins the flight of a part on behalf of a load of age `order`, which was invoked at `invocation`. The first read of the
-    /// part counts as begun.
+    /// Joins the flight of a part on behalf of a load of age `order`, which was invoked at `invocation`. The part's first read counts as
+    /// begun when that load began: whoever was invoked since judges the part like a cached value.
     #[must_use]
     pub fn join_part(&self, key: &Key<'_>, order: u64, invocation: Invocation) -> PartRole<V, S> {
         match self.role(key, invocation) {
             Role::Leader(leader) => {
-                leader.begin_reads();
+                leader.began_reads_with(order);
                 PartRole::Lead(PartLeader(leader))
             }
             Role::Follower(follower) if follower.order() < order => PartRole::Follow(PartFollower(follower)),
