@@ -8,13 +8,14 @@ use crate::config::{Flag, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
-  tiergate                                       serve on http://127.0.0.1:8080, data in ./tiergate-data
+  tiergate                                       serve on port 8080, data in ./tiergate-data
   tiergate --port 9000 --data /var/lib/tiergate  the same, elsewhere
   tiergate check user:ann viewer document:plan   ask the running server
   tiergate config                                every setting, its value, and where it comes from
 
-Settings come from flags, over environment variables (TIERGATE_HTTP__PORT=9000), over a file (tiergate.toml), over defaults.
-Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 the command could not be carried out.";
+Settings come from flags, then environment variables (TIERGATE_HTTP__PORT=9000), then a file
+(tiergate.toml), then defaults.
+Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out.";
 
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]

@@ -12,7 +12,6 @@ use crate::error::{Api, Fault, FaultKind};
 use crate::routes::{admin, authzen, health, openfga};
 
 /// The paths for decisions, models and relationships.
-#[must_use]
 pub fn public(app: Arc<App>) -> Router {
     Router::new()
         .route("/access/v1/evaluation", post(authzen::evaluation))
@@ -44,7 +43,6 @@ pub fn public(app: Arc<App>) -> Router {
 }
 
 /// The paths for whoever operates the server, on a listener of their own.
-#[must_use]
 pub fn admin(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/v1/invalidate", post(admin::invalidate))

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -58,19 +59,19 @@ impl Sources {
 
         if let Some(path) = self.file()? {
             let file = Toml::file_exact(&path);
-            faults.extend(known.faults(&read(&file)?, &|key| format!("{key} in {}", path.display())));
+            faults.extend(known.faults(&read(&file, &shown(&path))?, &|key| format!("{key} in {}", path.display())));
             figment = figment.merge(file);
         }
         let environment = Env::prefixed(ENV_PREFIX).ignore(&["config"]).split("__").lowercase(true);
-        faults.extend(known.faults(&read(&environment)?, &keys::variable));
+        faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
         figment = figment.merge(environment);
         for flag in &self.flags {
-            faults.extend(known.faults(&read(flag)?, &|key| format!("{key} of {}", flag.flag)));
+            faults.extend(known.faults(&read(flag, flag.flag)?, &|key| format!("{key} of {}", flag.flag)));
             figment = figment.merge(flag);
         }
         ConfigError::check(faults)?;
 
-        let settings: Settings = figment.extract().map_err(|error| wrong_types(&error))?;
+        let settings: Settings = figment.extract().map_err(|error| wrong_types(&error, "the configuration"))?;
         let loaded = Loaded { settings, figment };
         ConfigError::check(validate::faults(&loaded))?;
         Ok(loaded)
@@ -114,11 +115,11 @@ impl Provider for Flag {
 
 /// The defaults as a tree of keys.
 pub(super) fn defaults() -> Dict {
-    read(&Serialized::defaults(Settings::default())).unwrap_or_default()
+    read(&Serialized::defaults(Settings::default()), "the defaults").unwrap_or_default()
 }
 
-fn read(provider: &impl Provider) -> Result<Dict, ConfigError> {
-    let data = provider.data().map_err(|error| wrong_types(&error))?;
+fn read(provider: &impl Provider, source: &str) -> Result<Dict, ConfigError> {
+    let data = provider.data().map_err(|error| wrong_types(&error, source))?;
     Ok(data.into_values().fold(Dict::new(), |mut all, dict| {
         all.extend(dict);
         all
@@ -140,16 +141,20 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
-fn wrong_types(error: &figment::Error) -> ConfigError {
+/// One line for each value that is of another type. `source` stands for what has no place of its own.
+fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
     let faults = error.clone().into_iter().map(|error| {
         let key = error.path.join(".");
         let place = match (&error.metadata, key.is_empty()) {
             (Some(metadata), false) => format!("{key} ({})", origin(metadata, &key)),
-            (Some(metadata), true) => origin(metadata, &key),
-            (None, _) => key,
+            (None, false) => key,
+            (_, true) => source.to_owned(),
         };
-        format!("{place}: {}", error.kind)
+        match &error.kind {
+            Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
+            kind => format!("{place}: {kind}"),
+        }
     });
     let faults: Vec<_> = faults.collect();
-    ConfigError::check(faults).err().unwrap_or_else(|| ConfigError::one("the configuration can't be read"))
+    ConfigError::check(faults).err().unwrap_or_else(|| ConfigError::one(format!("{source} can't be read")))
 }

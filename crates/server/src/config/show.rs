@@ -7,7 +7,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Num, Value};
 
 use super::Loaded;
-use super::keys::leaves;
+use super::keys::{OPTIONAL, leaves};
 
 impl Loaded {
     /// A line for each setting, as `http.port = 8080  # default`.
@@ -17,7 +17,8 @@ impl Loaded {
             Serialized::defaults(&self.settings).data().unwrap_or_default().into_values().next().unwrap_or_default();
         let lines = lines(&dict);
         let width = lines.iter().map(|(_, line)| line.len()).max().unwrap_or_default();
-        let mut text = String::new();
+        let unset = OPTIONAL.iter().filter(|key| !lines.iter().any(|(known, _)| known == *key));
+        let mut text: String = unset.map(|key| format!("# {key} is not set\n")).collect();
         for (key, line) in &lines {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{line:width$}  # {}", self.origin(key));

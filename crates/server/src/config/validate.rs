@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use ulid::Ulid;
 
 use super::{CACHE_TYPES, Loaded};
@@ -22,7 +23,7 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);
     let level = &settings.log.level;
     checks.holds("log.level", level, "error, warn, info, debug, trace, or a list by module as in info,server=debug", {
-        level.parse::<tracing_subscriber::filter::Targets>().is_ok()
+        is_filter(level)
     });
     if let Some(store) = &settings.server.default_store {
         checks.holds(
@@ -66,6 +67,12 @@ fn cache(checks: &mut Checks<'_>) {
             names.contains(&cache_type.as_str()),
         );
     }
+}
+
+/// A word without `=` would be taken for a module of which everything is logged; here it must be a level.
+fn is_filter(text: &str) -> bool {
+    let is_level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    text.split(',').all(is_level) && text.parse::<Targets>().is_ok()
 }
 
 fn is_base_url(text: &str) -> bool {

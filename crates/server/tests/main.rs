@@ -1,0 +1,9 @@
+//! The server from outside: its handlers in this process, over an origin in memory; and its binary as a process, over real ports.
+
+mod command;
+mod config;
+mod hostile;
+mod middleware;
+mod process;
+mod routes;
+mod support;
