@@ -1,10 +1,9 @@
-//! The server as a process that can be killed.
+//! The server as a process of its own. Dropping it kills it (SIGKILL): it gets no chance to end anything.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 pub(crate) struct Process {
     child: Child,
@@ -33,12 +32,6 @@ impl Process {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
-
-    /// SIGKILL: the process gets no chance to end anything.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 impl Drop for Process {
@@ -46,10 +39,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Lets the writers work for a while: the moment of a kill is a time and nothing else.
-#[expect(clippy::disallowed_methods, reason = "the moment of the kill is what is tried out")]
-pub(crate) fn pause(moment: Duration) {
-    std::thread::sleep(moment);
 }
