@@ -13,7 +13,8 @@ use std::sync::Arc;
 use cache_core::single_flight::Invocation;
 use cache_core::sync::Std;
 use cache_core::{
-    Draft, Entry, Hit, Key, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet, Verdict,
+    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
+    Verdict, planted,
 };
 
 use super::error::CheckError;
@@ -218,7 +219,10 @@ impl<'a> Run<'a> {
             if !self.missing.is_empty() {
                 self.read_level().await?;
             } else if let Some((node, follower)) = self.awaited.pop() {
-                self.wait_for(node, follower).await?;
+                // What became known without them need not be waited for.
+                if self.graph.value(node).is_none() {
+                    self.wait_for(node, follower).await?;
+                }
             } else {
                 // Everything is read, and what is left waits for itself.
                 return Ok(self.cut_short());
@@ -417,13 +421,13 @@ impl<'a> Run<'a> {
 
     fn draft(&self, justified: Justified) -> Draft<CachedValue> {
         let Justified { allowed, stamp, hard_expiry, read_set, types } = justified;
-        Draft {
-            value: CachedValue::Decision(allowed),
-            stamp: stamp.unwrap_or(self.fallback_stamp()),
-            read_set,
-            types,
-            hard_expiry,
-        }
+        // The stamp of what was read, never that of this moment: a change may lie in between.
+        let stamp = match stamp {
+            Some(stamp) if !planted(Mistake::ComposedStampedNow) => stamp,
+            Some(_) => self.evaluation.chain.ticket().stamp(),
+            None => self.fallback_stamp(),
+        };
+        Draft { value: CachedValue::Decision(allowed), stamp, read_set, types, hard_expiry }
     }
 
     /// The stamp of what rests on the model alone.

@@ -215,6 +215,10 @@ impl<'p> Graph<'p> {
     /// Gives a node its value from a cache.
     pub fn give(&mut self, node: NodeId, value: bool, provenance: Provenance) {
         let slot = &mut self.nodes[node.0 as usize];
+        if slot.value.is_some() {
+            // It became known by its own reads in the meantime, and rests on those.
+            return;
+        }
         slot.state = State::Given;
         slot.provenance = Some(provenance);
         self.know(node, value);
@@ -222,7 +226,11 @@ impl<'p> Graph<'p> {
 
     /// Notes that a node's value is computed elsewhere.
     pub fn await_elsewhere(&mut self, node: NodeId) {
-        self.nodes[node.0 as usize].state = State::Awaited;
+        let state = &mut self.nodes[node.0 as usize].state;
+        // Another relation of the same object may have expanded it already.
+        if matches!(state, State::Fresh) {
+            *state = State::Awaited;
+        }
     }
 
     /// Works out what a node needs: reads, and nodes of the same object, which are expanded with it.
