@@ -133,6 +133,30 @@ impl Evaluation<'_> {
             (_, answer) => answer,
         }
     }
+
+    /// Keeps what was read, where it is the same for every subject. Not a method of a run: a snapshot is no thing to share between threads.
+    async fn fill_reads(&self, flight: &Flight, stamp: Stamp, reads: &[(ReadId, TupleRead)], answers: &[TupleAnswer]) {
+        let mut sources = Vec::new();
+        for ((_, read), answer) in reads.iter().zip(answers) {
+            let Some(source) = self.read_key(read) else { continue };
+            let value = match answer {
+                TupleAnswer::Found(found) => CachedValue::Exists(*found),
+                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => {
+                    CachedValue::Subjects(Arc::new(ids.clone()))
+                }
+                TupleAnswer::Ids(_) | TupleAnswer::TooMany => continue,
+            };
+            let tag = match read {
+                TupleRead::Point(tuple) => tags::point(self.store, tuple),
+                TupleRead::Enumerate { object, relation, kind } => tags::userset(self.store, object, relation, kind),
+            };
+            let read_set: ReadSet = [tag].into_iter().collect();
+            let draft = Draft { value, stamp, read_set, types: TypeSet::default(), hard_expiry: Moment::NEVER };
+            sources.push((source, draft));
+        }
+        let drafts = sources.iter().map(|(source, draft)| (self.chain.key(source), draft.clone())).collect();
+        self.chain.fill_many(&flight.ticket, drafts).await;
+    }
 }
 
 /// One try at a question.
@@ -316,7 +340,7 @@ impl<'a> Run<'a> {
         let reads: Vec<TupleRead> = missing.iter().map(|(_, read)| read.clone()).collect();
         let answers = snapshot.read(self.evaluation.store, reads).await?;
         if let Some(flight) = self.flight {
-            self.fill_reads(&flight, stamp, &missing, &answers).await;
+            self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }
         for ((id, read), answer) in missing.into_iter().zip(answers) {
             let answer = self.evaluation.with_contextual(&read, answer);
@@ -327,38 +351,6 @@ impl<'a> Run<'a> {
             )?;
         }
         Ok(())
-    }
-
-    async fn fill_reads(
-        &mut self,
-        flight: &Flight,
-        stamp: Stamp,
-        reads: &[(ReadId, TupleRead)],
-        answers: &[TupleAnswer],
-    ) {
-        let evaluation = self.evaluation;
-        let mut sources = Vec::new();
-        for ((_, read), answer) in reads.iter().zip(answers) {
-            let Some(source) = evaluation.read_key(read) else { continue };
-            let value = match answer {
-                TupleAnswer::Found(found) => CachedValue::Exists(*found),
-                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => {
-                    CachedValue::Subjects(Arc::new(ids.clone()))
-                }
-                TupleAnswer::Ids(_) | TupleAnswer::TooMany => continue,
-            };
-            let tag = match read {
-                TupleRead::Point(tuple) => tags::point(evaluation.store, tuple),
-                TupleRead::Enumerate { object, relation, kind } => {
-                    tags::userset(evaluation.store, object, relation, kind)
-                }
-            };
-            let read_set: ReadSet = [tag].into_iter().collect();
-            let draft = Draft { value, stamp, read_set, types: TypeSet::default(), hard_expiry: Moment::NEVER };
-            sources.push((source, draft));
-        }
-        let drafts = sources.iter().map(|(source, draft)| (evaluation.chain.key(source), draft.clone())).collect();
-        evaluation.chain.fill_many(&flight.ticket, drafts).await;
     }
 
     /// Hands parts that became known to whoever waits for them.

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod load;
 mod raw;
+mod run;
 mod tuples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::fmt;
 pub use error::StoreFileError;
 pub use files::MAX_FILE_BYTES;
 pub use load::MAX_CHECKS;
+pub use run::{Decider, Failure, Fault, InProcess, Report};
 
 use crate::model::{Feature, Model, ModelErrors};
 use crate::relation::{Object, Subject, Text, Tuple};
