@@ -112,17 +112,11 @@ fn a_body_of_a_hundred_megabytes_is_refused_before_it_is_read() {
 #[test]
 fn a_request_that_was_begun_is_answered_before_the_process_ends() {
     let mut server = Server::start(&[]);
-    let mut begun = connect(server.public);
-    let body = question("ann").to_string();
-    let request = post("/access/v1/evaluation", &body);
-    let (head, tail) = request.split_at(request.len() - body.len());
-    begun.write_all(head).unwrap();
-    // A second connection shows that the server has come to read the first one's head.
-    exchange(server.public, &get("/livez"));
+    let (mut begun, body) = begin(&server);
     server.terminate();
     // The port is closed when nobody new gets in.
     while std::net::TcpStream::connect(server.public).is_ok() {}
-    begun.write_all(tail).unwrap();
+    begun.write_all(body.as_bytes()).unwrap();
     let mut answer = String::new();
     begun.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 404"), "an answer, though there is no store: {answer}");
@@ -144,15 +138,21 @@ fn an_idle_connection_does_not_hold_up_the_end() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&["--set", "shutdown.grace_ms=60000", "--set", "http.request_timeout_ms=60000"]);
-    let mut begun = connect(server.public);
-    let body = question("ann").to_string();
-    let request = post("/access/v1/evaluation", &body);
-    begun.write_all(&request[..request.len() - 5]).unwrap();
-    exchange(server.public, &get("/livez"));
+    let (_begun, _) = begin(&server);
     server.terminate();
     while std::net::TcpStream::connect(server.public).is_ok() {}
     server.terminate();
     assert_eq!(server.ended().0, Some(130));
+}
+
+#[test]
+fn requests_that_do_not_end_are_left_behind_after_the_grace() {
+    let mut server = Server::start(&["--set", "shutdown.grace_ms=50", "--set", "http.request_timeout_ms=60000"]);
+    let (_begun, _) = begin(&server);
+    server.terminate();
+    let (status, log) = server.ended();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("shutdown.grace_ms"), "{log}");
 }
 
 #[test]
@@ -164,6 +164,22 @@ fn nobody_is_named_in_the_log() {
     let (_, log) = server.ended();
     assert!(log.contains("/access/v1/evaluation") && log.contains("subject="), "{log}");
     assert!(!log.contains("canary-of-the-log"), "{log}");
+}
+
+/// Begins a request whose handler waits for its body: the server asks for it when it has come that far.
+fn begin(server: &Server) -> (std::net::TcpStream, String) {
+    let body = question("ann").to_string();
+    let head = format!(
+        "POST /access/v1/evaluation HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut stream = connect(server.public);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    (stream, body)
 }
 
 /// Reads one answer with a short body from a connection that stays open.
