@@ -1,6 +1,9 @@
 //! Relationship-based authorization.
 
 pub mod decide;
+pub mod demo;
+pub mod evaluate;
 pub mod model;
 pub mod relation;
 pub mod store;
+pub mod storefile;

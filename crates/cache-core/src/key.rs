@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::Tag;
 
 /// The most cache types of one process.
-pub const MAX_CACHE_TYPES: usize = 63;
+pub const MAX_CACHE_TYPES: usize = 31;
 
 /// A class of values with lifetimes of its own; its name is a configuration key and a metric label.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl CacheType {
     /// When a constant is built with a larger index, that is at compile time.
     #[must_use]
     pub const fn new(index: u8, name: &'static str) -> Self {
-        assert!((index as usize) < MAX_CACHE_TYPES, "at most 63 cache types");
+        assert!((index as usize) < MAX_CACHE_TYPES, "at most 31 cache types");
         Self { index, name }
     }
 
@@ -62,9 +62,9 @@ impl fmt::Debug for CacheType {
 /// A set of cache types: those that a value was made of; and whether it was composed, that is whether its computation went through
 /// entities which its own key does not name.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct TypeSet(u64);
+pub struct TypeSet(u32);
 
-const COMPOSED: u64 = 1 << MAX_CACHE_TYPES;
+const COMPOSED: u32 = 1 << MAX_CACHE_TYPES;
 
 impl TypeSet {
     /// No type, but composed.

@@ -64,9 +64,7 @@ pub use error::{Error, ErrorKind, LoadError};
 pub use horizon::{
     DEFAULT_HORIZON_BYTES, DEFAULT_MAX_RULES, Horizon, HorizonConfig, HorizonUsage, MIN_HORIZON_BYTES, Verdict,
 };
-pub use key::{
-    CacheKey, CacheType, Digest, Key, KeyBytes, KeyEncoder, Keyer, MAX_CACHE_TYPES, TypeSet, entity_tag,
-};
+pub use key::{CacheKey, CacheType, Digest, Key, KeyBytes, KeyEncoder, Keyer, MAX_CACHE_TYPES, TypeSet, entity_tag};
 pub use layer::{CacheLayer, CacheLayerExt, Capabilities, Filled, Now, Usage};
 pub use log::{Delta, Identity, InProcessLog, KillSink, Log, Position, RETAINED_CHANGES};
 pub use lookup::{Hit, Lookup};

@@ -217,7 +217,12 @@ impl<S: SyncFamily> fmt::Debug for InProcessLog<S> {
 
 fn number(position: &Position) -> Result<Revision, Error> {
     let bytes = position.as_bytes().try_into().map_err(|_| {
-        Error::new(ErrorKind::Unsupported, "in-process log", "read", "the position was written by a log of another kind")
+        Error::new(
+            ErrorKind::Unsupported,
+            "in-process log",
+            "read",
+            "the position was written by a log of another kind",
+        )
     })?;
     Ok(Revision::new(u64::from_be_bytes(bytes)))
 }

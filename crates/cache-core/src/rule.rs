@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn hostile_patterns_are_refused_with_the_reason() {
-        for pattern in ["", "a", "nothing:*", "*:user", "*:user:*a*:*", "*:u*:a:*", "*:user::*", "a b:*", "*:user:a\0:*"] {
+        for pattern in
+            ["", "a", "nothing:*", "*:user", "*:user:*a*:*", "*:u*:a:*", "*:user::*", "a b:*", "*:user:a\0:*"]
+        {
             assert!(parse(pattern).is_err(), "{pattern:?}");
         }
         assert!(parse(&"*".repeat(1 << 20)).is_err());

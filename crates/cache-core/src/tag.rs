@@ -34,7 +34,6 @@ impl Tag {
     /// let split = Tag::of("member").field(b"team:9user").field(b":ann").finish();
     /// assert_ne!(ann, split);
     /// ```
-    #[must_use]
     pub fn of(domain: &str) -> TagBuilder {
         let mut hasher = SipHasher13::new_with_keys(0x7469_6572_6761_7465, 0x7461_672d_7631_0000);
         write_field(&mut hasher, domain.as_bytes());

@@ -1,9 +1,7 @@
 //! The memory tier behind the contract.
 
 use async_trait::async_trait;
-use cache_core::{
-    CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Key, Now, Usage,
-};
+use cache_core::{CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Key, Now, Usage};
 use quick_cache::OptionsBuilder;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -60,7 +58,11 @@ impl<V: CacheValue> MemoryLayer<V> {
     /// Where it is below the least budget.
     pub fn resize(&self, budget_bytes: u64) -> Result<(), ConfigError> {
         if budget_bytes < MIN_BUDGET_BYTES {
-            return Err(ConfigError { setting: "budget_bytes", value: budget_bytes.to_string(), allowed: "at least 65536" });
+            return Err(ConfigError {
+                setting: "budget_bytes",
+                value: budget_bytes.to_string(),
+                allowed: "at least 65536",
+            });
         }
         self.cache.set_capacity(budget_bytes);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::evaluate;
 use crate::model::ModelErrors;
 use crate::store::{ModelId, StoreError, StoreId};
 
@@ -79,4 +80,10 @@ pub enum CheckError {
     /// The origin failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<evaluate::TooComplex> for CheckError {
+    fn from(evaluate::TooComplex { what, max }: evaluate::TooComplex) -> Self {
+        Self::TooComplex { what, max }
+    }
 }

@@ -1,19 +1,47 @@
 //! The cached decision point: may this subject do this action on this resource?
+//!
+//! The way of a question: the latest model (a cached value with a tag of its own), the whole decision from the local tiers, then under a single
+//! flight the other tiers, and at last an evaluation, which composes cached parts and reads of one snapshot. Every answer was compared
+//! with the horizon after the question came; every change is applied to the horizon before its writer gets an answer.
 
+mod administration;
+mod builder;
+mod driver;
 mod error;
+mod key;
+mod models;
+mod sink;
+mod types;
+mod validate;
+mod value;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use cache_core::{Chain, Draft, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
+
+pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
-use cache_core::{Source, Stamp, Statistics};
-
-use crate::model::Model;
-use crate::relation::{Object, Subject, Text, Tuple};
-use crate::store::{
-    Committed, InvalidationScope, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple, TupleChange,
-    TupleFilter, WriteBatch,
+pub use types::{
+    Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
+    TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
 };
-use cache_core::Revision;
+pub use validate::tuple as validate_tuple;
+pub use value::CachedValue;
+
+use crate::evaluate::Limits;
+use crate::relation::{Object, Subject, Text, Tuple};
+use crate::store::{ModelId, Store, StoreError, StoreId, WallClock};
+use driver::{Evaluated, Evaluation, Flight};
+use models::{Models, Version};
+
+/// The chain of a decision point.
+pub type DecisionChain = Chain<CachedValue>;
+
+/// The most relationships that may come with a question.
+pub const MAX_CONTEXTUAL_TUPLES: usize = 100;
+/// The default time limit of a question.
+pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One question.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,7 +56,7 @@ pub struct CheckRequest {
     pub relation: Text,
     /// To what.
     pub object: Object,
-    /// Relationships that hold for this question only.
+    /// Relationships that hold for this question only, at most [`MAX_CONTEXTUAL_TUPLES`].
     pub contextual_tuples: Vec<Tuple>,
     /// How fresh the answer must be.
     pub consistency: Consistency,
@@ -69,69 +97,216 @@ pub struct InvalidationReport {
 }
 
 /// The decision point. Shared behind an `Arc`.
-pub struct DecisionPoint {}
+pub struct DecisionPoint {
+    origin: Arc<dyn Store>,
+    chain: DecisionChain,
+    models: Models,
+    assignment: Assignment,
+    limits: Limits,
+    timeout: Duration,
+    clock: Arc<dyn WallClock>,
+    /// The last id that was given out, so that ids never run backwards.
+    last_id: Mutex<u128>,
+}
 
-#[allow(missing_docs, unused_variables, clippy::unimplemented, clippy::unused_async)]
 impl DecisionPoint {
-    /// Answers at once where a local tier has the answer.
+    /// Begins a decision point over an origin.
+    #[must_use]
+    pub fn builder(origin: Arc<dyn Store>) -> DecisionPointBuilder {
+        DecisionPointBuilder::new(origin)
+    }
+
+    /// Answers at once where a local tier has the answer; none where it must be waited for.
+    #[inline]
+    #[must_use]
     pub fn check_now(&self, request: &CheckRequest) -> Option<Decision> {
-        unimplemented!()
+        let (version, hit) = self.hit(request)?;
+        match hit.entry.value() {
+            CachedValue::Decision(allowed) => Some(Decision {
+                allowed: *allowed,
+                source: Source::Tier(hit.tier),
+                stamp: hit.entry.stamp(),
+                model: version.id,
+            }),
+            CachedValue::Exists(_) | CachedValue::Subjects(_) => None,
+        }
     }
+
+    /// What a local tier holds for a question, with its provenance: for whoever explains or measures.
+    #[must_use]
+    pub fn cached(&self, request: &CheckRequest) -> Option<Hit<CachedValue>> {
+        self.hit(request).map(|(_, hit)| hit)
+    }
+
+    #[inline]
+    fn hit(&self, request: &CheckRequest) -> Option<(Arc<Version>, Hit<CachedValue>)> {
+        if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
+            return None;
+        }
+        let version = self.models.resolve_now(request.store, request.model)?;
+        let hit = {
+            let evaluation = self.evaluation(request, &version, &[]);
+            let source = evaluation.decision_key(&request.object, &request.relation);
+            match self.chain.find_now(&self.chain.key(&source)) {
+                Lookup::Hit(hit) | Lookup::NegativeHit(hit) => hit,
+                Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => return None,
+            }
+        };
+        Some((version, hit))
+    }
+
     /// Answers.
+    ///
+    /// # Errors
+    /// Where the question makes no sense under the model, is too complex, takes too long, or the origin fails. None of these is an allow.
     pub async fn check(&self, request: &CheckRequest) -> Result<Decision, CheckError> {
-        unimplemented!()
+        match self.check_now(request) {
+            Some(decision) => Ok(decision),
+            None => match tokio::time::timeout(self.timeout, self.check_slowly(request)).await {
+                Ok(result) => result,
+                Err(_) => Err(CheckError::Timeout(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))),
+            },
+        }
     }
-    pub async fn create_store(&self, name: &str) -> Result<StoreRecord, CheckError> {
-        unimplemented!()
+
+    async fn check_slowly(&self, request: &CheckRequest) -> Result<Decision, CheckError> {
+        let version = self.models.resolve(request.store, request.model).await?;
+        validate::request(request, &version.plan)?;
+        let mut contextual = request.contextual_tuples.clone();
+        contextual.sort_unstable();
+        contextual.dedup();
+        let evaluation = self.evaluation(request, &version, &contextual);
+        let source = evaluation.decision_key(&request.object, &request.relation);
+        let key = self.chain.key(&source);
+        if request.consistency == Consistency::Full {
+            return self.check_fully(&evaluation, &key, version.id).await;
+        }
+        if let Lookup::Hit(hit) | Lookup::NegativeHit(hit) = self.chain.find_now(&key)
+            && let CachedValue::Decision(allowed) = hit.entry.value()
+        {
+            let (source, stamp) = (Source::Tier(hit.tier), hit.entry.stamp());
+            return Ok(Decision { allowed: *allowed, source, stamp, model: version.id });
+        }
+        let invocation = self.chain.invoked();
+        let answer = self
+            .chain
+            .load(&key, |load| async move {
+                let flight = Flight { ticket: load.ticket(), order: load.order(), invocation };
+                let Evaluated { draft, allowed, cacheable } = evaluation.run(Some(flight)).await?;
+                load.provenance(&draft);
+                if !cacheable {
+                    load.uncacheable();
+                }
+                Ok::<_, CheckError>(CachedValue::Decision(allowed))
+            })
+            .await
+            .map_err(|error| from_chain(&error))?;
+        Ok(Decision {
+            // Whatever else may lie under a key, only an allow allows.
+            allowed: *answer.value() == CachedValue::Decision(true),
+            source: answer.source,
+            stamp: answer.entry.stamp(),
+            model: version.id,
+        })
     }
-    pub async fn store(&self, id: StoreId) -> Result<StoreRecord, CheckError> {
-        unimplemented!()
+
+    /// From one new snapshot. The answer may serve others all the same.
+    async fn check_fully(
+        &self,
+        evaluation: &Evaluation<'_>,
+        key: &Key<'_>,
+        model: ModelId,
+    ) -> Result<Decision, CheckError> {
+        let ticket = self.chain.ticket();
+        let Evaluated { draft, allowed, cacheable } = evaluation.run(None).await?;
+        let Draft { stamp, .. } = draft;
+        if cacheable {
+            self.chain.fill_many(&ticket, vec![(*key, draft)]).await;
+        }
+        Ok(Decision { allowed, source: Source::Origin, stamp, model })
     }
-    pub async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, CheckError> {
-        unimplemented!()
+
+    fn evaluation<'a>(
+        &'a self,
+        request: &'a CheckRequest,
+        version: &'a Version,
+        contextual: &'a [Tuple],
+    ) -> Evaluation<'a> {
+        Evaluation {
+            chain: &self.chain,
+            origin: self.origin.as_ref(),
+            assignment: &self.assignment,
+            limits: self.limits,
+            version,
+            store: request.store,
+            subject: &request.subject,
+            relation: &request.relation,
+            object: &request.object,
+            contextual,
+        }
     }
-    pub async fn delete_store(&self, id: StoreId) -> Result<Committed, CheckError> {
-        unimplemented!()
-    }
-    /// Validates and adds a version.
-    pub async fn write_model(&self, store: StoreId, model: &Model) -> Result<ModelId, CheckError> {
-        unimplemented!()
-    }
-    pub async fn model(&self, store: StoreId, id: ModelId) -> Result<Arc<Model>, CheckError> {
-        unimplemented!()
-    }
-    pub async fn models(&self, store: StoreId, page: PageRequest<ModelId>) -> Result<Page<(ModelId, Arc<Model>), ModelId>, CheckError> {
-        unimplemented!()
-    }
-    /// Checks a batch against the model (the latest one without `model`) and writes it. In force when it returns.
-    pub async fn write(&self, store: StoreId, model: Option<ModelId>, batch: WriteBatch) -> Result<Committed, CheckError> {
-        unimplemented!()
-    }
-    pub async fn read_tuples(&self, store: StoreId, filter: TupleFilter, page: PageRequest<Tuple>) -> Result<Page<StoredTuple, Tuple>, CheckError> {
-        unimplemented!()
-    }
-    pub async fn changes(&self, store: StoreId, object_type: Option<Text>, page: PageRequest<Revision>) -> Result<Page<TupleChange, Revision>, CheckError> {
-        unimplemented!()
-    }
-    pub async fn invalidate(&self, scope: InvalidationScope) -> Result<InvalidationReport, CheckError> {
-        unimplemented!()
-    }
+
+    /// What the caches have counted.
+    #[must_use]
     pub fn statistics(&self) -> Statistics {
-        unimplemented!()
+        self.chain.statistics()
     }
-    /// False where no tier has that name.
+
+    /// Switches a tier on or off. False where no tier has that name.
     pub fn switch_tier(&self, name: &str, on: bool) -> bool {
-        unimplemented!()
+        self.chain.switch_tier(name, on)
     }
+
+    /// The names of the tiers, fastest first.
+    #[must_use]
     pub fn tier_names(&self) -> Vec<&'static str> {
-        unimplemented!()
+        self.chain.tier_names().collect()
     }
+
+    /// The chain, for whoever measures it.
+    #[must_use]
+    pub fn chain(&self) -> &DecisionChain {
+        &self.chain
+    }
+
     /// Whether the origin answers.
+    ///
+    /// # Errors
+    /// What the origin says for itself.
     pub async fn health(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.origin.health().await
     }
+
     /// Ends background work and closes the origin.
     pub async fn close(&self) {
-        unimplemented!()
+        self.origin.close().await;
+    }
+}
+
+impl std::fmt::Debug for DecisionPoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecisionPoint").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+/// The error of a load is the evaluation's own; what the chain itself says is that there is too much at once.
+fn from_chain(error: &Error) -> CheckError {
+    match error.downcast_load::<CheckError>() {
+        Some(check) => check.clone(),
+        None => {
+            debug_assert!(error.kind() == ErrorKind::Overloaded, "no other error comes from the chain: {error}");
+            CheckError::Overloaded
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_can_move_between_threads() {
+        fn sendable<T: Send>(_: impl Fn(&'static DecisionPoint, &'static CheckRequest) -> T) {}
+        sendable(|point, request| point.check(request));
     }
 }

@@ -4,13 +4,14 @@
 //! ([`Model::from_dsl`]) and the JSON that APIs carry ([`Model::from_json`]). A [`Model`] that was read is not yet known to make
 //! sense; [`Model::validate`] says so, with the place of each fault.
 
+pub mod bounds;
 mod dsl;
 mod error;
 mod json;
 mod print;
 mod validate;
 
-pub use error::{ModelError, ModelErrors, Place};
+pub use error::{Feature, MAX_ERRORS, ModelError, ModelErrorKind, ModelErrors, Place};
 
 use crate::relation::{SubjectKind, Text};
 
@@ -104,6 +105,33 @@ pub enum RestrictionTarget {
     Wildcard,
 }
 
+impl SchemaVersion {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_1 => "1.1",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, ModelError> {
+        match text {
+            "1.1" => Ok(Self::V1_1),
+            "1.2" => Err(ModelError::unsupported(Feature::Modules, "schema 1.2 is that of modular models")),
+            "1.0" => Err(ModelError::new(
+                ModelErrorKind::SchemaVersion,
+                "schema 1.0 has no type restrictions and is no longer served",
+                "write `schema 1.1`, and in brackets who may be written directly, as in `define viewer: [user]`",
+            )),
+            other => {
+                let shown: String = other.chars().take(64).collect();
+                let what = format!("{shown:?} is no known version of the schema");
+                Err(ModelError::new(ModelErrorKind::SchemaVersion, what, "write 1.1"))
+            }
+        }
+    }
+}
+
 impl Model {
     /// The definition of a type.
     #[must_use]
@@ -137,3 +165,6 @@ impl Restriction {
         SubjectKind { type_name: self.type_name.clone(), relation }
     }
 }
+
+#[cfg(test)]
+mod tests;

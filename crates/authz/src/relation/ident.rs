@@ -291,7 +291,9 @@ mod tests {
 
     #[test]
     fn hostile_identifiers_are_refused_with_the_place() {
-        for text in ["", "user", "user:", ":ann", "user:a b", "user:a\0", "user:a\r\n", "us er:ann", "team:9#", "team:9#a#b"] {
+        for text in
+            ["", "user", "user:", ":ann", "user:a b", "user:a\0", "user:a\r\n", "us er:ann", "team:9#", "team:9#a#b"]
+        {
             assert!(Subject::parse(text).is_err(), "{text:?} must be refused");
         }
         assert!(Subject::parse(&format!("user:{}", "x".repeat(1 << 20))).is_err());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::StoreId;
+use super::{ModelId, StoreId};
 use crate::relation::Tuple;
 
 /// A failure of the origin. Never to be taken for "not found".
@@ -49,4 +49,19 @@ pub enum WriteConflict {
     /// A tuple to remove does not exist.
     #[error("cannot delete a tuple which does not exist: {0}; leave it out, or ask to ignore missing ones")]
     Missing(Tuple),
+    /// A tuple stands twice in one batch, as two writes, two deletes, or one of each.
+    #[error("the tuple {0} stands twice in one request; name it once")]
+    Repeated(Tuple),
+    /// More tuples than one transaction takes.
+    #[error("{given} tuples in one request are more than {}; split them", super::MAX_WRITE_BATCH)]
+    TooMany {
+        /// How many there were.
+        given: usize,
+    },
+    /// A store with this id exists already.
+    #[error("there is a store {} already; choose a new id", .0.0)]
+    StoreExists(StoreId),
+    /// A model with this id exists already in its store.
+    #[error("there is a model {} already; models do not change: write it under a new id", .0.0)]
+    ModelExists(ModelId),
 }

@@ -6,8 +6,11 @@
 //! - The sink of an origin ([`ChangeSink`]) has applied a change *before* its writer gets its answer, and before a snapshot that
 //!   contains the change is handed out; also where the writer's future was dropped in between.
 
+mod batch;
+mod clock;
 mod error;
 pub mod memory;
+mod page;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use async_trait::async_trait;
 use cache_core::{Revision, Stamp};
 use ulid::Ulid;
 
+pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
 
 use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
@@ -42,7 +46,7 @@ pub const MAX_PAGE: usize = 100;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Says who applies changes from now on, and tells it all that it must know of the past: see [`ChangeSink::joined`].
-    /// Called once, before the first snapshot or write.
+    /// Called once, before the first snapshot or write; a second sink is refused.
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
 
     /// One state of the origin, for all reads of one evaluation.
@@ -51,20 +55,20 @@ pub trait Store: Send + Sync + 'static {
     /// Writes and deletes relationships, all or none. The caller has checked them against the model.
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError>;
 
-    /// Creates a store.
+    /// Creates a store. Ids are chosen by the caller; one that is taken is refused.
     async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError>;
     /// One store.
     async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError>;
     /// Stores in the order of their ids.
     async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, StoreError>;
-    /// Deletes a store with all that it holds. `None` where there is none.
+    /// Deletes a store with all that it holds, its changes included. `None` where there is none.
     async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError>;
 
     /// Adds a version of a model, which becomes the store's latest one. `body` is the model's JSON form.
     async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError>;
     /// The JSON form of a version.
     async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError>;
-    /// Versions with their JSON forms, newest first.
+    /// Versions with their JSON forms, the one that was written last first, whatever the times in their ids say.
     async fn models(
         &self,
         store: StoreId,
@@ -79,8 +83,8 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
 
-    /// Changes of relationships in the order of the log, from after `page.after` on. The page's `next` is never `None` where it has items:
-    /// a client may wait at the end and go on from there.
+    /// Changes of relationships in the order of the log, from after `page.after` on. The end is a place to wait at: there `next` is
+    /// the last item's revision, or `page.after` again.
     async fn changes(
         &self,
         store: StoreId,
@@ -167,7 +171,7 @@ pub enum OnConflict {
 /// A change that is durable and applied here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Committed {
-    /// The highest revision of the change.
+    /// The highest revision of the change; the newest one of the state where there was nothing to change.
     pub revision: Revision,
 }
 
@@ -180,7 +184,7 @@ pub enum Change {
     Deleted(StoreId, Tuple),
     /// A store has a new latest model.
     ModelWritten(StoreId),
-    /// Everything about a store changed: it was deleted, or loaded in bulk.
+    /// Everything about a store may have changed: it was created, deleted, or loaded in bulk.
     StoreReplaced(StoreId),
     /// An administrator's invalidation.
     Invalidated(InvalidationScope),

@@ -10,7 +10,7 @@ use crate::single_flight::{DEFAULT_MAX_FLIGHTS, DEFAULT_MAX_FOLLOWERS, SingleFli
 use crate::sync::SyncFamily;
 use crate::telemetry::{Counters, Telemetry};
 use crate::{
-    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, InProcessLog, KillSink, Keyer, Log, Policy,
+    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, InProcessLog, Keyer, KillSink, Log, Policy,
     SystemClock, SystemEntropy,
 };
 

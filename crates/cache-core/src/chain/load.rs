@@ -174,7 +174,9 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     {
         let key = self.key(key);
         match self.find_now(&key) {
-            Lookup::Hit(hit) | Lookup::NegativeHit(hit) => Ok(Answer { source: Source::Tier(hit.tier), entry: hit.entry }),
+            Lookup::Hit(hit) | Lookup::NegativeHit(hit) => {
+                Ok(Answer { source: Source::Tier(hit.tier), entry: hit.entry })
+            }
             Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => self.load(&key, load).await,
         }
     }
@@ -195,7 +197,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             match role {
                 Role::Leader(leader) => return self.lead(key, leader, load).await,
                 Role::Full => {
-                    return Err(Error::new(ErrorKind::Overloaded, "chain", "load", "too many loads are in the air; try again later"));
+                    return Err(Error::new(
+                        ErrorKind::Overloaded,
+                        "chain",
+                        "load",
+                        "too many loads are in the air; try again later",
+                    ));
                 }
                 Role::Follower(follower) => {
                     role = match self.follow(key, &follower, self.flight_patience).await {
@@ -259,12 +266,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         Ok(Answer { entry, source: Source::Origin })
     }
 
-    async fn follow(
-        &self,
-        key: &Key<'_>,
-        follower: &Follower<Landing<V>, S>,
-        patience: Duration,
-    ) -> Followed<V> {
+    async fn follow(&self, key: &Key<'_>, follower: &Follower<Landing<V>, S>, patience: Duration) -> Followed<V> {
         let landed = tokio::select! {
             biased;
             landed = follower.landed() => landed,

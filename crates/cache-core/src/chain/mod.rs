@@ -141,7 +141,11 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     }
 
     /// Joins the flight of a key, for callers that compose loads themselves; [`Chain::get_or_load`] does it for everybody else.
-    pub(crate) fn role(&self, key: &Key<'_>, invocation: crate::single_flight::Invocation) -> Role<load::Landing<V>, S> {
+    pub(crate) fn role(
+        &self,
+        key: &Key<'_>,
+        invocation: crate::single_flight::Invocation,
+    ) -> Role<load::Landing<V>, S> {
         self.flights.join(key.digest(), invocation)
     }
 }

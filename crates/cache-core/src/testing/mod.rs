@@ -28,6 +28,7 @@ mod fake;
 mod fixture;
 mod gate;
 pub mod laws;
+pub mod measure;
 mod shared;
 
 pub use clock::{FixedEntropy, TestClock};

@@ -1,0 +1,5 @@
+DROP TABLE changes;
+DROP TABLE tuples;
+DROP TABLE models;
+DROP TABLE stores;
+DROP TABLE meta;

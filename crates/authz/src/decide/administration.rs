@@ -1,0 +1,166 @@
+//! Stores, models, relationships and invalidations: what changes the answers.
+
+use std::sync::{Arc, PoisonError};
+
+use cache_core::Clock;
+use ulid::Ulid;
+
+use super::error::CheckError;
+use super::{DecisionPoint, InvalidationReport, sink, validate};
+use crate::model::Model;
+use crate::relation::{Text, Tuple};
+use crate::store::{
+    Committed, InvalidationScope, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple,
+    TupleChange, TupleFilter, WriteBatch,
+};
+use cache_core::Revision;
+
+impl DecisionPoint {
+    /// Creates a store.
+    ///
+    /// # Errors
+    /// Where the origin fails.
+    pub async fn create_store(&self, name: &str) -> Result<StoreRecord, CheckError> {
+        Ok(self.origin.create_store(StoreId(self.next_id()), name).await?)
+    }
+
+    /// One store.
+    ///
+    /// # Errors
+    /// Where there is none, or the origin fails.
+    pub async fn store(&self, id: StoreId) -> Result<StoreRecord, CheckError> {
+        Ok(self.origin.store(id).await?.ok_or(StoreError::UnknownStore(id))?)
+    }
+
+    /// Stores, by their ids.
+    ///
+    /// # Errors
+    /// Where the origin fails.
+    pub async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, CheckError> {
+        Ok(self.origin.stores(page).await?)
+    }
+
+    /// Deletes a store with all that it holds. Nothing of it is served any more when this returns.
+    ///
+    /// # Errors
+    /// Where there is none, or the origin fails.
+    pub async fn delete_store(&self, id: StoreId) -> Result<Committed, CheckError> {
+        Ok(self.origin.delete_store(id).await?.ok_or(StoreError::UnknownStore(id))?)
+    }
+
+    /// Validates a model and makes it the store's latest one.
+    ///
+    /// # Errors
+    /// Where it does not make sense, there is no such store, or the origin fails.
+    pub async fn write_model(&self, store: StoreId, model: &Model) -> Result<ModelId, CheckError> {
+        model.validate().map_err(|errors| CheckError::InvalidModel(Arc::new(errors)))?;
+        let id = ModelId(self.next_id());
+        self.origin.write_model(store, id, &model.to_json().to_string()).await?;
+        Ok(id)
+    }
+
+    /// A version of a store's model.
+    ///
+    /// # Errors
+    /// Where there is no such store or version, or the origin fails.
+    pub async fn model(&self, store: StoreId, id: ModelId) -> Result<Arc<Model>, CheckError> {
+        Ok(Arc::clone(self.models.resolve(store, Some(id)).await?.plan.model()))
+    }
+
+    /// The versions of a store's model, newest first.
+    ///
+    /// # Errors
+    /// Where there is no such store, or the origin fails.
+    pub async fn models(
+        &self,
+        store: StoreId,
+        page: PageRequest<ModelId>,
+    ) -> Result<Page<(ModelId, Arc<Model>), ModelId>, CheckError> {
+        self.store(store).await?;
+        let Page { items, next } = self.origin.models(store, page).await?;
+        let items = items
+            .into_iter()
+            .map(|(id, body)| match Model::from_json(&body) {
+                Ok(model) => Ok((id, Arc::new(model))),
+                Err(errors) => Err(CheckError::InvalidModel(Arc::new(errors))),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Checks a batch against the model (the latest one without `model`) and writes it, all or nothing. In force when it returns.
+    ///
+    /// # Errors
+    /// Where a relationship does not fit the model or what is stored, there is no such store or model, or the origin fails.
+    pub async fn write(
+        &self,
+        store: StoreId,
+        model: Option<ModelId>,
+        batch: WriteBatch,
+    ) -> Result<Committed, CheckError> {
+        let version = self.models.resolve(store, model).await?;
+        for tuple in &batch.writes {
+            validate::tuple(tuple, version.plan.model())?;
+        }
+        Ok(self.origin.write(store, batch).await?)
+    }
+
+    /// Relationships that match a filter.
+    ///
+    /// # Errors
+    /// Where there is no such store, or the origin fails.
+    pub async fn read_tuples(
+        &self,
+        store: StoreId,
+        filter: TupleFilter,
+        page: PageRequest<Tuple>,
+    ) -> Result<Page<StoredTuple, Tuple>, CheckError> {
+        self.store(store).await?;
+        Ok(self.origin.read_tuples(store, filter, page).await?)
+    }
+
+    /// Changes of relationships.
+    ///
+    /// # Errors
+    /// Where there is no such store, or the origin fails.
+    pub async fn changes(
+        &self,
+        store: StoreId,
+        object_type: Option<Text>,
+        page: PageRequest<Revision>,
+    ) -> Result<Page<TupleChange, Revision>, CheckError> {
+        self.store(store).await?;
+        Ok(self.origin.changes(store, object_type, page).await?)
+    }
+
+    /// Invalidates by an administrator's word. In force when it returns.
+    ///
+    /// # Errors
+    /// Where the scope can't be read, or the origin fails.
+    pub async fn invalidate(&self, scope: InvalidationScope) -> Result<InvalidationReport, CheckError> {
+        sink::scope_kills(&scope).map_err(CheckError::InvalidScope)?;
+        let everything = scope == InvalidationScope::All;
+        let Committed { revision } = self.origin.append(scope).await?;
+        let errors = if everything { self.chain.clear_tiers().await } else { Vec::new() };
+        let errors = errors.iter().map(ToString::to_string).collect();
+        Ok(InvalidationReport { revision, confirmed_by: 1, errors })
+    }
+
+    /// A new id, above all that were given out before: the newest model is the one with the highest id, also where two are written
+    /// within one millisecond or the clock was set back.
+    fn next_id(&self) -> Ulid {
+        let drawn = Ulid::from_parts(
+            self.clock.unix_millis(),
+            u128::from(fastrand::u64(..)) << 16 | u128::from(fastrand::u16(..)),
+        );
+        let mut last = self.last_id.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = drawn.0.max(last.saturating_add(1));
+        Ulid(*last)
+    }
+
+    /// The clock of lifetimes.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        self.chain.clock()
+    }
+}

@@ -1,0 +1,175 @@
+//! Building a decision point: an origin, tiers, lifetimes, bounds.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cache_core::{
+    CacheLayer, Clock, Entropy, HorizonConfig, Identity, Policy, SystemClock, SystemEntropy, telemetry::Telemetry,
+};
+
+use super::models::Models;
+use super::sink::OriginLog;
+use super::{Assignment, CachedValue, DEFAULT_CHECK_TIMEOUT, DecisionChain, DecisionPoint};
+use crate::evaluate::Limits;
+use crate::store::{ChangeSink, Store, StoreError, SystemWallClock, WallClock};
+
+/// Collects the parts of a [`DecisionPoint`].
+pub struct DecisionPointBuilder {
+    origin: Arc<dyn Store>,
+    tiers: Vec<Box<dyn FnOnce(ChainBuilder) -> ChainBuilder + Send>>,
+    policy: Policy,
+    horizon: HorizonConfig,
+    assignment: Assignment,
+    limits: Limits,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+    wall_clock: Arc<dyn WallClock>,
+    entropy: Arc<dyn Entropy>,
+    telemetry: Option<Arc<dyn Telemetry>>,
+}
+
+type ChainBuilder = cache_core::ChainBuilder<CachedValue, cache_core::sync::Std>;
+
+/// Why a decision point can't be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The chain's parts don't fit one another.
+    #[error(transparent)]
+    Chain(#[from] cache_core::BuildError),
+    /// The origin could not tell its log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no randomness for the log's identity.
+    #[error("the operating system gave no randomness for the identity of the log: {0}")]
+    NoRandomness(String),
+}
+
+impl DecisionPointBuilder {
+    pub(super) fn new(origin: Arc<dyn Store>) -> Self {
+        Self {
+            origin,
+            tiers: Vec::new(),
+            policy: Policy::default(),
+            horizon: HorizonConfig::default(),
+            assignment: Assignment::default(),
+            limits: Limits::default(),
+            timeout: DEFAULT_CHECK_TIMEOUT,
+            clock: Arc::new(SystemClock),
+            wall_clock: Arc::new(SystemWallClock),
+            entropy: Arc::new(SystemEntropy),
+            telemetry: None,
+        }
+    }
+
+    /// Adds a tier behind those that were added before. Without any, every question is evaluated.
+    #[must_use]
+    pub fn tier(mut self, layer: impl CacheLayer<CachedValue>) -> Self {
+        self.tiers.push(Box::new(move |chain| chain.tier(layer)));
+        self
+    }
+
+    /// Lifetimes by tier and cache type.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The bounds of the horizon.
+    #[must_use]
+    pub fn horizon(mut self, config: HorizonConfig) -> Self {
+        self.horizon = config;
+        self
+    }
+
+    /// Which cache type each resource type belongs to.
+    #[must_use]
+    pub fn assignment(mut self, assignment: Assignment) -> Self {
+        self.assignment = assignment;
+        self
+    }
+
+    /// The bounds of an evaluation.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The time limit of a question; 3 s by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The clock of lifetimes.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The clock of ids and records.
+    #[must_use]
+    pub fn wall_clock(mut self, clock: Arc<dyn WallClock>) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
+    /// The randomness of jitter and ids.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Who sees cache events.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// The decision point. Learns from the origin's log what its caches must know before it answers anything.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub async fn build(self) -> Result<DecisionPoint, BuildError> {
+        let identity = Identity::random().map_err(|cause| BuildError::NoRandomness(cause.to_string()))?;
+        let log = Arc::new(OriginLog::new(identity));
+        let mut chain = DecisionChain::builder()
+            .log(log.clone())
+            .policy(self.policy)
+            .horizon(self.horizon)
+            .clock(self.clock)
+            .entropy(self.entropy);
+        if let Some(telemetry) = self.telemetry {
+            chain = chain.telemetry(telemetry);
+        }
+        for tier in self.tiers {
+            chain = tier(chain);
+        }
+        let chain = chain.build()?;
+        log.bind(chain.horizon());
+        self.origin.attach(log as Arc<dyn ChangeSink>).await?;
+        let models = Models::new(Arc::clone(&self.origin), Arc::clone(chain.horizon()));
+        Ok(DecisionPoint {
+            origin: self.origin,
+            chain,
+            models,
+            assignment: self.assignment,
+            limits: self.limits,
+            timeout: self.timeout,
+            clock: self.wall_clock,
+            last_id: Mutex::new(0),
+        })
+    }
+}
+
+impl std::fmt::Debug for DecisionPointBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecisionPointBuilder").field("tiers", &self.tiers.len()).finish_non_exhaustive()
+    }
+}

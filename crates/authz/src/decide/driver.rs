@@ -1,0 +1,447 @@
+//! Drives one evaluation: cached parts first, then one read of the origin for each level.
+//!
+//! **Consistency.** Everything that is read from the origin comes from one snapshot. Cached parts may be older or newer than it, and so may what
+//! another evaluation computed. Therefore an answer that rests on more than one snapshot is compared with the horizon as a whole, with the lowest stamp and all tags of
+//! its parts: if a change that touches it lies between its parts, it was true at no single moment, and the question is evaluated again from one
+//! snapshot alone.
+//!
+//! **Waiting.** An evaluation waits only for parts of older evaluations, and gives its snapshot back before: so neither waiting nor
+//! a small pool of readers can go round in a circle.
+
+use std::sync::Arc;
+
+use cache_core::single_flight::Invocation;
+use cache_core::sync::Std;
+use cache_core::{
+    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
+    Verdict, planted,
+};
+
+use super::error::CheckError;
+use super::key::{DecisionKey, ReadKey};
+use super::models::Version;
+use super::value::CachedValue;
+use super::{Assignment, DecisionChain};
+use crate::evaluate::{Graph, Justified, Limits, NodeId, Provenance, ReadId, tags};
+use crate::relation::{Object, Subject, Text, Tuple};
+use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead};
+
+/// The most subjects of an enumeration that is worth a place in the caches.
+const MAX_CACHED_SUBJECTS: usize = 1_000;
+
+/// What an evaluation needs.
+#[derive(Clone, Copy)]
+pub(super) struct Evaluation<'a> {
+    pub(super) chain: &'a DecisionChain,
+    pub(super) origin: &'a dyn Store,
+    pub(super) assignment: &'a Assignment,
+    pub(super) limits: Limits,
+    pub(super) version: &'a Version,
+    pub(super) store: StoreId,
+    pub(super) subject: &'a Subject,
+    pub(super) relation: &'a Text,
+    pub(super) object: &'a Object,
+    pub(super) contextual: &'a [Tuple],
+}
+
+/// The load that an evaluation belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Flight {
+    /// Taken before anything was read.
+    pub(super) ticket: Ticket,
+    /// Its age.
+    pub(super) order: u64,
+    /// When it was invoked.
+    pub(super) invocation: Invocation,
+}
+
+/// An answer with its provenance.
+pub(super) struct Evaluated {
+    pub(super) draft: Draft<CachedValue>,
+    pub(super) allowed: bool,
+    /// Whether it may be kept: not where a cycle cut it short.
+    pub(super) cacheable: bool,
+}
+
+impl Evaluation<'_> {
+    /// Answers the question. Without a flight nothing cached takes part, neither read nor filled.
+    pub(super) async fn run(&self, flight: Option<Flight>) -> Result<Evaluated, CheckError> {
+        if let Some(flight) = flight {
+            let mut run = Run::new(self, Some(flight));
+            let evaluated = run.answer().await?;
+            if !run.is_mixed() || self.is_consistent(&evaluated) {
+                return Ok(evaluated);
+            }
+        }
+        Run::new(self, None).answer().await
+    }
+
+    fn is_consistent(&self, evaluated: &Evaluated) -> bool {
+        let Draft { stamp, read_set, types, hard_expiry, .. } = &evaluated.draft;
+        let key = self.decision_key(self.object, self.relation);
+        let types = types.union(TypeSet::of(key.cache_type));
+        evaluated.cacheable
+            && *hard_expiry > self.chain.clock().now()
+            && self.chain.horizon().verdict(*stamp, read_set.tags(), types, &key) == Verdict::Usable
+    }
+
+    pub(super) fn decision_key<'k>(&'k self, object: &'k Object, relation: &'k str) -> DecisionKey<'k> {
+        DecisionKey {
+            cache_type: self.assignment.of(&object.type_name, &self.version.plan),
+            store: self.store,
+            model: self.version.id,
+            subject: self.subject,
+            relation,
+            object,
+            contextual: self.contextual,
+        }
+    }
+
+    /// The key under which the answer to a read is shared by all subjects; none for what only concerns one.
+    fn read_key<'k>(&self, read: &'k TupleRead) -> Option<ReadKey<'k>> {
+        match read {
+            TupleRead::Enumerate { object, relation, kind } => {
+                Some(ReadKey::Usersets { store: self.store, object, relation, kind })
+            }
+            TupleRead::Point(Tuple { object, relation, subject: Subject::Wildcard { type_name } }) => {
+                Some(ReadKey::Wildcard { store: self.store, object, relation, type_name })
+            }
+            TupleRead::Point(_) => None,
+        }
+    }
+
+    /// Adds the relationships that hold for this question only.
+    fn with_contextual(&self, read: &TupleRead, answer: TupleAnswer) -> TupleAnswer {
+        if self.contextual.is_empty() {
+            return answer;
+        }
+        match (read, answer) {
+            (TupleRead::Point(tuple), TupleAnswer::Found(found)) => {
+                TupleAnswer::Found(found || self.contextual.contains(tuple))
+            }
+            (TupleRead::Enumerate { object, relation, kind }, TupleAnswer::Ids(mut ids)) => {
+                let added = self.contextual.iter().filter(|tuple| {
+                    tuple.object == *object
+                        && tuple.relation == *relation
+                        && tuple.subject.kind() == *kind
+                        && !matches!(tuple.subject, Subject::Wildcard { .. })
+                });
+                ids.extend(added.map(|tuple| Text::from(tuple.subject.id())));
+                ids.sort_unstable();
+                ids.dedup();
+                TupleAnswer::Ids(ids)
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    /// Keeps what was read, where it is the same for every subject. Not a method of a run: a snapshot is no thing to share between threads.
+    async fn fill_reads(&self, flight: &Flight, stamp: Stamp, reads: &[(ReadId, TupleRead)], answers: &[TupleAnswer]) {
+        let mut sources = Vec::new();
+        for ((_, read), answer) in reads.iter().zip(answers) {
+            let Some(source) = self.read_key(read) else { continue };
+            let value = match answer {
+                TupleAnswer::Found(found) => CachedValue::Exists(*found),
+                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => {
+                    CachedValue::Subjects(Arc::new(ids.clone()))
+                }
+                TupleAnswer::Ids(_) | TupleAnswer::TooMany => continue,
+            };
+            let tag = match read {
+                TupleRead::Point(tuple) => tags::point(self.store, tuple),
+                TupleRead::Enumerate { object, relation, kind } => tags::userset(self.store, object, relation, kind),
+            };
+            let read_set: ReadSet = [tag].into_iter().collect();
+            let draft = Draft { value, stamp, read_set, types: TypeSet::default(), hard_expiry: Moment::NEVER };
+            sources.push((source, draft));
+        }
+        let drafts = sources.iter().map(|(source, draft)| (self.chain.key(source), draft.clone())).collect();
+        self.chain.fill_many(&flight.ticket, drafts).await;
+    }
+}
+
+/// One try at a question.
+struct Run<'a> {
+    evaluation: &'a Evaluation<'a>,
+    flight: Option<Flight>,
+    graph: Graph<'a>,
+    snapshot: Option<Box<dyn Snapshot>>,
+    snapshots: usize,
+    /// Whether anything came from a cache or from another evaluation.
+    used_parts: bool,
+    /// The lowest stamp of the snapshots.
+    stamp: Option<Stamp>,
+    led: Vec<(NodeId, PartLeader<CachedValue, Std>)>,
+    awaited: Vec<(NodeId, PartFollower<CachedValue, Std>)>,
+    /// Reads that no cache could answer.
+    missing: Vec<(ReadId, TupleRead)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(evaluation: &'a Evaluation<'a>, flight: Option<Flight>) -> Self {
+        let graph = Graph::new(
+            &evaluation.version.plan,
+            evaluation.limits,
+            evaluation.store,
+            evaluation.subject.clone(),
+            evaluation.object.clone(),
+            evaluation.relation.clone(),
+        );
+        Self {
+            evaluation,
+            flight,
+            graph,
+            snapshot: None,
+            snapshots: 0,
+            used_parts: false,
+            stamp: None,
+            led: Vec::new(),
+            awaited: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Whether the answer rests on more than one snapshot.
+    fn is_mixed(&self) -> bool {
+        self.used_parts || self.snapshots > 1
+    }
+
+    async fn answer(&mut self) -> Result<Evaluated, CheckError> {
+        // The root itself was looked for before anybody came here.
+        self.graph.take_fresh();
+        self.graph.expand(Graph::ROOT)?;
+        loop {
+            self.resolve_without_origin().await?;
+            self.publish().await;
+            if self.graph.value(Graph::ROOT).is_some() {
+                break;
+            }
+            if !self.missing.is_empty() {
+                self.read_level().await?;
+            } else if let Some((node, follower)) = self.awaited.pop() {
+                // What became known without them need not be waited for.
+                if self.graph.value(node).is_none() {
+                    self.wait_for(node, follower).await?;
+                }
+            } else {
+                // Everything is read, and what is left waits for itself.
+                return Ok(self.cut_short());
+            }
+        }
+        Ok(match self.graph.justify(Graph::ROOT) {
+            Some(justified) => self.evaluated(justified),
+            None => self.cut_short(),
+        })
+    }
+
+    /// Caches, expansion and settling, until the origin or another evaluation is needed.
+    async fn resolve_without_origin(&mut self) -> Result<(), CheckError> {
+        loop {
+            self.graph.settle();
+            if self.graph.value(Graph::ROOT).is_some() {
+                return Ok(());
+            }
+            let fresh = self.graph.take_fresh();
+            let reads = self.graph.take_reads();
+            if fresh.is_empty() && reads.is_empty() {
+                return Ok(());
+            }
+            self.look_up_parts(fresh).await?;
+            self.look_up_reads(reads).await?;
+        }
+    }
+
+    /// Gives nodes their values from the caches; joins those that an older evaluation computes; expands the others.
+    async fn look_up_parts(&mut self, fresh: Vec<NodeId>) -> Result<(), CheckError> {
+        let Some(flight) = self.flight.filter(|_| self.evaluation.contextual.is_empty()) else {
+            for node in fresh {
+                self.graph.expand(node)?;
+            }
+            return Ok(());
+        };
+        let chain = self.evaluation.chain;
+        let questions: Vec<(NodeId, Object, Text)> = fresh
+            .into_iter()
+            .map(|node| {
+                let (object, relation) = self.graph.question(node);
+                (node, object.clone(), relation.clone())
+            })
+            .collect();
+        let sources: Vec<_> =
+            questions.iter().map(|(_, object, relation)| self.evaluation.decision_key(object, relation)).collect();
+        let keys: Vec<Key<'_>> = sources.iter().map(|source| chain.key(source)).collect();
+        let found = chain.find_many(&keys).await;
+        for (((node, _, _), key), lookup) in questions.iter().zip(&keys).zip(found) {
+            match lookup.hit() {
+                Some(hit) if self.take_part(*node, &hit.entry) => {}
+                _ => match chain.join_part(key, flight.order, flight.invocation) {
+                    PartRole::Lead(leader) => {
+                        self.led.push((*node, leader));
+                        self.graph.expand(*node)?;
+                    }
+                    PartRole::Follow(follower) => {
+                        self.awaited.push((*node, follower));
+                        self.graph.await_elsewhere(*node);
+                    }
+                    PartRole::Alone => self.graph.expand(*node)?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn take_part(&mut self, node: NodeId, entry: &Entry<CachedValue>) -> bool {
+        let CachedValue::Decision(allowed) = entry.value() else { return false };
+        self.used_parts = true;
+        self.graph.give(node, *allowed, provenance(entry));
+        true
+    }
+
+    /// Answers what all subjects share from the caches.
+    async fn look_up_reads(&mut self, reads: Vec<(ReadId, TupleRead)>) -> Result<(), CheckError> {
+        if self.flight.is_none() {
+            self.missing.extend(reads);
+            return Ok(());
+        }
+        let chain = self.evaluation.chain;
+        let sources: Vec<_> = reads.iter().map(|(_, read)| self.evaluation.read_key(read)).collect();
+        let keys: Vec<Key<'_>> = sources.iter().flatten().map(|source| chain.key(source)).collect();
+        let mut found = chain.find_many(&keys).await.into_iter();
+        let mut misses = Vec::new();
+        for ((id, read), source) in reads.iter().zip(&sources) {
+            let hit: Option<Hit<CachedValue>> =
+                source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
+            let answer = hit.as_ref().and_then(|hit| match hit.value() {
+                CachedValue::Exists(found) => Some(TupleAnswer::Found(*found)),
+                CachedValue::Subjects(ids) => Some(TupleAnswer::Ids(ids.to_vec())),
+                CachedValue::Decision(_) => None,
+            });
+            match (hit, answer) {
+                (Some(hit), Some(answer)) => {
+                    self.used_parts = true;
+                    let answer = self.evaluation.with_contextual(read, answer);
+                    self.graph.answer(*id, answer, provenance(&hit.entry))?;
+                }
+                _ => misses.push((*id, read.clone())),
+            }
+        }
+        self.missing.extend(misses);
+        Ok(())
+    }
+
+    /// Reads one level from the snapshot, and fills what others can use.
+    async fn read_level(&mut self) -> Result<(), CheckError> {
+        let missing = std::mem::take(&mut self.missing);
+        let snapshot = match &mut self.snapshot {
+            Some(snapshot) => snapshot,
+            none => {
+                self.snapshots += 1;
+                none.insert(self.evaluation.origin.snapshot().await?)
+            }
+        };
+        let stamp = snapshot.stamp();
+        self.stamp = Some(self.stamp.map_or(stamp, |known| known.meet(stamp)));
+        let reads: Vec<TupleRead> = missing.iter().map(|(_, read)| read.clone()).collect();
+        let answers = snapshot.read(self.evaluation.store, reads).await?;
+        if let Some(flight) = self.flight {
+            self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
+        }
+        for ((id, read), answer) in missing.into_iter().zip(answers) {
+            let answer = self.evaluation.with_contextual(&read, answer);
+            self.graph.answer(
+                id,
+                answer,
+                Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types: TypeSet::default() },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Hands parts that became known to whoever waits for them.
+    async fn publish(&mut self) {
+        let Some(flight) = self.flight else { return };
+        let mut open = Vec::with_capacity(self.led.len());
+        for (node, leader) in std::mem::take(&mut self.led) {
+            let Some(justified) = self.graph.justify(node) else {
+                open.push((node, leader));
+                continue;
+            };
+            // A part that rests on parts of different age may have been true at no single moment: it stays with this evaluation.
+            if self.is_mixed() && !self.is_usable_part(node, &justified) {
+                continue;
+            }
+            let (object, relation) = self.graph.question(node);
+            let source = self.evaluation.decision_key(object, relation);
+            let draft = self.draft(justified);
+            let chain = self.evaluation.chain;
+            chain.publish_part(&flight.ticket, &chain.key(&source), leader, draft).await;
+        }
+        self.led = open;
+    }
+
+    fn is_usable_part(&self, node: NodeId, justified: &Justified) -> bool {
+        let (object, relation) = self.graph.question(node);
+        let source = self.evaluation.decision_key(object, relation);
+        let stamp = justified.stamp.unwrap_or(self.fallback_stamp());
+        let types = justified.types.union(TypeSet::of(source.cache_type));
+        self.evaluation.chain.horizon().verdict(stamp, justified.read_set.tags(), types, &source) == Verdict::Usable
+    }
+
+    /// Waits for a part that an older evaluation computes; where nothing usable comes, computes it here.
+    async fn wait_for(&mut self, node: NodeId, follower: PartFollower<CachedValue, Std>) -> Result<(), CheckError> {
+        // Whoever computes the part may need a reader.
+        self.snapshot = None;
+        let (object, relation) = self.graph.question(node);
+        let (object, relation) = (object.clone(), relation.clone());
+        let source = self.evaluation.decision_key(&object, &relation);
+        let chain = self.evaluation.chain;
+        let part = chain.await_part(&chain.key(&source), follower).await;
+        match part {
+            Some(hit) if self.take_part(node, &hit.entry) => Ok(()),
+            _ => Ok(self.graph.expand(node)?),
+        }
+    }
+
+    fn evaluated(&self, justified: Justified) -> Evaluated {
+        let allowed = justified.allowed;
+        Evaluated { draft: self.draft(justified), allowed, cacheable: true }
+    }
+
+    /// A cycle left the question open: that is no allow, and nothing to keep.
+    fn cut_short(&self) -> Evaluated {
+        let draft = Draft {
+            value: CachedValue::Decision(false),
+            stamp: self.stamp.unwrap_or(self.fallback_stamp()),
+            read_set: ReadSet::new(),
+            types: TypeSet::default(),
+            hard_expiry: Moment::NEVER,
+        };
+        Evaluated { draft, allowed: false, cacheable: false }
+    }
+
+    fn draft(&self, justified: Justified) -> Draft<CachedValue> {
+        let Justified { allowed, stamp, hard_expiry, read_set, types } = justified;
+        // The stamp of what was read, never that of this moment: a change may lie in between.
+        let stamp = match stamp {
+            Some(stamp) if !planted(Mistake::ComposedStampedNow) => stamp,
+            Some(_) => self.evaluation.chain.ticket().stamp(),
+            None => self.fallback_stamp(),
+        };
+        Draft { value: CachedValue::Decision(allowed), stamp, read_set, types, hard_expiry }
+    }
+
+    /// The stamp of what rests on the model alone.
+    fn fallback_stamp(&self) -> Stamp {
+        self.flight.map_or_else(|| self.evaluation.chain.ticket().stamp(), |flight| flight.ticket.stamp())
+    }
+}
+
+/// What a cached part brings into whatever is composed of it. The entities of its key come by the node that it answers.
+fn provenance(entry: &Entry<CachedValue>) -> Provenance {
+    Provenance {
+        stamp: entry.stamp(),
+        hard_expiry: entry.hard_expiry(),
+        tags: entry.tags().to_vec(),
+        types: entry.types(),
+    }
+}

@@ -1,0 +1,146 @@
+//! From the origin's log to the horizon: changes become kills, and are in force before their writers get an answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use async_trait::async_trait;
+use cache_core::{
+    Delta, Error, ErrorKind, Horizon, Identity, Kill, KillSink, Log, Position, Revision, Stamp, entity_tag,
+};
+
+use super::types::CACHE_TYPES;
+use crate::evaluate::tags;
+use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange};
+
+/// Applies the origin's changes, and gives the chain the log that it needs: the origin's own.
+pub(super) struct OriginLog {
+    identity: Identity,
+    /// Every change up to here was applied.
+    applied: AtomicU64,
+    horizon: OnceLock<Arc<Horizon>>,
+    sink: OnceLock<Weak<dyn KillSink>>,
+}
+
+impl OriginLog {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, applied: AtomicU64::new(0), horizon: OnceLock::new(), sink: OnceLock::new() }
+    }
+
+    /// Says which horizon to raise at the start. Once, before the origin is attached.
+    pub(super) fn bind(&self, horizon: &Arc<Horizon>) {
+        let _ = self.horizon.set(Arc::clone(horizon));
+    }
+
+    fn applied(&self) -> Revision {
+        Revision::new(self.applied.load(Ordering::Acquire))
+    }
+}
+
+impl ChangeSink for OriginLog {
+    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision) {
+        if let Some(horizon) = self.horizon.get() {
+            horizon.raise_floor(floor);
+        }
+        self.apply(changes);
+        self.applied.fetch_max(through.get(), Ordering::AcqRel);
+    }
+
+    fn apply(&self, changes: &[LoggedChange]) {
+        let Some(horizon) = self.horizon.get() else { return };
+        let kills: Vec<(Revision, Vec<Kill>)> =
+            changes.iter().map(|change| (change.revision, kills_of(&change.change))).collect();
+        horizon.apply_all(kills.iter().map(|(revision, kills)| (*revision, kills.as_slice())));
+        if let Some(last) = changes.iter().map(|change| change.revision).max() {
+            // A stamp of a later read is at least this: what was applied is committed, and a later snapshot contains it.
+            self.applied.fetch_max(last.get(), Ordering::AcqRel);
+        }
+    }
+}
+
+/// What a change kills, an administrator's invalidation included. A scope was read before it was logged; one that can't be read any more, by
+/// another release, kills everything.
+pub(super) fn kills_of(change: &Change) -> Vec<Kill> {
+    match change {
+        Change::Invalidated(scope) => scope_kills(scope).unwrap_or_else(|_| vec![Kill::All]),
+        other => tags::kills(other),
+    }
+}
+
+/// What a scope kills.
+pub(super) fn scope_kills(scope: &InvalidationScope) -> Result<Vec<Kill>, String> {
+    let kill = match scope {
+        InvalidationScope::Subject { id } | InvalidationScope::Resource { id } => {
+            let object = crate::relation::Object::parse(id).map_err(|error| error.to_string())?;
+            Kill::Tag(entity_tag(&object.type_name, &object.id))
+        }
+        InvalidationScope::Type { name } => Kill::Type(super::types::cache_type(name).ok_or_else(|| {
+            let known: Vec<_> = CACHE_TYPES.iter().map(|known| known.name()).collect();
+            format!("{name:?} is no cache type; there are {}", known.join(", "))
+        })?),
+        InvalidationScope::Pattern { pattern } => {
+            Kill::parse_pattern(pattern, &CACHE_TYPES).map_err(|error| error.to_string())?
+        }
+        InvalidationScope::All => Kill::All,
+    };
+    // Read sets that were coarsened no longer name their entities: one tag stands for all of them.
+    let coarse = matches!(kill, Kill::Tag(_)).then(|| Kill::Tag(tags::coarse()));
+    Ok(std::iter::once(kill).chain(coarse).collect())
+}
+
+#[async_trait]
+impl Log for OriginLog {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.applied().stamp_after()
+    }
+
+    fn attach(&self, sink: Weak<dyn KillSink>) {
+        let _ = self.sink.set(sink);
+    }
+
+    async fn append(&self, _: Vec<Kill>) -> Result<Revision, Error> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "origin log",
+            "append",
+            "kills follow from changes here: write to the origin, or append an invalidation scope to it",
+        ))
+    }
+
+    async fn read(&self, _: Option<&Position>) -> Result<Delta, Error> {
+        Err(Error::new(ErrorKind::Unsupported, "origin log", "read", "the origin pushes its changes to its sink"))
+    }
+
+    fn covers(&self, position: &Position, revision: Revision) -> bool {
+        position.as_bytes().try_into().is_ok_and(|bytes| revision.get() <= u64::from_be_bytes(bytes))
+    }
+}
+
+impl std::fmt::Debug for OriginLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OriginLog(applied {})", self.applied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_names_an_entity_reaches_coarsened_values_too() {
+        let kills = scope_kills(&InvalidationScope::Resource { id: "team:9".to_owned() }).unwrap();
+        assert_eq!(kills, [Kill::Tag(entity_tag("team", "9")), Kill::Tag(tags::coarse())]);
+        let pattern = InvalidationScope::Pattern { pattern: "*:team:9:*".to_owned() };
+        assert_eq!(scope_kills(&pattern).unwrap(), kills);
+    }
+
+    #[test]
+    fn a_scope_that_cannot_be_read_kills_everything() {
+        let scope = InvalidationScope::Type { name: "of a later release".to_owned() };
+        assert!(scope_kills(&scope).is_err());
+        assert_eq!(kills_of(&Change::Invalidated(scope)), [Kill::All]);
+    }
+}

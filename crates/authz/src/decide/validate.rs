@@ -1,0 +1,144 @@
+//! Whether a question, or a relationship, makes sense under a model.
+
+use super::error::CheckError;
+use super::{CheckRequest, MAX_CONTEXTUAL_TUPLES};
+use crate::evaluate::Plan;
+use crate::model::{Model, RestrictionTarget, Rewrite};
+use crate::relation::{Subject, Tuple};
+
+/// Checks the names of a question, and the relationships that come with it.
+pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckError> {
+    let CheckRequest { store: _, model: _, subject, relation, object, contextual_tuples, consistency: _ } = request;
+    relation_of(plan.model(), &object.type_name, relation)?;
+    subject_of(plan.model(), subject)?;
+    if contextual_tuples.len() > MAX_CONTEXTUAL_TUPLES {
+        let count = contextual_tuples.len();
+        return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
+    }
+    contextual_tuples.iter().try_for_each(|tuple| self::tuple(tuple, plan.model()))
+}
+
+/// Whether the model lets a relationship be written.
+///
+/// # Errors
+/// What the model allows instead.
+pub fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
+    let Tuple { object, relation, subject } = tuple;
+    relation_of(model, &object.type_name, relation)?;
+    subject_of(model, subject)?;
+    let refuse = |reason: String| Err(CheckError::InvalidTuple { tuple: tuple.to_string(), reason });
+    let Some(definition) = model.relation(&object.type_name, relation) else { return Ok(()) };
+    if definition.restrictions.is_empty() || !has_direct(&definition.rewrite) {
+        return refuse(format!(
+            "'{relation}' of '{}' is computed from other relations; write one of those",
+            object.type_name
+        ));
+    }
+    if matches!(subject, Subject::Userset { object: own, relation: name } if own == object && name == relation) {
+        return refuse("a userset contains itself already".to_owned());
+    }
+    let fits = definition.restrictions.iter().any(|restriction| {
+        restriction.type_name == *subject.type_name()
+            && match (&restriction.target, subject) {
+                (RestrictionTarget::Object, Subject::Object(_))
+                | (RestrictionTarget::Wildcard, Subject::Wildcard { .. }) => true,
+                (RestrictionTarget::Userset(allowed), Subject::Userset { relation, .. }) => allowed == relation,
+                _ => false,
+            }
+    });
+    if fits {
+        return Ok(());
+    }
+    let allowed: Vec<String> = definition
+        .restrictions
+        .iter()
+        .map(|restriction| match &restriction.target {
+            RestrictionTarget::Object => restriction.type_name.to_string(),
+            RestrictionTarget::Userset(relation) => format!("{}#{relation}", restriction.type_name),
+            RestrictionTarget::Wildcard => format!("{}:*", restriction.type_name),
+        })
+        .collect();
+    refuse(format!("'{relation}' of '{}' takes [{}]", object.type_name, allowed.join(", ")))
+}
+
+fn has_direct(rewrite: &Rewrite) -> bool {
+    match rewrite {
+        Rewrite::Direct => true,
+        Rewrite::Computed { .. } | Rewrite::TupleToUserset { .. } => false,
+        Rewrite::Union(children) | Rewrite::Intersection(children) => children.iter().any(has_direct),
+        Rewrite::Exclusion { base, subtract } => has_direct(base) || has_direct(subtract),
+    }
+}
+
+fn subject_of(model: &Model, subject: &Subject) -> Result<(), CheckError> {
+    match subject {
+        Subject::Userset { object, relation } => relation_of(model, &object.type_name, relation),
+        Subject::Object(_) | Subject::Wildcard { .. } => type_of(model, subject.type_name()),
+    }
+}
+
+fn type_of(model: &Model, name: &str) -> Result<(), CheckError> {
+    if model.type_definition(name).is_some() {
+        return Ok(());
+    }
+    let hint = nearest(name, model.types.iter().map(|definition| &*definition.name));
+    Err(CheckError::UnknownType { name: name.to_owned(), hint })
+}
+
+fn relation_of(model: &Model, type_name: &str, relation: &str) -> Result<(), CheckError> {
+    type_of(model, type_name)?;
+    if model.relation(type_name, relation).is_some() {
+        return Ok(());
+    }
+    let known = model.type_definition(type_name).map(|definition| definition.relations.as_slice()).unwrap_or_default();
+    let hint = nearest(relation, known.iter().map(|definition| &*definition.name));
+    Err(CheckError::UnknownRelation { type_name: type_name.to_owned(), relation: relation.to_owned(), hint })
+}
+
+/// " (did you mean 'viewer'?)", or nothing where no name is near.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(similarity, _)| *similarity >= 0.8)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map_or_else(String::new, |(_, known)| format!(" (did you mean '{known}'?)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        Model::from_dsl(
+            "model\n  schema 1.1\ntype user\ntype team\n  relations\n    define member: [user, team#member]\ntype doc\n  relations\n    \
+             define viewer: [user:*, team#member]\n    define can_view: viewer\n",
+        )
+        .unwrap()
+    }
+
+    fn refusal(object: &str, relation: &str, subject: &str) -> String {
+        tuple(&Tuple::parse(object, relation, subject).unwrap(), &model()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_tuple_that_fits_is_taken() {
+        for (object, relation, subject) in
+            [("team:1", "member", "user:ann"), ("team:1", "member", "team:2#member"), ("doc:1", "viewer", "user:*")]
+        {
+            tuple(&Tuple::parse(object, relation, subject).unwrap(), &model()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_tuple_that_does_not_fit_is_refused_with_what_does() {
+        assert_eq!(
+            refusal("doc:1", "viewer", "user:ann"),
+            "doc:1#viewer@user:ann is not allowed by the model: 'viewer' of 'doc' takes [user:*, team#member]"
+        );
+        assert!(refusal("doc:1", "can_view", "user:*").contains("is computed from other relations"));
+        assert!(refusal("team:1", "member", "team:1#member").contains("contains itself"));
+        assert_eq!(refusal("dok:1", "viewer", "user:*"), "type 'dok' is not in the model (did you mean 'doc'?)");
+        assert_eq!(refusal("doc:1", "viewr", "user:*"), "type 'doc' has no relation 'viewr' (did you mean 'viewer'?)");
+        assert!(refusal("doc:1", "viewer", "team:1#members").contains("did you mean 'member'?"));
+    }
+}

@@ -1,0 +1,729 @@
+//! Evaluation as a graph that grows level by level, and knows no I/O.
+//!
+//! A *node* asks whether the one subject of the question is in a relation to an object. Its expression is made of reads and of other nodes. Whoever
+//! drives the evaluation takes the new nodes and the open reads, answers them from a cache or from one snapshot, and lets what is known
+//! settle; all reads of a level go to the origin together.
+//!
+//! **Values** are true, false or unknown, by Kleene's logic: a union is true as soon as one branch is, an intersection false as soon as one branch is, whatever
+//! the others turn out to be. Nodes that wait for one another in a circle never become known. When nothing is left to read and the root is
+//! unknown, it is cut short by a cycle: that is no allow, and no answer that may be kept.
+//!
+//! **Justification.** The read set of a node is what its value rests on: for a true union one true branch, for a false one all; for an intersection the
+//! other way round; for `a but not b` the branches that decide. A branch that became known later than the node may itself rest on the node, so that a
+//! justification only ever goes to what was known before: it has no circles.
+
+use std::collections::HashMap;
+
+use super::plan::{Plan, Step};
+use super::{Limits, tags};
+use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
+use crate::store::{StoreId, TupleAnswer, TupleRead};
+use cache_core::{Mistake, Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag, planted};
+
+/// Identifies a node of one evaluation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NodeId(u32);
+
+/// Identifies a read of one evaluation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ReadId(u32);
+
+/// The evaluation met a bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooComplex {
+    /// Which bound.
+    pub what: &'static str,
+    /// Its value.
+    pub max: usize,
+}
+
+/// Where an answer came from and for how long it holds.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    /// What it contains.
+    pub stamp: Stamp,
+    /// When it ends by itself.
+    pub hard_expiry: Moment,
+    /// Tags that it brings besides those that its question implies.
+    pub tags: Vec<Tag>,
+    /// The cache types that it was made of.
+    pub types: TypeSet,
+}
+
+/// What a value rests on.
+#[derive(Clone, Debug)]
+pub struct Justified {
+    /// Whether the subject is in the relation.
+    pub allowed: bool,
+    /// The lowest stamp of what it rests on; none where it rests on the model alone.
+    pub stamp: Option<Stamp>,
+    /// The earliest end of what it rests on.
+    pub hard_expiry: Moment,
+    /// The read set, coarsened where it was too large.
+    pub read_set: ReadSet,
+    /// The cache types of its parts.
+    pub types: TypeSet,
+}
+
+/// One question on its way to an answer.
+#[derive(Debug)]
+pub struct Graph<'p> {
+    plan: &'p Plan,
+    limits: Limits,
+    store: StoreId,
+    subject: Subject,
+    nodes: Vec<Node>,
+    by_name: HashMap<(Object, Text), NodeId>,
+    reads: Vec<Read>,
+    by_read: HashMap<TupleRead, ReadId>,
+    fresh: Vec<NodeId>,
+    open: Vec<ReadId>,
+    unsettled: Vec<NodeId>,
+    /// Orders what became known.
+    sequence: u32,
+}
+
+#[derive(Debug)]
+struct Node {
+    object: Object,
+    relation: Text,
+    depth: usize,
+    state: State,
+    value: Option<bool>,
+    known_at: u32,
+    parents: Vec<NodeId>,
+    provenance: Option<Provenance>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody has looked at it.
+    Fresh,
+    /// It was passed over because nobody needed it any more.
+    Dormant,
+    /// Another evaluation computes it.
+    Awaited,
+    /// Its expression is known.
+    Expanded(Expr),
+    /// Its value came from a cache.
+    Given,
+}
+
+#[derive(Debug)]
+enum Expr {
+    /// By the model alone.
+    Const(bool),
+    Read(ReadId),
+    /// The nodes that an enumeration leads to, once it was answered: each one's `relation`.
+    Through {
+        read: ReadId,
+        relation: Text,
+        children: Option<Vec<NodeId>>,
+    },
+    Node(NodeId),
+    Any(Vec<Expr>),
+    All(Vec<Expr>),
+    Minus(Box<Expr>, Box<Expr>),
+}
+
+#[derive(Debug)]
+struct Read {
+    read: TupleRead,
+    for_nodes: Vec<NodeId>,
+    answer: Option<TupleAnswer>,
+    provenance: Option<Provenance>,
+    /// Whether it waits in `open`.
+    queued: bool,
+}
+
+impl<'p> Graph<'p> {
+    /// A question: is `subject` in `relation` to `object`?
+    #[must_use]
+    pub fn new(
+        plan: &'p Plan,
+        limits: Limits,
+        store: StoreId,
+        subject: Subject,
+        object: Object,
+        relation: Text,
+    ) -> Self {
+        let mut graph = Self {
+            plan,
+            limits,
+            store,
+            subject,
+            nodes: Vec::new(),
+            by_name: HashMap::new(),
+            reads: Vec::new(),
+            by_read: HashMap::new(),
+            fresh: Vec::new(),
+            open: Vec::new(),
+            unsettled: Vec::new(),
+            sequence: 0,
+        };
+        let root = graph.node(object, relation, 0, None);
+        debug_assert!(root.is_ok_and(|root| root == Self::ROOT), "the first node is the root");
+        graph
+    }
+
+    /// The node of the question itself.
+    pub const ROOT: NodeId = NodeId(0);
+
+    /// The value of a node, as far as it is known.
+    #[must_use]
+    pub fn value(&self, node: NodeId) -> Option<bool> {
+        self.nodes[node.0 as usize].value
+    }
+
+    /// The object and the relation of a node.
+    #[must_use]
+    pub fn question(&self, node: NodeId) -> (&Object, &Text) {
+        let node = &self.nodes[node.0 as usize];
+        (&node.object, &node.relation)
+    }
+
+    /// Nodes that nobody has looked at yet and that somebody needs. Each must be given a value, expanded, or awaited.
+    pub fn take_fresh(&mut self) -> Vec<NodeId> {
+        let fresh = std::mem::take(&mut self.fresh);
+        fresh
+            .into_iter()
+            .filter(|&id| {
+                let needed = self.is_needed(id);
+                if !needed {
+                    self.nodes[id.0 as usize].state = State::Dormant;
+                }
+                needed
+            })
+            .collect()
+    }
+
+    /// Reads that are not answered and that somebody needs. Each must be answered.
+    pub fn take_reads(&mut self) -> Vec<(ReadId, TupleRead)> {
+        let open = std::mem::take(&mut self.open);
+        let mut taken = Vec::new();
+        for id in open {
+            let needed = self.reads[id.0 as usize].for_nodes.iter().any(|node| self.is_open(*node));
+            let read = &mut self.reads[id.0 as usize];
+            read.queued = false;
+            if needed && read.answer.is_none() {
+                taken.push((id, read.read.clone()));
+            }
+        }
+        taken
+    }
+
+    /// Gives a node its value from a cache.
+    pub fn give(&mut self, node: NodeId, value: bool, provenance: Provenance) {
+        let slot = &mut self.nodes[node.0 as usize];
+        if slot.value.is_some() {
+            // It became known by its own reads in the meantime, and rests on those.
+            return;
+        }
+        slot.state = State::Given;
+        slot.provenance = Some(provenance);
+        self.know(node, value);
+    }
+
+    /// Notes that a node's value is computed elsewhere.
+    pub fn await_elsewhere(&mut self, node: NodeId) {
+        let state = &mut self.nodes[node.0 as usize].state;
+        // Another relation of the same object may have expanded it already.
+        if matches!(state, State::Fresh) {
+            *state = State::Awaited;
+        }
+    }
+
+    /// Works out what a node needs: reads, and nodes of the same object, which are expanded with it.
+    ///
+    /// # Errors
+    /// Where the evaluation grows past its bounds.
+    pub fn expand(&mut self, node: NodeId) -> Result<(), TooComplex> {
+        let mut work = vec![node];
+        while let Some(id) = work.pop() {
+            if matches!(self.nodes[id.0 as usize].state, State::Expanded(_) | State::Given) {
+                continue;
+            }
+            let (object, relation) = {
+                let node = &self.nodes[id.0 as usize];
+                (node.object.clone(), node.relation.clone())
+            };
+            let itself = matches!(&self.subject, Subject::Userset { object: own, relation: name } if *own == object && *name == relation);
+            let expr = if itself {
+                Expr::Const(true)
+            } else if !self.plan.can_reach(&object.type_name, &relation, &self.subject) {
+                Expr::Const(false)
+            } else {
+                match self.plan.relation(&object.type_name, &relation) {
+                    Some(plan) => self.expression(&plan.step, id, &object, &relation, &mut work)?,
+                    None => Expr::Const(false),
+                }
+            };
+            self.nodes[id.0 as usize].state = State::Expanded(expr);
+            self.unsettled.push(id);
+        }
+        Ok(())
+    }
+
+    /// Answers a read.
+    ///
+    /// # Errors
+    /// Where an enumeration was too large, or leads to more nodes than may be.
+    pub fn answer(&mut self, id: ReadId, answer: TupleAnswer, provenance: Provenance) -> Result<(), TooComplex> {
+        if answer == TupleAnswer::TooMany {
+            return Err(TooComplex {
+                what: "the number of subjects of one relation",
+                max: crate::store::MAX_ENUMERATED,
+            });
+        }
+        let read = &mut self.reads[id.0 as usize];
+        read.answer = Some(answer);
+        read.provenance = Some(provenance);
+        for node in self.reads[id.0 as usize].for_nodes.clone() {
+            self.link_children(node)?;
+            self.unsettled.push(node);
+        }
+        Ok(())
+    }
+
+    /// Lets what is known spread to whatever rests on it.
+    pub fn settle(&mut self) {
+        while let Some(id) = self.unsettled.pop() {
+            let node = &self.nodes[id.0 as usize];
+            if node.value.is_some() {
+                continue;
+            }
+            let State::Expanded(expr) = &node.state else { continue };
+            if let Some(value) = self.evaluate(expr) {
+                self.know(id, value);
+            }
+        }
+    }
+
+    /// What the value of a known node rests on. None for a node that is not known.
+    #[must_use]
+    pub fn justify(&self, node: NodeId) -> Option<Justified> {
+        let allowed = self.value(node)?;
+        let mut collected = Collected::default();
+        let mut seen = vec![false; self.nodes.len()];
+        let mut work = vec![node];
+        let origin = &self.nodes[node.0 as usize].object;
+        while let Some(id) = work.pop() {
+            if std::mem::replace(&mut seen[id.0 as usize], true) {
+                continue;
+            }
+            let visited = &self.nodes[id.0 as usize];
+            if visited.object != *origin {
+                collected.entities.push(entity_tag(&visited.object.type_name, &visited.object.id));
+                collected.types = collected.types.union(TypeSet::composed());
+            }
+            match (&visited.state, &visited.provenance) {
+                (State::Given, Some(provenance)) => collected.add(provenance),
+                (State::Expanded(expr), _) => {
+                    let Some(value) = visited.value else { continue };
+                    self.collect(expr, value, visited.known_at, &mut collected, &mut work);
+                }
+                _ => {}
+            }
+        }
+        Some(Justified {
+            allowed,
+            stamp: collected.stamp,
+            hard_expiry: collected.hard_expiry.unwrap_or(Moment::NEVER),
+            types: collected.types,
+            read_set: self.coarsened(collected),
+        })
+    }
+
+    fn is_open(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].value.is_none()
+    }
+
+    fn is_needed(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id.0 as usize];
+        node.value.is_none() && (node.parents.is_empty() || node.parents.iter().any(|parent| self.is_open(*parent)))
+    }
+
+    fn know(&mut self, id: NodeId, value: bool) {
+        self.sequence += 1;
+        let node = &mut self.nodes[id.0 as usize];
+        if node.value.is_some() {
+            return;
+        }
+        node.value = Some(value);
+        node.known_at = self.sequence;
+        self.unsettled.extend(node.parents.iter().copied());
+    }
+
+    fn node(
+        &mut self,
+        object: Object,
+        relation: Text,
+        depth: usize,
+        parent: Option<NodeId>,
+    ) -> Result<NodeId, TooComplex> {
+        if depth > self.limits.max_depth {
+            return Err(TooComplex { what: "the depth", max: self.limits.max_depth });
+        }
+        let known = self.by_name.get(&(object.clone(), relation.clone())).copied();
+        let id = match known {
+            Some(id) => id,
+            None => {
+                if self.nodes.len() >= self.limits.max_nodes {
+                    return Err(TooComplex { what: "the number of objects on the way", max: self.limits.max_nodes });
+                }
+                let id = NodeId(self.nodes.len() as u32);
+                self.by_name.insert((object.clone(), relation.clone()), id);
+                self.nodes.push(Node {
+                    object,
+                    relation,
+                    depth,
+                    state: State::Fresh,
+                    value: None,
+                    known_at: 0,
+                    parents: Vec::new(),
+                    provenance: None,
+                });
+                self.fresh.push(id);
+                id
+            }
+        };
+        let node = &mut self.nodes[id.0 as usize];
+        if let Some(parent) = parent
+            && !node.parents.contains(&parent)
+        {
+            node.parents.push(parent);
+            if matches!(node.state, State::Dormant) {
+                node.state = State::Fresh;
+                self.fresh.push(id);
+            }
+        }
+        Ok(id)
+    }
+
+    fn expression(
+        &mut self,
+        step: &Step,
+        node: NodeId,
+        object: &Object,
+        relation: &Text,
+        work: &mut Vec<NodeId>,
+    ) -> Result<Expr, TooComplex> {
+        Ok(match step {
+            Step::Direct { objects, wildcards, usersets } => {
+                let mut parts = Vec::new();
+                let point = |subject: Subject| {
+                    TupleRead::Point(Tuple { object: object.clone(), relation: relation.clone(), subject })
+                };
+                let own_type = self.subject.type_name().clone();
+                let looks_up = match &self.subject {
+                    Subject::Object(_) => objects.contains(&own_type),
+                    Subject::Userset { object, relation } => {
+                        usersets.iter().any(|(kind, name)| kind.type_name == object.type_name && name == relation)
+                    }
+                    Subject::Wildcard { .. } => wildcards.contains(&own_type),
+                };
+                if looks_up {
+                    let read = point(self.subject.clone());
+                    parts.push(Expr::Read(self.read(read, node)?));
+                }
+                if matches!(self.subject, Subject::Object(_)) && wildcards.contains(&own_type) {
+                    let read = point(Subject::Wildcard { type_name: own_type });
+                    parts.push(Expr::Read(self.read(read, node)?));
+                }
+                for (kind, name) in usersets {
+                    if self.plan.can_reach(&kind.type_name, name, &self.subject) {
+                        parts.push(self.through(node, object, relation, kind, name)?);
+                    }
+                }
+                Expr::Any(parts)
+            }
+            Step::Computed(name) => {
+                let depth = self.nodes[node.0 as usize].depth;
+                let child = self.node(object.clone(), name.clone(), depth, Some(node))?;
+                // Of the same object: it needs no look-up of its own, and its reads belong to this level.
+                self.fresh.retain(|fresh| *fresh != child);
+                work.push(child);
+                Expr::Node(child)
+            }
+            Step::TupleToUserset { tupleset, kinds, computed } => {
+                let mut parts = Vec::new();
+                for kind in kinds {
+                    if self.plan.can_reach(&kind.type_name, computed, &self.subject) {
+                        parts.push(self.through(node, object, tupleset, kind, computed)?);
+                    }
+                }
+                Expr::Any(parts)
+            }
+            Step::Any(steps) => Expr::Any(self.expressions(steps, node, object, relation, work)?),
+            Step::All(steps) => Expr::All(self.expressions(steps, node, object, relation, work)?),
+            Step::Minus(base, subtract) => Expr::Minus(
+                Box::new(self.expression(base, node, object, relation, work)?),
+                Box::new(self.expression(subtract, node, object, relation, work)?),
+            ),
+        })
+    }
+
+    fn expressions(
+        &mut self,
+        steps: &[Step],
+        node: NodeId,
+        object: &Object,
+        relation: &Text,
+        work: &mut Vec<NodeId>,
+    ) -> Result<Vec<Expr>, TooComplex> {
+        steps.iter().map(|step| self.expression(step, node, object, relation, work)).collect()
+    }
+
+    fn through(
+        &mut self,
+        node: NodeId,
+        object: &Object,
+        relation: &Text,
+        kind: &SubjectKind,
+        name: &Text,
+    ) -> Result<Expr, TooComplex> {
+        let read = TupleRead::Enumerate { object: object.clone(), relation: relation.clone(), kind: kind.clone() };
+        let read = self.read(read, node)?;
+        let children = self.children(read, name, node)?;
+        Ok(Expr::Through { read, relation: name.clone(), children })
+    }
+
+    /// The nodes that an answered enumeration leads to; none while it is not answered.
+    fn children(&mut self, read: ReadId, relation: &Text, parent: NodeId) -> Result<Option<Vec<NodeId>>, TooComplex> {
+        let slot = &self.reads[read.0 as usize];
+        let (Some(TupleAnswer::Ids(ids)), TupleRead::Enumerate { kind, .. }) = (&slot.answer, &slot.read) else {
+            return Ok(None);
+        };
+        let (ids, type_name) = (ids.clone(), kind.type_name.clone());
+        let depth = self.nodes[parent.0 as usize].depth + 1;
+        ids.into_iter()
+            .map(|id| {
+                let object = Object { type_name: type_name.clone(), id };
+                self.node(object, relation.clone(), depth, Some(parent))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Fills in the children of a node's enumerations that were answered since.
+    fn link_children(&mut self, id: NodeId) -> Result<(), TooComplex> {
+        let State::Expanded(expr) = &mut self.nodes[id.0 as usize].state else { return Ok(()) };
+        let mut expr = std::mem::replace(expr, Expr::Const(false));
+        let linked = self.link(&mut expr, id);
+        self.nodes[id.0 as usize].state = State::Expanded(expr);
+        linked
+    }
+
+    fn link(&mut self, expr: &mut Expr, node: NodeId) -> Result<(), TooComplex> {
+        match expr {
+            Expr::Through { read, relation, children: children @ None } => {
+                *children = self.children(*read, relation, node)?;
+                Ok(())
+            }
+            Expr::Any(parts) | Expr::All(parts) => parts.iter_mut().try_for_each(|part| self.link(part, node)),
+            Expr::Minus(base, subtract) => {
+                self.link(base, node)?;
+                self.link(subtract, node)
+            }
+            Expr::Const(_) | Expr::Read(_) | Expr::Node(_) | Expr::Through { .. } => Ok(()),
+        }
+    }
+
+    fn read(&mut self, read: TupleRead, node: NodeId) -> Result<ReadId, TooComplex> {
+        let id = match self.by_read.get(&read) {
+            Some(id) => *id,
+            None => {
+                if self.reads.len() >= self.limits.max_reads {
+                    return Err(TooComplex { what: "the number of look-ups", max: self.limits.max_reads });
+                }
+                let id = ReadId(self.reads.len() as u32);
+                self.by_read.insert(read.clone(), id);
+                self.reads.push(Read { read, for_nodes: Vec::new(), answer: None, provenance: None, queued: false });
+                id
+            }
+        };
+        let slot = &mut self.reads[id.0 as usize];
+        if !slot.for_nodes.contains(&node) {
+            slot.for_nodes.push(node);
+        }
+        if slot.answer.is_none() && !slot.queued {
+            slot.queued = true;
+            self.open.push(id);
+        }
+        Ok(id)
+    }
+
+    fn evaluate(&self, expr: &Expr) -> Option<bool> {
+        match expr {
+            Expr::Const(value) => Some(*value),
+            Expr::Read(read) => match self.reads[read.0 as usize].answer {
+                Some(TupleAnswer::Found(found)) => Some(found),
+                _ => None,
+            },
+            Expr::Through { children: None, .. } => None,
+            Expr::Through { children: Some(children), .. } => any(children.iter().map(|child| self.value(*child))),
+            Expr::Node(child) => self.value(*child),
+            Expr::Any(parts) => any(parts.iter().map(|part| self.evaluate(part))),
+            Expr::All(parts) => any(parts.iter().map(|part| self.evaluate(part).map(|value| !value))).map(|none| !none),
+            Expr::Minus(base, subtract) => match (self.evaluate(base), self.evaluate(subtract)) {
+                (Some(false), _) | (_, Some(true)) => Some(false),
+                (Some(true), Some(false)) => Some(true),
+                _ => None,
+            },
+        }
+    }
+
+    /// The value of an expression by what was known before `before`.
+    fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
+        match expr {
+            Expr::Const(_) | Expr::Read(_) => self.evaluate(expr),
+            Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),
+            Expr::Node(child) => self.node_was(*child, before),
+            Expr::Any(parts) => any(parts.iter().map(|part| self.was(part, before))),
+            Expr::All(parts) => {
+                any(parts.iter().map(|part| self.was(part, before).map(|value| !value))).map(|none| !none)
+            }
+            Expr::Minus(base, subtract) => match (self.was(base, before), self.was(subtract, before)) {
+                (Some(false), _) | (_, Some(true)) => Some(false),
+                (Some(true), Some(false)) => Some(true),
+                _ => None,
+            },
+        }
+    }
+
+    fn node_was(&self, node: NodeId, before: u32) -> Option<bool> {
+        let node = &self.nodes[node.0 as usize];
+        node.value.filter(|_| node.known_at < before)
+    }
+
+    /// Collects what makes `expr` have `value`.
+    fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Collected, work: &mut Vec<NodeId>) {
+        match expr {
+            Expr::Const(_) => {}
+            Expr::Read(read) => self.collect_read(*read, into),
+            Expr::Node(child) => work.push(*child),
+            Expr::Through { read, children, .. } => {
+                if value || !planted(Mistake::FoundOnly) {
+                    self.collect_read(*read, into);
+                }
+                let children = children.iter().flatten();
+                if value {
+                    work.extend(children.copied().find(|child| self.node_was(*child, before) == Some(true)));
+                } else {
+                    work.extend(children.copied());
+                }
+            }
+            Expr::Any(parts) if value => {
+                if let Some(part) = self.cheapest(parts, true, before) {
+                    self.collect(part, true, before, into, work);
+                }
+            }
+            Expr::All(parts) if !value => {
+                if let Some(part) = self.cheapest(parts, false, before) {
+                    self.collect(part, false, before, into, work);
+                }
+            }
+            Expr::Any(parts) | Expr::All(parts) => {
+                for part in parts {
+                    self.collect(part, value, before, into, work);
+                }
+            }
+            Expr::Minus(base, subtract) if value => {
+                self.collect(base, true, before, into, work);
+                if !planted(Mistake::PositiveSideOnly) {
+                    self.collect(subtract, false, before, into, work);
+                }
+            }
+            Expr::Minus(base, subtract) => {
+                if self.was(base, before) == Some(false) {
+                    self.collect(base, false, before, into, work);
+                } else {
+                    self.collect(subtract, true, before, into, work);
+                }
+            }
+        }
+    }
+
+    /// One branch that decides; a plain read before a way through other objects, because it has the smaller read set.
+    fn cheapest<'e>(&self, parts: &'e [Expr], value: bool, before: u32) -> Option<&'e Expr> {
+        let mut deciding = parts.iter().filter(|part| self.was(part, before) == Some(value));
+        let first = deciding.next()?;
+        if matches!(first, Expr::Read(_) | Expr::Const(_)) {
+            return Some(first);
+        }
+        Some(deciding.find(|part| matches!(part, Expr::Read(_) | Expr::Const(_))).unwrap_or(first))
+    }
+
+    fn collect_read(&self, id: ReadId, into: &mut Collected) {
+        let read = &self.reads[id.0 as usize];
+        let found = matches!(&read.answer, Some(TupleAnswer::Found(true)))
+            || matches!(&read.answer, Some(TupleAnswer::Ids(ids)) if !ids.is_empty());
+        if found || !planted(Mistake::FoundOnly) {
+            let (tag, coarser) = match &read.read {
+                TupleRead::Point(tuple) => (
+                    tags::point(self.store, tuple),
+                    tags::relation(self.store, &tuple.object.type_name, &tuple.relation),
+                ),
+                TupleRead::Enumerate { object, relation, kind } => (
+                    tags::userset(self.store, object, relation, kind),
+                    tags::relation(self.store, &object.type_name, relation),
+                ),
+            };
+            into.own.push((tag, coarser));
+        }
+        if let Some(provenance) = &read.provenance {
+            into.add(provenance);
+        }
+    }
+
+    /// The read set within its bound: first the predicates give way to whole relations, then everything to the store.
+    fn coarsened(&self, collected: Collected) -> ReadSet {
+        let Collected { own, given, entities, .. } = collected;
+        let max = self.limits.max_read_set;
+        let exact: ReadSet =
+            own.iter().map(|(tag, _)| *tag).chain(given.iter().copied()).chain(entities.iter().copied()).collect();
+        if exact.len() <= max {
+            return exact;
+        }
+        let by_relation: ReadSet =
+            own.iter().map(|(_, coarser)| *coarser).chain(given).chain([tags::coarse()]).collect();
+        if by_relation.len() <= max {
+            return by_relation;
+        }
+        [tags::any(self.store), tags::coarse()].into_iter().collect()
+    }
+}
+
+/// What a justification gathers.
+#[derive(Default)]
+struct Collected {
+    own: Vec<(Tag, Tag)>,
+    given: Vec<Tag>,
+    entities: Vec<Tag>,
+    stamp: Option<Stamp>,
+    hard_expiry: Option<Moment>,
+    types: TypeSet,
+}
+
+impl Collected {
+    fn add(&mut self, provenance: &Provenance) {
+        let Provenance { stamp, hard_expiry, tags, types } = provenance;
+        self.given.extend_from_slice(tags);
+        self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
+        self.hard_expiry = Some(self.hard_expiry.map_or(*hard_expiry, |known| known.min(*hard_expiry)));
+        self.types = self.types.union(*types);
+    }
+}
+
+/// Kleene's disjunction.
+fn any(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = true;
+    for value in values {
+        match value {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = false,
+        }
+    }
+    known.then_some(false)
+}

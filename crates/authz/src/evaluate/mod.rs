@@ -1,0 +1,29 @@
+//! Evaluation: from a model and relationships to an answer, with what the answer rests on.
+//!
+//! [`Plan`] is a model made ready; [`Graph`] is one question on its way. Neither does I/O: the decision point drives them, and so do tests.
+
+mod graph;
+mod plan;
+pub(crate) mod tags;
+
+pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
+pub use plan::Plan;
+
+/// The bounds of one evaluation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The most objects in a row on the way from the question to a relationship. OpenFGA's default.
+    pub max_depth: usize,
+    /// The most pairs of object and relation that are looked at.
+    pub max_nodes: usize,
+    /// The most look-ups.
+    pub max_reads: usize,
+    /// The most tags of a read set before it is coarsened.
+    pub max_read_set: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_depth: 25, max_nodes: 10_000, max_reads: 10_000, max_read_set: 48 }
+    }
+}

@@ -1,0 +1,145 @@
+//! Tags of authorization: what an evaluation reads, and what a change kills.
+//!
+//! Both sides derive their tags from the same typed fields, here and nowhere else. A change of a tuple `(o, r, s)` kills five tags:
+//!
+//! | tag | predicate | who carries it |
+//! |---|---|---|
+//! | `point` | is `s` in `r` of `o`? | look-ups of exactly this tuple, found or not; wildcards included |
+//! | `userset` | which subjects of a kind are in `r` of `o`? | enumerations of usersets and of a tupleset |
+//! | `reverse` | what of a type is `s` in `r` of? | reverse enumerations: lists, closures |
+//! | `relation` | anything about `r` of a type | read sets that grew past their bound |
+//! | `any` | anything about the store | read sets that grew past their bound even so |
+//!
+//! An enumeration asks for one *kind* of subjects, so that a member who joins a team leaves alone whoever asked which other teams belong to it.
+//! Invalidations by an entity kill the entity's own tag ([`cache_core::entity_tag`]) and [`coarse`], which stands for it in coarsened read sets.
+
+use cache_core::{Kill, Tag, TagBuilder, entity_tag};
+
+use crate::relation::{Object, Subject, SubjectKind, Tuple};
+use crate::store::{Change, StoreId};
+
+/// The kind of entity under which every key names its store. No type can be called this.
+pub(crate) const STORE_ENTITY: &str = "@store";
+
+/// Exactly this tuple.
+pub(crate) fn point(store: StoreId, tuple: &Tuple) -> Tag {
+    subject(relation_of(begin("point", store), &tuple.object, &tuple.relation), &tuple.subject).finish()
+}
+
+/// The subjects of a kind in a relation to an object.
+pub(crate) fn userset(store: StoreId, object: &Object, relation: &str, kind: &SubjectKind) -> Tag {
+    let builder = relation_of(begin("userset", store), object, relation).field(kind.type_name.as_bytes());
+    match &kind.relation {
+        Some(relation) => builder.field(b"#").field(relation.as_bytes()),
+        None => builder.field(b""),
+    }
+    .finish()
+}
+
+/// The objects of a type that a subject is in a relation of.
+pub(crate) fn reverse(store: StoreId, of: &Subject, object_type: &str, relation: &str) -> Tag {
+    subject(begin("reverse", store), of).field(object_type.as_bytes()).field(relation.as_bytes()).finish()
+}
+
+/// Anything about a relation of a type.
+pub(crate) fn relation(store: StoreId, object_type: &str, relation: &str) -> Tag {
+    begin("relation", store).field(object_type.as_bytes()).field(relation.as_bytes()).finish()
+}
+
+/// Anything about a store's relationships.
+pub(crate) fn any(store: StoreId) -> Tag {
+    begin("any", store).finish()
+}
+
+/// Which model is the store's latest one.
+pub(crate) fn latest_model(store: StoreId) -> Tag {
+    begin("latest model", store).finish()
+}
+
+/// Stands for every entity in read sets that were coarsened.
+pub(crate) fn coarse() -> Tag {
+    Tag::of("coarse").finish()
+}
+
+/// What a change of the origin kills. An administrator's invalidation is not among these: it needs the names of the cache types.
+pub(crate) fn kills(change: &Change) -> Vec<Kill> {
+    match change {
+        Change::Inserted(store, tuple) | Change::Deleted(store, tuple) => {
+            let Tuple { object, relation: name, subject } = tuple;
+            [
+                point(*store, tuple),
+                userset(*store, object, name, &subject.kind()),
+                reverse(*store, subject, &object.type_name, name),
+                relation(*store, &object.type_name, name),
+                any(*store),
+            ]
+            .map(Kill::Tag)
+            .to_vec()
+        }
+        Change::ModelWritten(store) => vec![Kill::Tag(latest_model(*store))],
+        Change::StoreReplaced(store) => vec![
+            // Every key names its store, so that this reaches every value of it.
+            Kill::Tag(entity_tag(STORE_ENTITY, &store.0.to_string())),
+            Kill::Tag(latest_model(*store)),
+        ],
+        Change::Invalidated(_) => Vec::new(),
+    }
+}
+
+fn begin(domain: &str, store: StoreId) -> TagBuilder {
+    Tag::of(domain).field(&store.0.0.to_be_bytes())
+}
+
+fn relation_of(builder: TagBuilder, object: &Object, relation: &str) -> TagBuilder {
+    builder.field(object.type_name.as_bytes()).field(object.id.as_bytes()).field(relation.as_bytes())
+}
+
+/// The variant is a field of its own: the object `user:*` can't exist, but its hash must not meet the wildcard's all the same.
+fn subject(builder: TagBuilder, subject: &Subject) -> TagBuilder {
+    match subject {
+        Subject::Object(object) => {
+            builder.field(b"object").field(object.type_name.as_bytes()).field(object.id.as_bytes())
+        }
+        Subject::Userset { object, relation } => builder
+            .field(b"userset")
+            .field(object.type_name.as_bytes())
+            .field(object.id.as_bytes())
+            .field(relation.as_bytes()),
+        Subject::Wildcard { type_name } => builder.field(b"wildcard").field(type_name.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+
+    const STORE: StoreId = StoreId(Ulid(7));
+
+    fn kind(type_name: &str, relation: Option<&str>) -> SubjectKind {
+        SubjectKind { type_name: type_name.into(), relation: relation.map(Into::into) }
+    }
+
+    #[test]
+    fn a_change_kills_its_point_and_its_kind_and_no_others() {
+        let tuple = Tuple::parse("team:9", "member", "user:bob").unwrap();
+        let killed = kills(&Change::Inserted(STORE, tuple.clone()));
+        let kills = |tag| killed.contains(&Kill::Tag(tag));
+        let ann = Tuple::parse("team:9", "member", "user:ann").unwrap();
+        assert!(kills(point(STORE, &tuple)));
+        assert!(!kills(point(STORE, &ann)), "bob's joining must leave ann's decisions alone");
+        assert!(kills(userset(STORE, &tuple.object, "member", &kind("user", None))));
+        assert!(!kills(userset(STORE, &tuple.object, "member", &kind("team", Some("member")))));
+        assert!(kills(relation(STORE, "team", "member")) && kills(any(STORE)));
+        assert!(!kills(any(StoreId(Ulid(8)))), "stores are apart");
+    }
+
+    #[test]
+    fn a_wildcard_is_a_point_and_not_the_set_of_its_type() {
+        let public = Tuple::parse("project:5", "viewer", "user:*").unwrap();
+        let killed = kills(&Change::Deleted(STORE, public.clone()));
+        assert!(killed.contains(&Kill::Tag(point(STORE, &public))));
+        assert_eq!(killed.len(), 5);
+    }
+}

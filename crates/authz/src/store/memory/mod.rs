@@ -1,0 +1,288 @@
+//! The origin in memory: the same semantics, nothing on a disk. For tests and for trying things out.
+//!
+//! Invariant: as everywhere, a change is applied before its writer gets its answer and before a snapshot contains it. Here that is
+//! one lock, under which a write changes the state and the sink applies it; nothing in it waits, so nothing can be dropped in between.
+
+mod world;
+
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cache_core::{Revision, Stamp};
+
+use self::world::{Content, Key, World};
+use super::{
+    Change, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, OnConflict, Page, PageRequest, Snapshot,
+    Store, StoreError, StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter,
+    TupleRead, UnixMillis, WallClock, WriteBatch, WriteConflict,
+};
+use crate::relation::{Text, Tuple};
+
+/// An origin that is gone with its process. Cheap to create; a snapshot costs one reference count.
+pub struct MemoryStore {
+    clock: Arc<dyn WallClock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    world: Arc<World>,
+    head: u64,
+    log: Vec<(LoggedChange, UnixMillis)>,
+    sink: Option<Arc<dyn ChangeSink>>,
+    closed: bool,
+}
+
+impl MemoryStore {
+    /// An empty origin.
+    #[must_use]
+    pub fn new(clock: Arc<dyn WallClock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed { Err(StoreError::Closed) } else { Ok(state) }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemWallClock))
+    }
+}
+
+impl State {
+    fn content(&self, store: StoreId) -> Result<&Arc<Content>, StoreError> {
+        self.world.stores.get(&store).ok_or(StoreError::UnknownStore(store))
+    }
+
+    /// The content for writing: copied first where a snapshot holds it.
+    fn content_mut(&mut self, store: StoreId) -> Result<&mut Content, StoreError> {
+        let world = Arc::make_mut(&mut self.world);
+        world.stores.get_mut(&store).map(Arc::make_mut).ok_or(StoreError::UnknownStore(store))
+    }
+
+    /// Numbers the changes of one transaction, logs and applies them.
+    fn commit(&mut self, changes: Vec<Change>, at: UnixMillis) -> Committed {
+        let begin = self.log.len();
+        for change in changes {
+            self.head += 1;
+            self.log.push((LoggedChange { revision: Revision::new(self.head), change }, at));
+        }
+        if let Some(sink) = &self.sink
+            && begin < self.log.len()
+        {
+            let new: Vec<LoggedChange> = self.log[begin..].iter().map(|(change, _)| change.clone()).collect();
+            sink.apply(&new);
+        }
+        Committed { revision: Revision::new(self.head) }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError> {
+        let mut state = self.state()?;
+        if state.sink.is_some() {
+            return Err(StoreError::Unusable(Arc::from("this origin has a sink already; attach once")));
+        }
+        let past: Vec<LoggedChange> = state.log.iter().map(|(change, _)| change.clone()).collect();
+        sink.joined(Revision::ZERO, &past, Revision::new(state.head));
+        state.sink = Some(sink);
+        Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let state = self.state()?;
+        let stamp = Revision::new(state.head).stamp_after();
+        Ok(Box::new(MemorySnapshot { world: Arc::clone(&state.world), stamp }))
+    }
+
+    async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
+        batch.check()?;
+        let now = self.clock.unix_millis();
+        let mut state = self.state()?;
+        let content = state.content(store)?;
+        // No tuple stands twice in a batch, so everything can be checked against the state before.
+        let (mut deletes, mut writes) = (Vec::new(), Vec::new());
+        for tuple in batch.deletes {
+            match (content.has(&tuple), batch.on_missing) {
+                (true, _) => deletes.push(tuple),
+                (false, OnConflict::Ignore) => {}
+                (false, OnConflict::Error) => return Err(WriteConflict::Missing(tuple).into()),
+            }
+        }
+        for tuple in batch.writes {
+            match (content.has(&tuple), batch.on_duplicate) {
+                (false, _) => writes.push(tuple),
+                (true, OnConflict::Ignore) => {}
+                (true, OnConflict::Error) => return Err(WriteConflict::Duplicate(tuple).into()),
+            }
+        }
+        let content = state.content_mut(store)?;
+        let mut changes = Vec::with_capacity(deletes.len() + writes.len());
+        for tuple in deletes {
+            content.tuples.remove(&Key(tuple.clone()));
+            changes.push(Change::Deleted(store, tuple));
+        }
+        for tuple in writes {
+            content.tuples.insert(Key(tuple.clone()), now);
+            changes.push(Change::Inserted(store, tuple));
+        }
+        Ok(state.commit(changes, now))
+    }
+
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+        let record = StoreRecord { id, name: name.to_owned(), created_at: self.clock.unix_millis() };
+        let mut state = self.state()?;
+        if state.world.stores.contains_key(&id) {
+            return Err(WriteConflict::StoreExists(id).into());
+        }
+        Arc::make_mut(&mut state.world).stores.insert(id, Arc::new(Content::new(record.clone())));
+        state.commit(vec![Change::StoreReplaced(id)], record.created_at);
+        Ok(record)
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError> {
+        Ok(self.state()?.world.stores.get(&id).map(|content| content.record.clone()))
+    }
+
+    async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, StoreError> {
+        let state = self.state()?;
+        let from = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = state.world.stores.range((from, Bound::Unbounded)).map(|(_, content)| content.record.clone());
+        Ok(Page::cut(rest, page.bounded(), |record| record.id))
+    }
+
+    async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError> {
+        let now = self.clock.unix_millis();
+        let mut state = self.state()?;
+        if !state.world.stores.contains_key(&id) {
+            return Ok(None);
+        }
+        Arc::make_mut(&mut state.world).stores.remove(&id);
+        state.log.retain(|(logged, _)| store_of(&logged.change) != Some(id));
+        Ok(Some(state.commit(vec![Change::StoreReplaced(id)], now)))
+    }
+
+    async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError> {
+        let now = self.clock.unix_millis();
+        let mut state = self.state()?;
+        if state.content(store)?.models.iter().any(|(known, _)| *known == id) {
+            return Err(WriteConflict::ModelExists(id).into());
+        }
+        state.content_mut(store)?.models.push((id, Arc::from(body)));
+        Ok(state.commit(vec![Change::ModelWritten(store)], now))
+    }
+
+    async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        let state = self.state()?;
+        let models = &state.content(store)?.models;
+        Ok(models.iter().find(|(known, _)| *known == id).map(|(_, body)| body.to_string()))
+    }
+
+    async fn models(
+        &self,
+        store: StoreId,
+        page: PageRequest<ModelId>,
+    ) -> Result<Page<(ModelId, String), ModelId>, StoreError> {
+        let state = self.state()?;
+        let models = &state.content(store)?.models;
+        let end = match page.after {
+            None => models.len(),
+            Some(after) => models.iter().position(|(id, _)| *id == after).unwrap_or(0),
+        };
+        let rest = models[..end].iter().rev().map(|(id, body)| (*id, body.to_string()));
+        Ok(Page::cut(rest, page.bounded(), |(id, _): &(ModelId, String)| *id))
+    }
+
+    async fn read_tuples(
+        &self,
+        store: StoreId,
+        filter: TupleFilter,
+        page: PageRequest<Tuple>,
+    ) -> Result<Page<StoredTuple, Tuple>, StoreError> {
+        let state = self.state()?;
+        let limit = page.bounded();
+        let from = page.after.map_or(Bound::Unbounded, |after| Bound::Excluded(Key(after)));
+        let rest = state
+            .content(store)?
+            .tuples
+            .range((from, Bound::Unbounded))
+            .filter(|(key, _)| filter.matches(&key.0))
+            .map(|(key, &written_at)| StoredTuple { tuple: key.0.clone(), written_at });
+        Ok(Page::cut(rest, limit, |stored| stored.tuple.clone()))
+    }
+
+    async fn changes(
+        &self,
+        store: StoreId,
+        object_type: Option<Text>,
+        page: PageRequest<Revision>,
+    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        let state = self.state()?;
+        state.content(store)?;
+        let after = page.after.unwrap_or(Revision::ZERO);
+        let begin = state.log.partition_point(|(logged, _)| logged.revision <= after);
+        let items: Vec<TupleChange> = state.log[begin..]
+            .iter()
+            .filter_map(|(logged, at)| {
+                let (inserted, tuple) = match &logged.change {
+                    Change::Inserted(of, tuple) if *of == store => (true, tuple.clone()),
+                    Change::Deleted(of, tuple) if *of == store => (false, tuple.clone()),
+                    _ => return None,
+                };
+                Some(TupleChange { inserted, tuple, at: *at, revision: logged.revision })
+            })
+            .filter(|change| object_type.as_ref().is_none_or(|wanted| *wanted == change.tuple.object.type_name))
+            .take(page.bounded())
+            .collect();
+        let next = items.last().map(|change| change.revision).or(page.after);
+        Ok(Page { items, next })
+    }
+
+    async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
+        let now = self.clock.unix_millis();
+        Ok(self.state()?.commit(vec![Change::Invalidated(scope)], now))
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.state().map(drop)
+    }
+
+    async fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+    }
+}
+
+struct MemorySnapshot {
+    world: Arc<World>,
+    stamp: Stamp,
+}
+
+#[async_trait]
+impl Snapshot for MemorySnapshot {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    async fn read(&mut self, store: StoreId, reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
+        Ok(reads.iter().map(|read| self.world.answer(store, read)).collect())
+    }
+
+    async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
+        Ok(self.world.stores.get(&store).map(|content| content.models.last().map(|(id, _)| *id)))
+    }
+}
+
+fn store_of(change: &Change) -> Option<StoreId> {
+    match change {
+        Change::Inserted(store, _)
+        | Change::Deleted(store, _)
+        | Change::ModelWritten(store)
+        | Change::StoreReplaced(store) => Some(*store),
+        Change::Invalidated(_) => None,
+    }
+}

@@ -1,0 +1,219 @@
+//! [`SqliteStore`]: the parts put together.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use cache_core::Revision;
+use diesel::prelude::*;
+
+use super::super::{
+    ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError, StoreId,
+    StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+};
+use super::failure::{running, unusable};
+use super::log::Log;
+use super::open::Opened;
+use super::poll::Poll;
+use super::reader::{Pool, hop};
+use super::row::{IdText, StoreRow};
+use super::schema::{models, stores};
+use super::snapshot::SqliteSnapshot;
+use super::writer::{Desk, Writer};
+use super::{SqliteConfig, job, open, pages, queries};
+use crate::relation::{Text, Tuple};
+
+/// The embedded origin. Needs a tokio runtime with time. Close it ([`Store::close`]) to wait for its threads; dropped, it
+/// lets them end on their own.
+pub struct SqliteStore {
+    config: SqliteConfig,
+    path: String,
+    log_epoch: String,
+    log: Arc<Log>,
+    pool: Arc<Pool>,
+    writer: Writer,
+    poll: Mutex<Option<Poll>>,
+}
+
+impl SqliteStore {
+    /// Opens a data file, and creates or migrates it where that is needed. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] where the file is served by another process, was made by another program or by a newer version
+    /// of this one, is damaged, or cannot be written. Nothing is changed then.
+    pub fn open(config: SqliteConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
+        let Opened { writer, path, log_epoch, lock } = open::open(&config)?;
+        let log = Arc::new(Log::default());
+        let desk = Desk {
+            connection: writer,
+            lock,
+            log: Arc::clone(&log),
+            clock,
+            max_group: config.max_group.max(1),
+            trouble: None,
+        };
+        let writer = Writer::start(desk, config.max_queued_writes)?;
+        let pool = Pool::new(path.clone(), config.clone(), Arc::clone(&log));
+        Ok(Self { config, path, log_epoch, log, pool, writer, poll: Mutex::new(None) })
+    }
+
+    /// Who this log is: revisions of files with different epochs mean nothing to each other.
+    #[must_use]
+    pub fn log_epoch(&self) -> &str {
+        &self.log_epoch
+    }
+
+    pub(super) fn config(&self) -> &SqliteConfig {
+        &self.config
+    }
+
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError> {
+        let (log, replay) = (Arc::clone(&self.log), self.config.replay);
+        let attached = self
+            .pool
+            .read(move |connection| {
+                log.attach(sink, connection, replay).map_err(|error| running("reading the log", &error))
+            })
+            .await?;
+        if !attached {
+            return Err(unusable("this origin has a sink already; attach once".to_owned()));
+        }
+        let (path, config, log) = (self.path.clone(), self.config.clone(), Arc::clone(&self.log));
+        let poll = hop(move || {
+            let connection = open::reader(&path, &config)?;
+            Poll::start(connection, log, config.poll_interval)
+        })
+        .await??;
+        *self.poll.lock().unwrap_or_else(PoisonError::into_inner) = Some(poll);
+        Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let (lease, through) = self.pool.begin().await?;
+        Ok(Box::new(SqliteSnapshot::new(lease, through.stamp_after())))
+    }
+
+    async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
+        self.writer.submit(move |work| job::write(work, store, &batch)).await
+    }
+
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+        let name = name.to_owned();
+        self.writer.submit(move |work| job::create_store(work, id, &name)).await
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError> {
+        let found = self.pool.read(move |connection| {
+            let row = stores::table.find(IdText::of(id.0).as_str()).first::<StoreRow>(connection).optional();
+            row.map_err(|error| running("reading a store", &error))
+        });
+        Ok(found.await?.map(StoreRecord::from))
+    }
+
+    async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, StoreError> {
+        let list = move |connection: &mut _| {
+            pages::stores(connection, &page).map_err(|error| running("listing stores", &error))
+        };
+        self.pool.read(list).await
+    }
+
+    async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError> {
+        self.writer.submit_alone(move |work| job::delete_store(work, id)).await
+    }
+
+    async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError> {
+        let body = body.to_owned();
+        self.writer.submit(move |work| job::write_model(work, store, id, &body)).await
+    }
+
+    async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        self.in_store(store, "reading a model", move |connection, store| {
+            models::table
+                .filter(models::store.eq(store))
+                .filter(models::id.eq(IdText::of(id.0).as_str()))
+                .select(models::body)
+                .first(connection)
+                .optional()
+        })
+        .await
+    }
+
+    async fn models(
+        &self,
+        store: StoreId,
+        page: PageRequest<ModelId>,
+    ) -> Result<Page<(ModelId, String), ModelId>, StoreError> {
+        self.in_store(store, "listing models", move |connection, store| pages::models(connection, store, &page)).await
+    }
+
+    async fn read_tuples(
+        &self,
+        store: StoreId,
+        filter: TupleFilter,
+        page: PageRequest<Tuple>,
+    ) -> Result<Page<StoredTuple, Tuple>, StoreError> {
+        self.in_store(store, "listing relationships", move |connection, store| {
+            pages::tuples(connection, store, &filter, &page)
+        })
+        .await
+    }
+
+    async fn changes(
+        &self,
+        store: StoreId,
+        object_type: Option<Text>,
+        page: PageRequest<Revision>,
+    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        self.in_store(store, "listing changes", move |connection, store| {
+            pages::changes(connection, store, object_type.as_deref(), &page)
+        })
+        .await
+    }
+
+    async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
+        self.writer.submit(move |work| job::append(work, &scope)).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.pool.read(|_| Ok(())).await?;
+        // A failure is remembered until a write succeeds. Where nobody writes, this one finds out.
+        if self.writer.trouble().is_some() {
+            self.writer.submit(job::probe).await?;
+        }
+        let poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Poll::trouble);
+        self.writer.trouble().or(poll).map_or(Ok(()), Err)
+    }
+
+    async fn close(&self) {
+        // Readers first: the last checkpoint of the writer cannot pass a snapshot that is open.
+        self.pool.close().await;
+        let poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner).take().map(Poll::stop);
+        let threads = [poll, self.writer.close()];
+        let _ = hop(move || threads.into_iter().flatten().for_each(|thread| drop(thread.join()))).await;
+    }
+}
+
+impl SqliteStore {
+    /// A read of something that belongs to a store, in a state that has this store.
+    async fn in_store<T, F>(&self, store: StoreId, operation: &'static str, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut diesel::sqlite::SqliteConnection, &str) -> QueryResult<T> + Send + 'static,
+    {
+        let read = move |connection: &mut _| {
+            let id = IdText::of(store.0);
+            match queries::store_exists(connection, id.as_str()) {
+                Ok(true) => read(connection, id.as_str()).map_err(|error| running(operation, &error)),
+                Ok(false) => Err(StoreError::UnknownStore(store)),
+                Err(error) => Err(running(operation, &error)),
+            }
+        };
+        self.pool.read(read).await
+    }
+}

@@ -1,0 +1,4 @@
+//! The modelling language and store files, from outside.
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,26 @@
+//! Each law is one function over any origin, and one test for each of them under its own name.
+
+mod lists;
+mod reads;
+mod sink;
+mod stores;
+mod writes;
+
+/// A module of tests for each origin: `laws!(a_law, another_law)`.
+macro_rules! laws {
+    ($($law:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law::<crate::support::Memory>().await;
+            })+
+        }
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$law::<crate::support::Sqlite>().await;
+            })+
+        }
+    };
+}
+pub(crate) use laws;

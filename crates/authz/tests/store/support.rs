@@ -1,0 +1,166 @@
+//! What the tests share: a recording sink, origins to try, and short ways to say things.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use authz::relation::{Object, SubjectKind, Text, Tuple};
+use authz::store::memory::MemoryStore;
+use authz::store::sqlite::{SqliteConfig, SqliteStore};
+use authz::store::{
+    Change, ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, TupleAnswer, TupleRead, UnixMillis,
+    WallClock, WriteBatch, WriteConflict,
+};
+use cache_core::Revision;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use ulid::Ulid;
+
+/// Remembers what it was told.
+pub(crate) struct Recorder {
+    pub(crate) joined: Mutex<Vec<(Revision, Vec<LoggedChange>, Revision)>>,
+    seen: watch::Sender<Vec<LoggedChange>>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { joined: Mutex::default(), seen: watch::Sender::new(Vec::new()) })
+    }
+
+    pub(crate) fn applied(&self) -> Vec<LoggedChange> {
+        self.seen.borrow().clone()
+    }
+
+    pub(crate) fn has(&self, change: &Change) -> bool {
+        self.seen.borrow().iter().any(|logged| logged.change == *change)
+    }
+
+    /// Waits for a change itself, not for a time.
+    pub(crate) async fn wait_for(&self, change: &Change) {
+        let mut seen = self.seen.subscribe();
+        seen.wait_for(|seen| seen.iter().any(|logged| logged.change == *change)).await.unwrap();
+    }
+}
+
+impl ChangeSink for Recorder {
+    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision) {
+        self.joined.lock().unwrap().push((floor, changes.to_vec(), through));
+    }
+
+    fn apply(&self, changes: &[LoggedChange]) {
+        self.seen.send_modify(|seen| seen.extend_from_slice(changes));
+    }
+}
+
+/// A clock that a test sets.
+#[derive(Default)]
+pub(crate) struct FixedClock(pub(crate) AtomicU64);
+
+impl WallClock for FixedClock {
+    fn unix_millis(&self) -> UnixMillis {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How a law gets an origin.
+#[async_trait]
+pub(crate) trait Fixture {
+    type Origin: Store;
+    async fn open() -> World<Self::Origin>;
+}
+
+/// An origin with a sink and one store.
+pub(crate) struct World<S> {
+    pub(crate) origin: Arc<S>,
+    pub(crate) sink: Arc<Recorder>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) store: StoreId,
+    /// Kept until the end of the test.
+    _directory: Option<TempDir>,
+}
+
+pub(crate) struct Memory;
+pub(crate) struct Sqlite;
+
+#[async_trait]
+impl Fixture for Memory {
+    type Origin = MemoryStore;
+    async fn open() -> World<MemoryStore> {
+        let clock = Arc::new(FixedClock::default());
+        World::of(MemoryStore::new(Arc::clone(&clock) as _), clock, None).await
+    }
+}
+
+#[async_trait]
+impl Fixture for Sqlite {
+    type Origin = SqliteStore;
+    async fn open() -> World<SqliteStore> {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::new(directory.path().join("origin.db"));
+        open_sqlite(config, Some(directory)).await
+    }
+}
+
+pub(crate) async fn open_sqlite(config: SqliteConfig, directory: Option<TempDir>) -> World<SqliteStore> {
+    let clock = Arc::new(FixedClock::default());
+    World::of(SqliteStore::open(config, Arc::clone(&clock) as _).unwrap(), clock, directory).await
+}
+
+impl<S: Store> World<S> {
+    async fn of(origin: S, clock: Arc<FixedClock>, directory: Option<TempDir>) -> Self {
+        let sink = Recorder::new();
+        origin.attach(Arc::clone(&sink) as _).await.unwrap();
+        clock.0.store(1_000, Ordering::Relaxed);
+        let store = StoreId(Ulid::from_parts(1, 1));
+        match origin.create_store(store, "first").await {
+            Ok(_) | Err(StoreError::Conflict(WriteConflict::StoreExists(_))) => {}
+            Err(error) => panic!("{error}"),
+        }
+        Self { origin: Arc::new(origin), sink, clock, store, _directory: directory }
+    }
+
+    pub(crate) async fn write(&self, tuples: &[&str]) {
+        self.origin.write(self.store, writes(tuples)).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, tuples: &[&str]) {
+        self.origin.write(self.store, deletes(tuples)).await.unwrap();
+    }
+
+    pub(crate) async fn has(&self, tuple: &str) -> bool {
+        has(&mut *self.origin.snapshot().await.unwrap(), self.store, tuple).await
+    }
+}
+
+pub(crate) async fn has(snapshot: &mut dyn Snapshot, store: StoreId, text: &str) -> bool {
+    snapshot.read(store, vec![TupleRead::Point(tuple(text))]).await.unwrap() == [TupleAnswer::Found(true)]
+}
+
+/// `document:1#viewer@user:ann`, also with a userset or a wildcard.
+pub(crate) fn tuple(text: &str) -> Tuple {
+    let (object, rest) = text.split_once('#').unwrap();
+    let (relation, subject) = rest.split_once('@').unwrap();
+    Tuple::parse(object, relation, subject).unwrap()
+}
+
+pub(crate) fn writes(tuples: &[&str]) -> WriteBatch {
+    WriteBatch { writes: tuples.iter().map(|text| tuple(text)).collect(), ..WriteBatch::default() }
+}
+
+pub(crate) fn deletes(tuples: &[&str]) -> WriteBatch {
+    WriteBatch { deletes: tuples.iter().map(|text| tuple(text)).collect(), ..WriteBatch::default() }
+}
+
+/// `enumerate("team:9", "member", "user")`, `enumerate("team:9", "member", "team#member")`
+pub(crate) fn enumerate(object: &str, relation: &str, kind: &str) -> TupleRead {
+    let (type_name, of) = kind.split_once('#').map_or((kind, None), |(name, of)| (name, Some(of)));
+    TupleRead::Enumerate {
+        object: Object::parse(object).unwrap(),
+        relation: Text::from(relation),
+        kind: SubjectKind { type_name: Text::from(type_name), relation: of.map(Text::from) },
+    }
+}
+
+pub(crate) fn ids(expected: &[&str]) -> TupleAnswer {
+    TupleAnswer::Ids(expected.iter().map(|id| Text::from(*id)).collect())
+}

@@ -1,0 +1,414 @@
+//! One world after another: whatever happens, a decision point with caches answers as one without, and both as the model means it.
+//!
+//! After every change a fixed set of questions is asked, so that answers stay warm across changes, with some new ones each time. Each is asked twice
+//! of the cached decision point. While several changes are under way, an answer must be one that was true at some moment between the question's
+//! beginning and its end.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use authz::decide::{CheckError, CheckRequest, Consistency, Decision, DecisionPoint};
+use authz::evaluate::Limits;
+use authz::relation::Tuple;
+use authz::store::memory::MemoryStore;
+use authz::store::sqlite::{SqliteConfig, SqliteStore};
+use authz::store::{MAX_WRITE_BATCH, ModelId, Store, StoreId, SystemWallClock, WriteBatch};
+use cache_core::testing::TestClock;
+use cache_core::{HorizonConfig, Revision, Source, Tag};
+use cache_l1::{MemoryConfig, MemoryLayer};
+use fastrand::Rng;
+use futures_util::future::join_all;
+use tempfile::TempDir;
+use ulid::Ulid;
+
+use super::coverage::{Coverage, WorldCoverage};
+use super::generator::{Change, Generator, Question, State};
+use super::origin::{Pauses, SharedOrigin};
+use super::reference::Reference;
+
+/// Changes of a world, one after another; those that overlap come on top.
+const CHANGES: usize = 12;
+/// Questions that are asked after every change.
+const KEPT: usize = 12;
+/// Questions that are asked once.
+const PASSING: usize = 2;
+
+/// How a world's decision points are built.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    on_disk: bool,
+    horizon: HorizonConfig,
+    limits: Limits,
+    concurrent: bool,
+    memory_bytes: u64,
+}
+
+impl Setting {
+    fn draw(rng: &mut Rng) -> Self {
+        let mut limits = Limits::default();
+        if rng.u8(..3) == 0 {
+            limits.max_read_set = rng.usize(1..=6);
+        }
+        if rng.u8(..16) == 0 {
+            limits.max_depth = rng.usize(1..=3);
+        }
+        // The smallest horizon forgets after about a hundred tags, which is some twenty changes.
+        let budget_bytes = if rng.u8(..4) == 0 { 4 << 10 } else { 64 << 10 };
+        Self {
+            on_disk: rng.u8(..50) == 0,
+            horizon: HorizonConfig { budget_bytes, max_rules: rng.usize(1..=4) },
+            limits,
+            concurrent: rng.u8(..4) == 0,
+            memory_bytes: 64 << 10,
+        }
+    }
+}
+
+/// An answer that should have been another one.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    seed: u64,
+    step: usize,
+    question: String,
+    said: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, step, question, said } = self;
+        write!(f, "world {seed}, step {step}, {question}: {said}\n")?;
+        write!(f, "to see it again: TIERGATE_WORLD={seed} cargo nextest run -p tiergate-authz --test worlds one_world")
+    }
+}
+
+/// What a decision point said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Said {
+    Allow,
+    Deny,
+    /// A bound of the evaluation was met.
+    TooComplex,
+    /// The question makes no sense here.
+    Refused(String),
+}
+
+impl Said {
+    fn of(result: &Result<Decision, CheckError>) -> Self {
+        match result {
+            Ok(Decision { allowed: true, .. }) => Self::Allow,
+            Ok(Decision { allowed: false, .. }) => Self::Deny,
+            Err(CheckError::TooComplex { .. }) => Self::TooComplex,
+            Err(error) => Self::Refused(error.to_string()),
+        }
+    }
+
+    fn is_answer(&self) -> bool {
+        matches!(self, Self::Allow | Self::Deny)
+    }
+}
+
+struct Arena {
+    seed: u64,
+    setting: Setting,
+    origin: Arc<SharedOrigin>,
+    pauses: Arc<Pauses>,
+    clock: Arc<TestClock>,
+    cached: DecisionPoint,
+    uncached: DecisionPoint,
+    store: StoreId,
+    /// Ids of stores and models are counted, so that a run is the same each time.
+    ids: u128,
+    _directory: Option<TempDir>,
+}
+
+/// Runs one world.
+///
+/// # Errors
+/// With the first answer that is wrong.
+pub(crate) async fn run(seed: u64, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
+    let mut generator = Generator::new(seed);
+    let setting = Setting::draw(&mut generator.rng);
+    let mut state = generator.state();
+    let mut arena = Arena::open(seed, setting, generator.rng.u64(..)).await;
+    arena.begin(&state).await;
+    let kept: Vec<Question> = {
+        let reference = Reference::new(&state);
+        (0..KEPT).map(|_| generator.good_question(&reference)).collect()
+    };
+    let mut world = WorldCoverage::default();
+    let mut before = Vec::new();
+    for step in 0..=CHANGES {
+        if step > 0 {
+            let change = generator.change(&state, &kept);
+            arena.apply(&change, &state).await;
+            state = state.after(&change);
+            coverage.changes += 1;
+        }
+        if setting.concurrent && step % 3 == 2 {
+            state = arena.overlap(step, state, &kept, &mut generator, coverage).await?;
+        }
+        let mut questions = kept.clone();
+        questions.extend((0..PASSING).map(|_| generator.question()));
+        generator.rng.shuffle(&mut questions[..KEPT]);
+        let now = arena.compare(step, &state, &questions, coverage, &mut world).await?;
+        let now: Vec<bool> = kept
+            .iter()
+            .map(|kept| questions.iter().position(|asked| asked == kept).is_some_and(|at| now[at]))
+            .collect();
+        coverage.altered += before.iter().zip(&now).filter(|(before, now)| before != now).count();
+        before = now;
+    }
+    arena.end(coverage).await;
+    coverage.end_world(&world);
+    Ok(())
+}
+
+impl Arena {
+    async fn open(seed: u64, setting: Setting, pauses: u64) -> Self {
+        let (inner, directory): (Arc<dyn Store>, _) = if setting.on_disk {
+            let directory = TempDir::new().expect("a temporary directory");
+            let config = SqliteConfig::new(directory.path().join("world.db"));
+            let store = SqliteStore::open(config, Arc::new(SystemWallClock)).expect("a new file opens");
+            (Arc::new(store), Some(directory))
+        } else {
+            (Arc::new(MemoryStore::default()), None)
+        };
+        let pauses = Pauses::new(pauses);
+        let origin = SharedOrigin::new(inner, Arc::clone(&pauses)).await;
+        let clock = Arc::new(TestClock::default());
+        let memory = MemoryConfig {
+            budget_bytes: setting.memory_bytes,
+            shards: Some(1),
+            expected_entry_bytes: 400,
+            ..MemoryConfig::default()
+        };
+        let cached = DecisionPoint::builder(origin.clone())
+            .tier(MemoryLayer::new(memory).expect("the settings are within their bounds"))
+            .horizon(setting.horizon)
+            .limits(setting.limits)
+            .clock(clock.clone())
+            .build()
+            .await
+            .expect("the parts fit");
+        let uncached = DecisionPoint::builder(origin.clone())
+            .horizon(HorizonConfig { budget_bytes: 4 << 10, max_rules: 4 })
+            .limits(setting.limits)
+            .build()
+            .await
+            .expect("the parts fit");
+        let store = StoreId(Ulid(0));
+        Self { seed, setting, origin, pauses, clock, cached, uncached, store, ids: 0, _directory: directory }
+    }
+
+    fn next_id(&mut self) -> Ulid {
+        self.ids += 1;
+        Ulid(self.ids)
+    }
+
+    /// Fills a new store.
+    async fn begin(&mut self, state: &State) {
+        self.store = StoreId(self.next_id());
+        self.fill(state).await;
+    }
+
+    async fn fill(&mut self, state: &State) {
+        self.origin.create_store(self.store, "world").await.expect("the id is free");
+        let model = ModelId(self.next_id());
+        let body = state.model.to_json().to_string();
+        self.origin.write_model(self.store, model, &body).await.expect("the id is free");
+        let tuples: Vec<Tuple> = state.tuples.iter().cloned().collect();
+        for chunk in tuples.chunks(MAX_WRITE_BATCH) {
+            let batch = WriteBatch { writes: chunk.to_vec(), ..WriteBatch::default() };
+            self.cached.write(self.store, None, batch).await.expect("the model allows what was drawn");
+        }
+    }
+
+    async fn apply(&mut self, change: &Change, state: &State) {
+        match change {
+            Change::Write(batch) => {
+                self.cached.write(self.store, None, batch.clone()).await.expect("the batch fits the state");
+            }
+            Change::Model(model) => {
+                let id = ModelId(self.next_id());
+                let body = model.to_json().to_string();
+                self.origin.write_model(self.store, id, &body).await.expect("the id is free");
+            }
+            Change::Invalidate(scope) => {
+                self.cached.invalidate(scope.clone()).await.expect("the scope can be read");
+            }
+            Change::Replace { tuples, same_id } => {
+                self.cached.delete_store(self.store).await.expect("the store is there");
+                if !same_id {
+                    self.store = StoreId(self.next_id());
+                }
+                self.fill(&State { model: state.model.clone(), tuples: tuples.clone() }).await;
+            }
+            Change::Wait { ms } => self.clock.advance(Duration::from_millis(*ms)),
+        }
+    }
+
+    fn request(&self, question: &Question, consistency: Consistency) -> CheckRequest {
+        let Question { subject, relation, object } = question.clone();
+        CheckRequest {
+            store: self.store,
+            model: None,
+            subject,
+            relation,
+            object,
+            contextual_tuples: Vec::new(),
+            consistency,
+        }
+    }
+
+    fn difference(&self, step: usize, question: &Question, said: String) -> Box<Difference> {
+        Box::new(Difference { seed: self.seed, step, question: question.to_string(), said })
+    }
+
+    /// Asks both decision points and the reference; returns who was allowed.
+    async fn compare(
+        &self,
+        step: usize,
+        state: &State,
+        questions: &[Question],
+        coverage: &mut Coverage,
+        world: &mut WorldCoverage,
+    ) -> Result<Vec<bool>, Box<Difference>> {
+        let reference = Reference::new(state);
+        let mut allowed = Vec::with_capacity(questions.len());
+        for question in questions {
+            let request = self.request(question, Consistency::MinimizeLatency);
+            let first = self.cached.check(&request).await;
+            let again = self.cached.check(&request).await;
+            let plain = self.uncached.check(&self.request(question, Consistency::Full)).await;
+            let meant = reference.answer(question);
+            let (first_said, again_said, plain_said) = (Said::of(&first), Said::of(&again), Said::of(&plain));
+            let meant_said = if meant.allowed() { Said::Allow } else { Said::Deny };
+            let bounded = self.setting.limits.max_depth < Limits::default().max_depth || meant.depth > 20;
+            let agree = |said: &Said| match (said, &plain_said) {
+                // Whether a bound is met may depend on what is cached, because a cached part needs no way down. What is answered is right.
+                (Said::TooComplex, _) | (_, Said::TooComplex) if bounded => !said.is_answer() || *said == meant_said,
+                _ => said == &plain_said,
+            };
+            let right = !plain_said.is_answer() || plain_said == meant_said;
+            if !agree(&first_said) || !agree(&again_said) || !right {
+                let said = format!(
+                    "cached {first_said:?}, then {again_said:?}; uncached {plain_said:?}; by the model's meaning {meant_said:?}\n{:?}\n{}\n{:#?}",
+                    self.setting, state.model, state.tuples
+                );
+                return Err(self.difference(step, question, said));
+            }
+            if let Said::Refused(why) = &plain_said {
+                let why = why.split_once("; ").map_or(why.as_str(), |(what, _)| what);
+                let why = why.split('\'').next().unwrap_or(why).to_owned();
+                *coverage.refused.entry(why).or_default() += 1;
+                allowed.push(false);
+                continue;
+            }
+            if plain_said == Said::TooComplex {
+                *coverage.refused.entry("too complex".to_owned()).or_default() += 1;
+            }
+            coverage.compared += 2;
+            coverage.answered(&meant);
+            world.add(&meant);
+            coverage.first_from_cache += usize::from(step > 0 && from_tier(&first));
+            coverage.asked_again += 1;
+            coverage.again_from_cache += usize::from(from_tier(&again));
+            if let Some(hit) = self.cached.cached(&request) {
+                coverage.with_read_set += 1;
+                let coarse = Tag::of("coarse").finish();
+                coverage.coarsened += usize::from(hit.entry.tags().contains(&coarse));
+            }
+            allowed.push(plain_said == Said::Allow);
+        }
+        Ok(allowed)
+    }
+
+    /// Several changes one after another, with questions all the while.
+    async fn overlap(
+        &self,
+        step: usize,
+        state: State,
+        kept: &[Question],
+        generator: &mut Generator,
+        coverage: &mut Coverage,
+    ) -> Result<State, Box<Difference>> {
+        let mut states = vec![state];
+        let mut batches = Vec::new();
+        for _ in 0..generator.rng.usize(2..=4) {
+            let last = states.last().expect("there is the first one");
+            let batch = generator.batch(last);
+            states.push(last.after(&Change::Write(batch.clone())));
+            batches.push(batch);
+        }
+        coverage.changes += batches.len();
+        // A few questions many times, so that they meet in single flights.
+        let asked: Vec<(Question, bool, usize)> = (0..24)
+            .map(|_| {
+                let question = kept[generator.rng.usize(..6)].clone();
+                (question, generator.rng.u8(..8) == 0, generator.rng.usize(..24))
+            })
+            .collect();
+        let (begun, acknowledged) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let writer = async {
+            for (index, batch) in batches.into_iter().enumerate() {
+                self.pauses.up_to(6).await;
+                begun.store(index + 1, Ordering::SeqCst);
+                self.cached.write(self.store, None, batch).await.expect("the batch fits the state");
+                acknowledged.store(index + 1, Ordering::SeqCst);
+            }
+        };
+        let ask = async |(question, plainly, delay): &(Question, bool, usize)| {
+            for _ in 0..*delay {
+                tokio::task::yield_now().await;
+            }
+            let from = acknowledged.load(Ordering::SeqCst);
+            let result = if *plainly {
+                self.uncached.check(&self.request(question, Consistency::Full)).await
+            } else {
+                self.cached.check(&self.request(question, Consistency::MinimizeLatency)).await
+            };
+            (from, begun.load(Ordering::SeqCst), Said::of(&result))
+        };
+        self.pauses.switch(true);
+        let ((), answers) = tokio::join!(writer, join_all(asked.iter().map(ask)));
+        self.pauses.switch(false);
+        let references: Vec<Reference<'_>> = states.iter().map(Reference::new).collect();
+        for ((question, plainly, _), (from, to, said)) in asked.iter().zip(answers) {
+            if !said.is_answer() {
+                continue;
+            }
+            coverage.concurrent += 1;
+            coverage.compared += 1;
+            let possible: BTreeSet<bool> =
+                references[from..=to].iter().map(|reference| reference.answer(question).allowed()).collect();
+            if !possible.contains(&(said == Said::Allow)) {
+                let who = if *plainly { "uncached" } else { "cached" };
+                let said =
+                    format!("{who} {said:?} during changes {from} to {to}, when it was never true\n{:?}", self.setting);
+                return Err(self.difference(step, question, said));
+            }
+        }
+        Ok(states.pop().expect("there is the first one"))
+    }
+
+    async fn end(self, coverage: &mut Coverage) {
+        let statistics = self.cached.statistics();
+        coverage.worlds_on_disk += usize::from(self.setting.on_disk);
+        coverage.worlds_with_concurrency += usize::from(self.setting.concurrent);
+        // Invalidating everything raises the floor as well; a horizon that forgot has one below the newest revision.
+        coverage.worlds_with_a_raised_floor +=
+            usize::from(statistics.horizon.floor > Revision::ZERO && self.setting.horizon.budget_bytes < 8 << 10);
+        coverage.probes += statistics.tiers[0].probes_total();
+        coverage.hits += statistics.tiers[0].hits();
+        if self.setting.on_disk {
+            self.origin.close().await;
+        }
+    }
+}
+
+fn from_tier(result: &Result<Decision, CheckError>) -> bool {
+    matches!(result, Ok(Decision { source: Source::Tier(_), .. }))
+}

@@ -1,0 +1,83 @@
+//! Random worlds, in which caching must change no answer.
+//!
+//! A run of the size that a release is judged by takes an optimised build:
+//!
+//! ```text
+//! TIERGATE_WORLDS=10000 cargo nextest run --release -p tiergate-authz --test worlds
+//! ```
+//!
+//! `TIERGATE_WORLDS` is the number of worlds, `TIERGATE_WORLDS_FROM` the first of them, and `TIERGATE_WORLD` runs a single one.
+
+mod coverage;
+mod differential;
+mod generator;
+mod origin;
+mod reference;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coverage::Coverage;
+use differential::Difference;
+
+/// What an unoptimised build does in well under a minute on two cores.
+const WORLDS: u64 = 400;
+const THREADS: usize = 2;
+
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number")))
+}
+
+/// Runs worlds on two threads until all are done or one has found something.
+fn run(from: u64, worlds: u64) -> Result<Coverage, Box<Difference>> {
+    let next = AtomicU64::new(from);
+    let results: Vec<Result<Coverage, Box<Difference>>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(&next, from + worlds))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a world does not panic")).collect()
+    });
+    let mut sum = Coverage::default();
+    for result in results {
+        sum.add(&result?);
+    }
+    Ok(sum)
+}
+
+fn work(next: &AtomicU64, end: u64) -> Result<Coverage, Box<Difference>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let mut coverage = Coverage::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return Ok(coverage);
+        }
+        if let Err(difference) = runtime.block_on(differential::run(seed, &mut coverage)) {
+            // The other thread need not go on.
+            next.store(end, Ordering::Relaxed);
+            return Err(difference);
+        }
+    }
+}
+
+#[test]
+fn caching_changes_no_answer() {
+    let coverage = match run(number("TIERGATE_WORLDS_FROM").unwrap_or(0), number("TIERGATE_WORLDS").unwrap_or(WORLDS)) {
+        Ok(coverage) => coverage,
+        Err(difference) => panic!("{difference}"),
+    };
+    println!("{coverage}");
+    if coverage.worlds >= 100 {
+        coverage.assert_wide();
+    }
+}
+
+#[test]
+fn one_world() {
+    match number("TIERGATE_WORLD") {
+        Some(seed) => match run(seed, 1) {
+            Ok(coverage) => println!("{coverage}"),
+            Err(difference) => panic!("{difference}"),
+        },
+        None => println!("SKIPPED one world: TIERGATE_WORLD names none"),
+    }
+}

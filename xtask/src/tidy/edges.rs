@@ -1,0 +1,127 @@
+//! Which crate may import which.
+//!
+//! The tiers know the contract and not each other; the authorization crate knows the contract and no tier; only the
+//! server knows them all. What a tier rests on stays inside that tier, so that each can be exchanged.
+
+use super::Finding;
+use crate::workspace::Package;
+
+/// The edges between our own crates: who, what it may import, and what its tests may import beside that.
+const OURS: &[(&str, &[&str], &[&str])] = &[
+    ("tiergate-cache-core", &[], &["tiergate-cache-core"]),
+    ("tiergate-cache-l1", &["tiergate-cache-core"], &[]),
+    ("tiergate-cache-redis", &["tiergate-cache-core"], &[]),
+    ("tiergate-cache-pg", &["tiergate-cache-core"], &[]),
+    ("tiergate-authz", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
+    (
+        "tiergate-server",
+        &["tiergate-authz", "tiergate-cache-core", "tiergate-cache-l1", "tiergate-cache-redis", "tiergate-cache-pg"],
+        &["tiergate-server"],
+    ),
+    ("xtask", &[], &[]),
+];
+
+/// Crates of others that have one home here.
+const AT_HOME: &[(&str, &str)] = &[
+    ("quick_cache", "tiergate-cache-l1"),
+    ("redis", "tiergate-cache-redis"),
+    ("axum", "tiergate-server"),
+    ("figment", "tiergate-server"),
+    // Whatever can speak HTTP to somebody else.
+    ("hyper", "tiergate-server"),
+    ("hyper-util", "tiergate-server"),
+    ("reqwest", "tiergate-server"),
+    ("ureq", "tiergate-server"),
+    ("isahc", "tiergate-server"),
+    ("attohttpc", "tiergate-server"),
+    ("awc", "tiergate-server"),
+    ("curl", "tiergate-server"),
+];
+
+const TABLE: &str = "xtask/src/tidy/edges.rs";
+
+pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let Package { name, manifest, .. } = package;
+        let rule = OURS.iter().find(|(who, ..)| who == name);
+        if rule.is_none() {
+            let remedy = format!("say in the table of {TABLE} what it may import, and in an ADR why it exists");
+            findings.push(Finding::error(manifest, 0, format!("`{name}` has no rule for its edges"), remedy));
+        }
+        for dependency in &package.dependencies {
+            let to = dependency.name.as_str();
+            if let Some((_, home)) = AT_HOME.iter().find(|(krate, home)| *krate == to && home != name) {
+                let remedy = format!("only `{home}` may; go through that crate's interface");
+                findings.push(Finding::error(manifest, 0, format!("`{name}` imports `{to}`"), remedy));
+            }
+            let Some((_, always, in_tests)) = rule else { continue };
+            if packages.iter().any(|package| package.name == to)
+                && !always.contains(&to)
+                && !(dependency.dev && in_tests.contains(&to))
+            {
+                let may = if always.is_empty() { "none of our crates".to_owned() } else { always.join(", ") };
+                let remedy = format!("it may import {may}; move the code, or change the table of {TABLE} with an ADR");
+                findings.push(Finding::error(manifest, 0, format!("`{name}` imports `{to}`"), remedy));
+            }
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::said;
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn package(name: &str, normal: &[&str], dev: &[&str]) -> Package {
+        let edge = |dev| move |name: &&str| Dependency { name: (*name).to_owned(), dev };
+        Package {
+            name: name.to_owned(),
+            manifest: format!("{name}/Cargo.toml"),
+            dependencies: normal.iter().map(edge(false)).chain(dev.iter().map(edge(true))).collect(),
+            ..Package::default()
+        }
+    }
+
+    #[test]
+    fn the_intended_edges_are_allowed() {
+        let packages = [
+            package("tiergate-cache-core", &["tokio"], &["tiergate-cache-core"]),
+            package("tiergate-cache-l1", &["tiergate-cache-core", "quick_cache"], &["tiergate-cache-core"]),
+            package("tiergate-authz", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
+            package("tiergate-server", &["tiergate-authz", "tiergate-cache-l1", "axum", "hyper"], &["reqwest"]),
+            package("xtask", &["clap"], &[]),
+        ];
+        assert_eq!(said(&check(&packages)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_edge_against_the_layers_is_found() {
+        let packages = [
+            package("tiergate-cache-core", &["tiergate-cache-l1"], &[]),
+            package("tiergate-cache-l1", &[], &[]),
+            package("tiergate-authz", &["tiergate-cache-l1"], &[]),
+            package("xtask", &[], &["tiergate-authz"]),
+        ];
+        let said = said(&check(&packages));
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("`tiergate-cache-core` imports `tiergate-cache-l1`"), "{said:?}");
+        assert!(said[1].contains("`tiergate-authz` imports `tiergate-cache-l1`; it may import tiergate-cache-core"));
+        assert!(said[2].contains("`xtask` imports `tiergate-authz`"));
+    }
+
+    #[test]
+    fn a_crate_away_from_its_home_is_found_also_in_tests() {
+        let packages = [package("tiergate-authz", &["quick_cache"], &["reqwest"])];
+        let said = said(&check(&packages));
+        assert!(said[0].contains("only `tiergate-cache-l1` may"), "{said:?}");
+        assert!(said[1].contains("only `tiergate-server` may"), "{said:?}");
+    }
+
+    #[test]
+    fn a_new_crate_needs_a_rule() {
+        assert!(said(&check(&[package("tiergate-new", &[], &[])]))[0].contains("has no rule"));
+    }
+}
