@@ -125,6 +125,9 @@ pub struct ModelTestArgs {
     /// Ask with a cache, without, or both ways and compare
     #[arg(long, value_enum, default_value_t = CacheMode::Both)]
     pub cache: CacheMode,
+    /// Ask this running server instead, as in http://127.0.0.1:8080; each test gets a store there, deleted afterwards
+    #[arg(long, value_name = "URL", conflicts_with = "cache")]
+    pub url: Option<String>,
 }
 
 /// Whether tests ask with a cache.

@@ -54,7 +54,23 @@ pub enum ClientError {
 /// # Errors
 /// Where there is no answer.
 pub async fn send(url: &str, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
-    match tokio::time::timeout(PATIENCE, exchange(url, path, body)).await {
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    within_patience(url, exchange(url, method, path, body)).await
+}
+
+/// Sends a DELETE.
+///
+/// # Errors
+/// Where there is no answer.
+pub async fn delete(url: &str, path: &str) -> Result<Reply, ClientError> {
+    within_patience(url, exchange(url, Method::DELETE, path, None)).await
+}
+
+async fn within_patience(
+    url: &str,
+    exchange: impl Future<Output = Result<Reply, ClientError>>,
+) -> Result<Reply, ClientError> {
+    match tokio::time::timeout(PATIENCE, exchange).await {
         Ok(reply) => reply,
         Err(_) => {
             let cause = format!("nothing came within {} seconds", PATIENCE.as_secs());
@@ -63,7 +79,7 @@ pub async fn send(url: &str, path: &str, body: Option<Value>) -> Result<Reply, C
     }
 }
 
-async fn exchange(url: &str, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
+async fn exchange(url: &str, method: Method, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
     let (host, port) = authority(url)?;
     let stream = TcpStream::connect((host.as_str(), port))
         .await
@@ -72,7 +88,6 @@ async fn exchange(url: &str, path: &str, body: Option<Value>) -> Result<Reply, C
         |cause: &dyn std::fmt::Display| ClientError::NoAnswer { url: url.to_owned(), cause: cause.to_string() };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
     let connection = tokio::spawn(connection);
-    let method = if body.is_some() { Method::POST } else { Method::GET };
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -1,14 +1,16 @@
-//! The small world that an empty data directory is filled with, and how to try it out.
+//! The world that an empty data directory is filled with, and how to try it out.
 //!
-//! Invariant: where there is a store already, nothing is written. A world that was begun and not finished, because the process died
-//! meanwhile, is a store like any other.
+//! Invariant: where there is a store already, nothing is written, but into a demo world that was begun and not finished because the process died
+//! meanwhile. It can be told by its model, which is written last.
 
+use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
 
 use authz::decide::{CheckError, DecisionPoint};
 use authz::demo::{STORE_NAME, Size, Tour, World, model, tour};
 use authz::relation::Tuple;
-use authz::store::{MAX_WRITE_BATCH, PageRequest, StoreId, WriteBatch};
+use authz::store::sqlite::SqliteStore;
+use authz::store::{PageRequest, StoreId};
 use serde::Serialize;
 
 use crate::config::Demo;
@@ -32,24 +34,76 @@ pub struct Curl(pub String);
 ///
 /// # Errors
 /// Where the world can't be read or written.
-pub async fn prepare(decisions: &DecisionPoint, demo: Demo) -> Result<Option<StoreId>, CheckError> {
+pub async fn prepare(
+    decisions: &DecisionPoint,
+    origin: &SqliteStore,
+    demo: Demo,
+) -> Result<Option<StoreId>, CheckError> {
     let page = decisions.stores(PageRequest { after: None, limit: 1 }).await?;
     match (page.items.first(), demo) {
-        (None, Demo::Auto) => fill(decisions).await.map(Some),
+        (None, Demo::Auto) => {
+            let store = decisions.create_store(STORE_NAME).await?.id;
+            fill(decisions, origin, store).await.map(Some)
+        }
         (None, Demo::Off) => Ok(None),
-        (Some(store), _) => Ok((store.name == STORE_NAME).then_some(store.id)),
+        (Some(store), _) if store.name != STORE_NAME => Ok(None),
+        (Some(store), demo) => {
+            let begun = decisions.models(store.id, PageRequest { after: None, limit: 1 }).await?.items.is_empty();
+            match (begun, demo) {
+                (true, Demo::Auto) => fill(decisions, origin, store.id).await.map(Some),
+                (true, Demo::Off) => Ok(None),
+                (false, _) => Ok(Some(store.id)),
+            }
+        }
     }
 }
 
-async fn fill(decisions: &DecisionPoint) -> Result<StoreId, CheckError> {
-    let store = decisions.create_store(STORE_NAME).await?.id;
+/// Loads the relationships, in large transactions; those that are there already stay.
+async fn fill(decisions: &DecisionPoint, origin: &SqliteStore, store: StoreId) -> Result<StoreId, CheckError> {
+    let world = World::new(Size::FULL);
+    let total = world.tuples().count();
+    let mut progress = Progress::new(total);
+    origin.load(store, world.tuples(), |loaded| progress.show(loaded.read)).await?;
     decisions.write_model(store, &model()).await?;
-    let world = World::new(Size::SMALL);
-    let tuples: Vec<Tuple> = world.tuples().collect();
-    for writes in tuples.chunks(MAX_WRITE_BATCH) {
-        decisions.write(store, None, WriteBatch { writes: writes.to_vec(), ..WriteBatch::default() }).await?;
-    }
+    progress.end();
     Ok(store)
+}
+
+/// Tells a person how far the filling has come: on one line of a terminal, or else now and then.
+struct Progress {
+    total: usize,
+    shown_percent: usize,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        let progress = Self { total, shown_percent: 0, terminal: std::io::stderr().is_terminal() };
+        progress.print(&format!("creating the demo world: {total} relationships, once"));
+        progress
+    }
+
+    fn show(&mut self, done: usize) {
+        let percent = done * 100 / self.total.max(1);
+        let step = if self.terminal { 1 } else { 25 };
+        if percent >= self.shown_percent + step {
+            self.shown_percent = percent;
+            self.print(&format!("creating the demo world: {percent:>3} %"));
+        }
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            let _ = writeln!(std::io::stderr());
+        }
+    }
+
+    fn print(&self, text: &str) {
+        let mut out = std::io::stderr();
+        // Where nobody reads, nobody misses it.
+        let _ = if self.terminal { write!(out, "\r{text}\x1b[K") } else { writeln!(out, "{text}") };
+        let _ = out.flush();
+    }
 }
 
 impl Summary {
@@ -81,7 +135,7 @@ impl Summary {
         [
             ("allowed", &self.allow.0),
             ("denied", &self.deny.0),
-            ("revoke what the first one rests on, and ask it again", &self.revoke.0),
+            ("revoke what the first one rests on; from now on the first line is denied", &self.revoke.0),
         ]
     }
 }

@@ -33,7 +33,7 @@ pub enum OpenError {
 ///
 /// # Errors
 /// Where the data can't be used.
-pub fn origin(settings: &Settings) -> Result<Arc<dyn Store>, OpenError> {
+pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
     let mut config = SqliteConfig::new(settings.data.directory.join(DATA_FILE));
     config.readers = settings.sqlite.readers;
     config.max_queued_writes = settings.sqlite.max_queued_writes;

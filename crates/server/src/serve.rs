@@ -45,8 +45,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let public = Listener::bind(settings.http.socket(), "--port", "http.port")?;
     let admin = Listener::bind(settings.admin.socket(), "--admin-port", "admin.port")?;
     let origin = open::origin(&settings)?;
-    let decisions = open::decision_point(origin, &settings).await?;
-    let demo = demo::prepare(&decisions, settings.data.demo).await?;
+    let decisions = open::decision_point(origin.clone(), &settings).await?;
+    let demo = demo::prepare(&decisions, &origin, settings.data.demo).await?;
     let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
     let app = Arc::new(App::new(decisions, settings, public_url));
     let summary = demo.map(|store| Summary::new(public.address(), store));

@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod health;
 mod model_test;
+mod model_test_http;
 mod model_validate;
 mod serve;
 

@@ -3,7 +3,7 @@
 //! The program is found through `TIERGATE_FGA` or on the PATH; `cargo xtask test` installs it under the target directory. Where there is none, the test says so.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-#[path = "../killed/process.rs"]
+#[path = "../killable.rs"]
 mod process;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 
 mod client;
 mod journal;
+#[path = "../killable.rs"]
 mod process;
 
 use std::collections::HashSet;
@@ -101,8 +102,9 @@ fn round(data: &Path, store: &str, kill: usize, moment: Duration, journal: Journ
         })
         .collect();
     begun.wait();
-    process::pause(moment);
-    server.kill();
+    pause(moment);
+    // SIGKILL.
+    drop(server);
     killed.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.join().unwrap();
@@ -139,4 +141,10 @@ fn compare(data: &Path, store: &str, journal: &Journal, round: Option<usize>, se
         }
     }
     unknown
+}
+
+/// Lets the writers work for a while: the moment of a kill is a time and nothing else.
+#[expect(clippy::disallowed_methods, reason = "the moment of the kill is what is tried out")]
+fn pause(moment: Duration) {
+    std::thread::sleep(moment);
 }

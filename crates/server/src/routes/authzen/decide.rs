@@ -23,12 +23,7 @@ pub(super) struct Verdict {
 /// # Errors
 /// Where there is no answer. What the model doesn't know is an answer: a deny.
 pub(super) async fn decide(app: &App, request: &CheckRequest) -> Result<Verdict, Fault> {
-    // From memory without waiting, which is most of the traffic. The other way is boxed, so that its size is not moved about here.
-    let result = match app.decisions.check_now(request) {
-        Some(decision) => Ok(decision),
-        None => Box::pin(app.decisions.check(request)).await,
-    };
-    let verdict = match result {
+    let verdict = match app.decisions.check(request).await {
         Ok(decision) => Verdict::from(decision),
         Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {
             Verdict { id: new_id(), allowed: false, source: None, reason: Some(unknown.to_string()) }
