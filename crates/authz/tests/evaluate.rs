@@ -71,3 +71,62 @@ fn what_a_node_learned_by_its_own_reads_is_not_justified_by_what_comes_later() {
     assert!(justified.allowed && !justified.read_set.tags().contains(&later));
     assert_eq!(justified.stamp, Some(Revision::new(1).stamp_after()));
 }
+
+/// A relation that is looked for along `parent` and along `link`, no further than two objects.
+fn chain() -> (Plan, Limits) {
+    let model = Model::from_dsl(
+        "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define parent: [doc]\n    define link: [doc]\n    \
+         define seen: [user] or seen from parent or seen from link\n",
+    )
+    .unwrap();
+    (Plan::new(Arc::new(model)), Limits { max_depth: 2, ..Limits::default() })
+}
+
+/// Expands whatever there is to expand, and gathers whatever is to be read.
+fn grow(graph: &mut Graph<'_>, reads: &mut Vec<(ReadId, TupleRead)>) {
+    graph.settle();
+    for node in graph.take_fresh() {
+        graph.expand(node).unwrap();
+    }
+    reads.extend(graph.take_reads());
+}
+
+fn enumerate(graph: &mut Graph<'_>, reads: &mut Vec<(ReadId, TupleRead)>, object: &str, relation: &str, ids: &[&str]) {
+    let of = Object::parse(object).unwrap();
+    let wanted = |read: &TupleRead| matches!(read, TupleRead::Enumerate { object, relation: name, .. } if *object == of && **name == *relation);
+    let (id, _) = *reads.iter().find(|(_, read)| wanted(read)).as_ref().unwrap();
+    let ids = ids.iter().map(|id| (*id).into()).collect();
+    graph.answer(*id, TupleAnswer::Ids(ids), provenance(1, &[])).unwrap();
+    grow(graph, reads);
+}
+
+#[test]
+fn a_way_that_is_too_long_hides_no_short_one() {
+    let (plan, limits) = chain();
+    let (mut graph, mut reads) = (graph(&plan, limits, "seen"), Vec::new());
+    grow(&mut graph, &mut reads);
+    // A cache that knows of the parents leads down past the bound before anything else was read.
+    enumerate(&mut graph, &mut reads, "doc:1", "parent", &["2"]);
+    enumerate(&mut graph, &mut reads, "doc:2", "parent", &["3"]);
+    enumerate(&mut graph, &mut reads, "doc:3", "parent", &["4"]);
+    assert_eq!((graph.value(Graph::ROOT), graph.too_deep().map(|bound| bound.max)), (None, Some(2)));
+    graph.answer(read_of(&reads, "doc:2", "seen"), TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.settle();
+    assert_eq!(graph.value(Graph::ROOT), Some(true));
+}
+
+#[test]
+fn a_shorter_way_brings_what_lies_behind_it_nearer() {
+    let (plan, limits) = chain();
+    let (mut graph, mut reads) = (graph(&plan, limits, "seen"), Vec::new());
+    grow(&mut graph, &mut reads);
+    enumerate(&mut graph, &mut reads, "doc:1", "parent", &["2"]);
+    enumerate(&mut graph, &mut reads, "doc:2", "parent", &["3"]);
+    enumerate(&mut graph, &mut reads, "doc:3", "parent", &["4"]);
+    assert!(graph.too_deep().is_some());
+    enumerate(&mut graph, &mut reads, "doc:1", "link", &["3"]);
+    assert!(graph.too_deep().is_none());
+    graph.answer(read_of(&reads, "doc:4", "seen"), TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.settle();
+    assert_eq!(graph.value(Graph::ROOT), Some(true));
+}

@@ -224,8 +224,11 @@ impl<'a> Run<'a> {
                     self.wait_for(node, follower).await?;
                 }
             } else {
-                // Everything is read, and what is left waits for itself.
-                return Ok(self.cut_short());
+                // Everything is read. What is left lies too deep, or waits for itself.
+                return match self.graph.too_deep() {
+                    Some(bound) => Err(bound.into()),
+                    None => Ok(self.cut_short()),
+                };
             }
         }
         Ok(match self.graph.justify(Graph::ROOT) {

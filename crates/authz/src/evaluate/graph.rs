@@ -8,6 +8,9 @@
 //! the others turn out to be. Nodes that wait for one another in a circle never become known. When nothing is left to read and the root is
 //! unknown, it is cut short by a cycle: that is no allow, and no answer that may be kept.
 //!
+//! **Depth.** What lies too deep is unknown, and an error only where the root stays unknown with it. So the order in which ways are followed, which
+//! depends on what is cached, hides no answer that a short way gives. A node lies as deep as the shortest way to it.
+//!
 //! **Justification.** The read set of a node is what its value rests on: for a true union one true branch, for a false one all; for an intersection the
 //! other way round; for `a but not b` the branches that decide. A branch that became known later than the node may itself rest on the node, so that a
 //! justification only ever goes to what was known before: it has no circles.
@@ -101,6 +104,8 @@ enum State {
     Fresh,
     /// It was passed over because nobody needed it any more.
     Dormant,
+    /// It lies beyond the bound of depth, by all ways that are known.
+    TooDeep,
     /// Another evaluation computes it.
     Awaited,
     /// Its expression is known.
@@ -334,6 +339,13 @@ impl<'p> Graph<'p> {
         })
     }
 
+    /// The bound of depth, where something lies beyond it that may still matter.
+    #[must_use]
+    pub fn too_deep(&self) -> Option<TooComplex> {
+        let cut = self.nodes.iter().any(|node| matches!(node.state, State::TooDeep));
+        cut.then_some(TooComplex { what: "the depth", max: self.limits.max_depth })
+    }
+
     fn is_open(&self, node: NodeId) -> bool {
         self.nodes[node.0 as usize].value.is_none()
     }
@@ -361,9 +373,6 @@ impl<'p> Graph<'p> {
         depth: usize,
         parent: Option<NodeId>,
     ) -> Result<NodeId, TooComplex> {
-        if depth > self.limits.max_depth {
-            return Err(TooComplex { what: "the depth", max: self.limits.max_depth });
-        }
         let known = self.by_name.get(&(object.clone(), relation.clone())).copied();
         let id = match known {
             Some(id) => id,
@@ -373,20 +382,24 @@ impl<'p> Graph<'p> {
                 }
                 let id = NodeId(self.nodes.len() as u32);
                 self.by_name.insert((object.clone(), relation.clone()), id);
+                let too_deep = depth > self.limits.max_depth;
                 self.nodes.push(Node {
                     object,
                     relation,
                     depth,
-                    state: State::Fresh,
+                    state: if too_deep { State::TooDeep } else { State::Fresh },
                     value: None,
                     known_at: 0,
                     parents: Vec::new(),
                     provenance: None,
                 });
-                self.fresh.push(id);
+                if !too_deep {
+                    self.fresh.push(id);
+                }
                 id
             }
         };
+        self.bring_nearer(id, depth);
         let node = &mut self.nodes[id.0 as usize];
         if let Some(parent) = parent
             && !node.parents.contains(&parent)
@@ -398,6 +411,26 @@ impl<'p> Graph<'p> {
             }
         }
         Ok(id)
+    }
+
+    /// Notes a shorter way to a node, and so to whatever it leads to.
+    fn bring_nearer(&mut self, id: NodeId, depth: usize) {
+        let mut work = vec![(id, depth)];
+        while let Some((id, depth)) = work.pop() {
+            let node = &mut self.nodes[id.0 as usize];
+            if depth >= node.depth {
+                continue;
+            }
+            node.depth = depth;
+            match &node.state {
+                State::TooDeep if depth <= self.limits.max_depth => {
+                    node.state = State::Fresh;
+                    self.fresh.push(id);
+                }
+                State::Expanded(expr) => expr.leads_to(depth, &mut work),
+                _ => {}
+            }
+        }
     }
 
     fn expression(
@@ -691,6 +724,24 @@ impl<'p> Graph<'p> {
             return by_relation;
         }
         [tags::any(self.store), tags::coarse()].into_iter().collect()
+    }
+}
+
+impl Expr {
+    /// The nodes that it is made of, with their depths where its own node lies at `depth`.
+    fn leads_to(&self, depth: usize, into: &mut Vec<(NodeId, usize)>) {
+        match self {
+            Self::Const(_) | Self::Read(_) | Self::Through { children: None, .. } => {}
+            Self::Node(child) => into.push((*child, depth)),
+            Self::Through { children: Some(children), .. } => {
+                into.extend(children.iter().map(|child| (*child, depth + 1)));
+            }
+            Self::Any(parts) | Self::All(parts) => parts.iter().for_each(|part| part.leads_to(depth, into)),
+            Self::Minus(base, subtract) => {
+                base.leads_to(depth, into);
+                subtract.leads_to(depth, into);
+            }
+        }
     }
 }
 
