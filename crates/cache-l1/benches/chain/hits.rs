@@ -12,9 +12,12 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use super::workload::{Decision, Question, Trivial, mix, zipf};
 use super::{Effort, Line, pairs, time};
 
-/// A chain that holds every key. Its budget is no concern here: what is measured is hits.
+/// A chain that holds every key. Its budget is no concern here: what is measured is hits. Its tables are as large as those of the bare
+/// caches beside it.
 pub(crate) fn filled(questions: &[Question], tags: usize) -> Chain<Decision> {
-    let config = MemoryConfig { budget_bytes: 4 << 30, ..MemoryConfig::default() };
+    let budget_bytes = 1 << 30;
+    let expected_entry_bytes = budget_bytes / (2 * questions.len() as u64).max(1_024);
+    let config = MemoryConfig { budget_bytes, expected_entry_bytes, ..MemoryConfig::default() };
     let layer = MemoryLayer::new(config).expect("the settings are within their bounds");
     let policy = Policy::default().default_ttl(Duration::from_secs(86_400));
     let chain = Chain::builder().tier(layer).policy(policy).build().expect("the parts fit");
