@@ -11,6 +11,9 @@
 mod coverage;
 mod differential;
 mod generator;
+#[cfg(feature = "mistakes")]
+mod mistakes;
+mod oracle_fga;
 mod origin;
 mod reference;
 

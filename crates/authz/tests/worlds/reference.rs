@@ -67,6 +67,8 @@ struct Values<'q> {
     order: Vec<Pair>,
     known: HashMap<Pair, (Option<bool>, usize)>,
     operators: BTreeSet<Operator>,
+    /// What was asked for since somebody last emptied this; none where nobody wants to know.
+    asked: Option<BTreeSet<Pair>>,
 }
 
 impl<'s> Reference<'s> {
@@ -84,10 +86,33 @@ impl<'s> Reference<'s> {
         if answer.value.is_none() { self.settle(question, true) } else { answer }
     }
 
+    /// Whether anything that the question leads to depends on itself, known or not.
+    pub(crate) fn meets_a_circle(&self, question: &Question) -> bool {
+        let mut values = Values::new(question, false);
+        values.meet((question.object.clone(), question.relation.clone()), 0);
+        // What each pair leads to, in the order in which they are met.
+        let mut leads_to: Vec<(Pair, BTreeSet<Pair>)> = Vec::new();
+        while let Some(pair) = values.order.get(leads_to.len()).cloned() {
+            values.asked = Some(BTreeSet::new());
+            self.pair(&pair, 0, &mut values);
+            leads_to.push((pair, values.asked.take().unwrap_or_default()));
+        }
+        // Whatever leads nowhere is taken away again and again: what can't be leads into a circle.
+        loop {
+            let (gone, rest): (Vec<_>, Vec<_>) = leads_to.into_iter().partition(|(_, to)| to.is_empty());
+            if gone.is_empty() {
+                return !rest.is_empty();
+            }
+            leads_to = rest;
+            for (_, to) in &mut leads_to {
+                to.retain(|pair| gone.iter().all(|(gone, _)| gone != pair));
+            }
+        }
+    }
+
     fn settle(&self, question: &Question, ruling_out: bool) -> Answer {
         let root = (question.object.clone(), question.relation.clone());
-        let mut values =
-            Values { question, ruling_out, order: Vec::new(), known: HashMap::new(), operators: BTreeSet::new() };
+        let mut values = Values::new(question, ruling_out);
         values.meet(root.clone(), 0);
         let mut changed = true;
         while changed {
@@ -248,9 +273,16 @@ impl<'s> Reference<'s> {
     }
 }
 
-impl Values<'_> {
+impl<'q> Values<'q> {
+    fn new(question: &'q Question, ruling_out: bool) -> Self {
+        Self { question, ruling_out, order: Vec::new(), known: HashMap::new(), operators: BTreeSet::new(), asked: None }
+    }
+
     /// The value of a pair so far. One that is met for the first time is unknown, and will be computed.
     fn meet(&mut self, pair: Pair, depth: usize) -> Option<bool> {
+        if let Some(asked) = &mut self.asked {
+            asked.insert(pair.clone());
+        }
         if let Some((value, _)) = self.known.get(&pair) {
             return *value;
         }

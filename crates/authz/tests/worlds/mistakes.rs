@@ -1,0 +1,58 @@
+//! Deliberate mistakes, each of which the worlds must find: a run that can't tell them proves nothing.
+//!
+//! Not here are mistakes that take several threads, several writers or a tier behind the first one (the order of head and map, the head at which a
+//! fill counts as checked, promotion): the laws of the cache's own crate find those. A ticket from after the reads does no harm here, because an evaluation has the
+//! stamp of its snapshot.
+//!
+//! A mistake is planted for the whole process, so that these tests want one process each, as nextest gives them.
+
+use cache_core::{Mistake, plant};
+
+/// Runs worlds with a mistake until an answer is wrong.
+fn is_found(mistake: Mistake, within: u64) {
+    let planted = plant(mistake);
+    let found = super::run(0, within);
+    drop(planted);
+    match found {
+        Ok(_) => panic!("{mistake:?} was not found in {within} worlds"),
+        Err(difference) => {
+            let told = difference.to_string();
+            println!("{mistake:?}: {}", told.lines().next().unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn a_horizon_that_is_not_asked_is_found() {
+    is_found(Mistake::NoHorizonCheck, 50);
+}
+
+#[test]
+fn a_read_set_of_what_was_found_is_found() {
+    is_found(Mistake::FoundOnly, 200);
+}
+
+#[test]
+fn a_read_set_without_the_negated_side_is_found() {
+    is_found(Mistake::PositiveSideOnly, 200);
+}
+
+#[test]
+fn forgetting_without_a_floor_is_found() {
+    is_found(Mistake::ForgetWithoutFloor, 400);
+}
+
+#[test]
+fn a_key_without_its_fields_is_found() {
+    is_found(Mistake::KeyWithoutAField, 10);
+}
+
+#[test]
+fn a_follower_that_checks_nothing_is_found() {
+    is_found(Mistake::FollowerUnchecked, 400);
+}
+
+#[test]
+fn a_composed_value_that_is_stamped_anew_is_found() {
+    is_found(Mistake::ComposedStampedNow, 400);
+}
