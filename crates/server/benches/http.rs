@@ -66,8 +66,8 @@ async fn bare(port: u16) {
         "/access/v1/evaluation",
         post(|Json(request): Json<Request>| async move {
             let Request { subject, action, resource } = request;
-            let decision = !(subject.kind.is_empty() || subject.id.is_empty() || action.name.is_empty())
-                && !(resource.kind.is_empty() || resource.id.is_empty());
+            let names = [&subject.kind, &subject.id, &action.name, &resource.kind, &resource.id];
+            let decision = names.iter().all(|name| !name.is_empty());
             let context = Context { id: "01M829Z754RTYQVWN4C2S9BKPH".to_owned(), source: "l1" };
             Json(Answer { decision, context })
         }),

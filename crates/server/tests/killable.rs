@@ -11,13 +11,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts on a data directory, on free ports, without a demo world.
-    pub(crate) fn start(data: &Path) -> Self {
-        Self::start_with(data, &[])
-    }
-
-    /// The same with further arguments.
-    pub(crate) fn start_with(data: &Path, further: &[&str]) -> Self {
+    /// Starts on a data directory, on free ports, without a demo world, with further arguments.
+    pub(crate) fn start(data: &Path, further: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tiergate"))
             .args(["serve", "--port", "0", "--admin-port", "0", "--demo", "off", "--log-level", "error", "--data"])
             .arg(data)

@@ -65,7 +65,7 @@ fn the_fga_command_line_works_unmodified() {
         return;
     };
     let data = tempfile::tempdir().unwrap();
-    let server = Process::start(data.path());
+    let server = Process::start(data.path(), &[]);
     let fga = Fga { program, url: format!("http://{}", server.address()), directory: tempfile::tempdir().unwrap() };
     let file = |name: &str, text: &str| {
         let path = fga.directory.path().join(name);

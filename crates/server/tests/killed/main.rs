@@ -51,7 +51,7 @@ fn nothing_acknowledged_is_lost_and_nothing_half_written_is_seen() {
 
 /// A store with a model, on a server that ends in peace.
 fn prepare(data: &Path) -> String {
-    let server = Process::start(data);
+    let server = Process::start(data, &[]);
     let mut client = Client::connect(server.address()).unwrap();
     let (status, body) = client.post("/stores", r#"{"name":"killed"}"#).unwrap();
     assert_eq!(status, 201, "{body}");
@@ -65,7 +65,7 @@ fn prepare(data: &Path) -> String {
 
 /// Writes until the kill.
 fn round(data: &Path, store: &str, kill: usize, moment: Duration, journal: Journal) -> Journal {
-    let server = Process::start(data);
+    let server = Process::start(data, &[]);
     let address = server.address();
     let journal = Arc::new(Mutex::new(journal));
     let killed = Arc::new(AtomicBool::new(false));
@@ -120,7 +120,7 @@ fn body(what: &str, batch: &str) -> String {
 
 /// Compares the data with the journal: the batches of one round, or all. Returns how many have a fate that nobody was told.
 fn compare(data: &Path, store: &str, journal: &Journal, round: Option<usize>, seed: u64) -> usize {
-    let server = Process::start(data);
+    let server = Process::start(data, &[]);
     let mut client = Client::connect(server.address()).unwrap();
     // One list of everything at the end; single questions after a round, because the list grows.
     let stored: HashSet<String> = match round {

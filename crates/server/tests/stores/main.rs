@@ -42,7 +42,7 @@ fn store_files(directory: &Path) -> Vec<PathBuf> {
 
 fn hold_over_http(settings: &[&str]) {
     let data = tempfile::tempdir().unwrap();
-    let server = Process::start_with(data.path(), settings);
+    let server = Process::start(data.path(), settings);
     for directory in directories() {
         let output = Command::new(env!("CARGO_BIN_EXE_tiergate"))
             .args(["model", "test", "--url", &format!("http://{}", server.address())])
