@@ -22,6 +22,8 @@ pub(crate) struct Coverage {
     pub(crate) compared: usize,
     /// Answers that came while changes were under way.
     pub(crate) concurrent: usize,
+    /// Questions with relationships of their own, or of an older model.
+    pub(crate) digressions: usize,
     pub(crate) allowed: usize,
     pub(crate) answered: usize,
     pub(crate) by_depth: [usize; DEEPEST + 1],
@@ -82,6 +84,7 @@ impl Coverage {
             changes,
             compared,
             concurrent,
+            digressions,
             allowed,
             answered,
             by_depth,
@@ -104,6 +107,7 @@ impl Coverage {
         self.changes += changes;
         self.compared += compared;
         self.concurrent += concurrent;
+        self.digressions += digressions;
         self.allowed += allowed;
         self.answered += answered;
         self.cut_short_by_cycles += cut_short_by_cycles;
@@ -171,6 +175,7 @@ impl fmt::Display for Coverage {
         writeln!(f, "changes                        {}", self.changes)?;
         writeln!(f, "answers compared               {}", self.compared)?;
         writeln!(f, "  while changes were under way   {}", self.concurrent)?;
+        writeln!(f, "questions of their own kind    {}", self.digressions)?;
         let answered = |count: usize| format!("{count} ({} %)", percent(count, self.answered));
         writeln!(f, "questions by the reference     {}", self.answered)?;
         writeln!(f, "  allowed                        {}", answered(self.allowed))?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use authz::decide::{CheckError, CheckRequest, Consistency, Decision, DecisionPoint};
 use authz::evaluate::Limits;
+use authz::model::Model;
 use authz::relation::Tuple;
 use authz::store::memory::MemoryStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
@@ -121,6 +122,8 @@ struct Arena {
     store: StoreId,
     /// Ids of stores and models are counted, so that a run is the same each time.
     ids: u128,
+    /// The versions of the store's model, the newest one last.
+    models: Vec<(ModelId, Model)>,
     _directory: Option<TempDir>,
 }
 
@@ -149,6 +152,10 @@ pub(crate) async fn run(seed: u64, coverage: &mut Coverage) -> Result<(), Box<Di
         }
         if setting.concurrent && step % 3 == 2 {
             state = arena.overlap(step, state, &kept, &mut generator, coverage).await?;
+        }
+        if generator.rng.bool() {
+            let question = kept[generator.rng.usize(..KEPT)].clone();
+            arena.digress(step, &state, &question, &mut generator, coverage).await?;
         }
         let mut questions = kept.clone();
         questions.extend((0..PASSING).map(|_| generator.question()));
@@ -200,7 +207,19 @@ impl Arena {
             .await
             .expect("the parts fit");
         let store = StoreId(Ulid(0));
-        Self { seed, setting, origin, pauses, clock, cached, uncached, store, ids: 0, _directory: directory }
+        Self {
+            seed,
+            setting,
+            origin,
+            pauses,
+            clock,
+            cached,
+            uncached,
+            store,
+            ids: 0,
+            models: Vec::new(),
+            _directory: directory,
+        }
     }
 
     fn next_id(&mut self) -> Ulid {
@@ -216,9 +235,8 @@ impl Arena {
 
     async fn fill(&mut self, state: &State) {
         self.origin.create_store(self.store, "world").await.expect("the id is free");
-        let model = ModelId(self.next_id());
-        let body = state.model.to_json().to_string();
-        self.origin.write_model(self.store, model, &body).await.expect("the id is free");
+        self.models.clear();
+        self.write_model(&state.model).await;
         let tuples: Vec<Tuple> = state.tuples.iter().cloned().collect();
         for chunk in tuples.chunks(MAX_WRITE_BATCH) {
             let batch = WriteBatch { writes: chunk.to_vec(), ..WriteBatch::default() };
@@ -226,16 +244,19 @@ impl Arena {
         }
     }
 
+    async fn write_model(&mut self, model: &Model) {
+        let id = ModelId(self.next_id());
+        let body = model.to_json().to_string();
+        self.origin.write_model(self.store, id, &body).await.expect("the id is free");
+        self.models.push((id, model.clone()));
+    }
+
     async fn apply(&mut self, change: &Change, state: &State) {
         match change {
             Change::Write(batch) => {
                 self.cached.write(self.store, None, batch.clone()).await.expect("the batch fits the state");
             }
-            Change::Model(model) => {
-                let id = ModelId(self.next_id());
-                let body = model.to_json().to_string();
-                self.origin.write_model(self.store, id, &body).await.expect("the id is free");
-            }
+            Change::Model(model) => self.write_model(model).await,
             Change::Invalidate(scope) => {
                 self.cached.invalidate(scope.clone()).await.expect("the scope can be read");
             }
@@ -323,6 +344,51 @@ impl Arena {
             allowed.push(plain_said == Said::Allow);
         }
         Ok(allowed)
+    }
+
+    /// Asks with relationships that hold for one question only, of an older version of the model, and of the origin in spite of the caches. None of that
+    /// may show in what is answered without.
+    async fn digress(
+        &self,
+        step: usize,
+        state: &State,
+        question: &Question,
+        generator: &mut Generator,
+        coverage: &mut Coverage,
+    ) -> Result<(), Box<Difference>> {
+        let mut special = self.request(question, Consistency::MinimizeLatency);
+        let (id, model) = match generator.rng.bool() {
+            true => self.models.last().expect("there is one"),
+            false => &self.models[generator.rng.usize(..self.models.len())],
+        };
+        special.model = Some(*id);
+        let count = generator.rng.usize(..=3);
+        special.contextual_tuples = (0..count).filter_map(|_| generator.tuple(&state.model)).collect();
+        let mut meant = State { model: model.clone(), tuples: state.tuples.clone() };
+        meant.tuples.extend(special.contextual_tuples.iter().cloned());
+        let meant = Reference::new(&meant).answer(question).allowed();
+        let full = CheckRequest { consistency: Consistency::Full, ..special.clone() };
+        let mut said = Vec::new();
+        let plain = Said::of(&self.uncached.check(&full).await);
+        said.push(Said::of(&self.cached.check(&special).await));
+        said.push(Said::of(&self.cached.check(&special).await));
+        if generator.rng.bool() {
+            said.push(Said::of(&self.cached.check(&full).await));
+            said.push(Said::of(&self.cached.check(&special).await));
+        }
+        coverage.compared += said.len();
+        coverage.digressions += 1;
+        let meant = if meant { Said::Allow } else { Said::Deny };
+        let right = !plain.is_answer() || plain == meant;
+        let agree = |said: &Said| *said == plain || (plain == Said::TooComplex && *said == meant);
+        if right && said.iter().all(agree) {
+            return Ok(());
+        }
+        let said = format!(
+            "with {:?} and model {}: cached {said:?}; uncached {plain:?}; by the model's meaning {meant:?}\n{:?}\n{model}\n{:#?}",
+            special.contextual_tuples, id.0, self.setting, state.tuples
+        );
+        Err(self.difference(step, question, said))
     }
 
     /// Several changes one after another, with questions all the while.

@@ -272,7 +272,7 @@ impl Generator {
 
     /// A question that is worth asking again and again: one with a long way or an allow, rather than one that nothing leads to.
     pub(crate) fn good_question(&mut self, reference: &Reference<'_>) -> Question {
-        let candidates: Vec<Question> = (0..self.rng.usize(1..=6)).map(|_| self.question()).collect();
+        let candidates: Vec<Question> = (0..self.rng.usize(1..=4)).map(|_| self.question()).collect();
         let worth = |question: &Question| {
             let answer = reference.answer(question);
             answer.depth + 2 * usize::from(answer.allowed())
@@ -282,10 +282,12 @@ impl Generator {
 
     /// What happens next; more often than by chance something that alters an answer.
     pub(crate) fn change(&mut self, state: &State, kept: &[Question]) -> Change {
+        // A few of the questions will do, because the reference takes its time.
+        let kept = &kept[..kept.len().min(5)];
         let reference = Reference::new(state);
         let answers: Vec<bool> = kept.iter().map(|question| reference.answer(question).allowed()).collect();
         let mut change = self.any_change(state);
-        for _ in 0..self.rng.usize(..6) {
+        for _ in 0..self.rng.usize(..5) {
             let Change::Write(_) = change else { break };
             let next = state.after(&change);
             let reference = Reference::new(&next);

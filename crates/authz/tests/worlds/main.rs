@@ -23,7 +23,7 @@ use coverage::Coverage;
 use differential::Difference;
 
 /// What an unoptimised build does in well under a minute on two cores.
-const WORLDS: u64 = 400;
+const WORLDS: u64 = 250;
 const THREADS: usize = 2;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
