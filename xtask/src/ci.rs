@@ -23,6 +23,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         report.stop_at_failure();
     }
     lint::run(workspace, &lint::Args { no_install: args.no_install, ..lint::Args::default() }, report)?;
-    test::run(workspace, &test::Args::default(), report)?;
+    test::run(workspace, &test::Args::everything(args.no_install), report)?;
     bench::run(workspace, &bench::Args { quick: true, ..bench::Args::default() }, report)
 }

@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod lint;
 mod process;
+mod reference;
 mod report;
 mod test;
 mod tidy;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process;
+use crate::reference;
 use crate::report::{Outcome, Report};
 use crate::workspace::Workspace;
 
@@ -30,20 +31,41 @@ pub(crate) struct Args {
     /// Only tests whose name contains EXPR, or that match it as a filter expression of cargo-nextest
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
+    /// Install nothing: tests that compare with the reference engine are skipped where it is missing
+    #[arg(long)]
+    no_install: bool,
+}
+
+impl Args {
+    /// All tests, for `cargo xtask ci`.
+    pub(crate) fn everything(no_install: bool) -> Self {
+        Self { no_install, ..Self::default() }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
     let stores = args.stores.as_deref().map(directory).transpose()?;
     let filter = args.filter.as_deref().map(Filter::read);
+    report.step("toolchain", || toolchain(workspace));
+    let mut engine = None;
+    report.step("reference engine", || match reference::find_or_install(workspace, !args.no_install) {
+        Ok(program) => {
+            println!("    {}", program.display());
+            engine = Some(program);
+            Outcome::Passed
+        }
+        Err(outcome) => outcome,
+    });
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(&workspace.root, words);
         if let Some(stores) = &stores {
             command.env(STORES, stores);
         }
+        if let Some(engine) = &engine {
+            command.env(reference::PROGRAM, engine);
+        }
         command
     };
-
-    report.step("toolchain", || toolchain(workspace));
     report.step("unit and integration tests", || {
         let nextest = process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES));
         let mut command = match (&nextest, &filter) {

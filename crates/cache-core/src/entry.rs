@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
-use triomphe::ThinArc;
+use triomphe::{Arc, HeaderSlice};
 
 use crate::{Moment, Stamp, Tag, TypeSet};
 
@@ -104,22 +104,27 @@ pub struct Draft<V> {
 }
 
 /// A value in a tier. Cloning shares it.
-pub struct Entry<V>(ThinArc<Header<V>, Tag>);
+///
+/// A wide pointer, whose length lies in whoever holds it. A thin one would keep the length behind the header and read it whenever a clone is
+/// dropped: a second cache line for each look-up.
+pub struct Entry<V>(Arc<HeaderSlice<Header<V>, [Tag]>>);
 
+/// In this order, because a look-up reads the ends and mostly the value: with the allocation's counter they share a cache line.
+#[repr(C)]
 struct Header<V> {
-    value: V,
-    stamp: Stamp,
     checked_at: AtomicU64,
     hard_expiry: Moment,
     /// How long before its hard end it is due to be loaded anew, in milliseconds. Half a word, because a million of these lie in memory; a
     /// soft end that is more than 49 days before the hard one comes later than it was asked for.
     soft_lead_ms: u32,
     types: TypeSet,
+    value: V,
+    stamp: Stamp,
 }
 
 impl<V> Entry<V> {
-    /// Bytes of an entry beside its tags and its value's heap: the header with the allocation's counters.
-    pub const HEADER_BYTES: usize = size_of::<Header<V>>() + 2 * size_of::<usize>();
+    /// Bytes of an entry beside its tags and its value's heap: the header with the allocation's counter.
+    pub const HEADER_BYTES: usize = size_of::<Header<V>>() + size_of::<usize>();
 
     /// An entry that no head has vouched for yet.
     ///
@@ -134,19 +139,19 @@ impl<V> Entry<V> {
         let Draft { value, stamp, read_set, types, hard_expiry } = draft;
         let soft_lead_ms = u32::try_from(hard_expiry.since(soft_expiry).as_millis()).unwrap_or(u32::MAX);
         let header = Header { value, stamp, checked_at: AtomicU64::new(checked_at), hard_expiry, soft_lead_ms, types };
-        Self(ThinArc::from_header_and_slice(header, read_set.tags()))
+        Self(Arc::from_header_and_slice(header, read_set.tags()))
     }
 
     /// The value.
     #[must_use]
     pub fn value(&self) -> &V {
-        &self.0.header.header.value
+        &self.0.header.value
     }
 
     /// Which changes it contains.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        self.0.header.header.stamp
+        self.0.header.stamp
     }
 
     /// What it was computed from.
@@ -158,31 +163,31 @@ impl<V> Entry<V> {
     /// From when on it may not be used.
     #[must_use]
     pub fn hard_expiry(&self) -> Moment {
-        self.0.header.header.hard_expiry
+        self.0.header.hard_expiry
     }
 
     /// From when on it should be loaded anew although it may still be used.
     #[must_use]
     pub fn soft_expiry(&self) -> Moment {
-        let header = &self.0.header.header;
+        let header = &self.0.header;
         Moment::from_millis(header.hard_expiry.as_millis() - u64::from(header.soft_lead_ms))
     }
 
     /// The cache types that it was made of, its own included.
     #[must_use]
     pub fn types(&self) -> TypeSet {
-        self.0.header.header.types
+        self.0.header.types
     }
 
     /// The head at which the horizon last found it usable. Relaxed: the head itself is what orders.
     #[inline]
     pub(crate) fn checked_at(&self) -> u64 {
-        self.0.header.header.checked_at.load(Ordering::Relaxed)
+        self.0.header.checked_at.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn set_checked_at(&self, head: u64) {
-        self.0.header.header.checked_at.store(head, Ordering::Relaxed);
+        self.0.header.checked_at.store(head, Ordering::Relaxed);
     }
 }
 
@@ -209,7 +214,7 @@ impl<V: CacheValue> Entry<V> {
 impl<V> Clone for Entry<V> {
     #[inline]
     fn clone(&self) -> Self {
-        Self(ThinArc::clone(&self.0))
+        Self(Arc::clone(&self.0))
     }
 }
 

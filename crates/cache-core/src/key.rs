@@ -201,8 +201,7 @@ impl KeyEncoder {
     /// How many elements of a list follow.
     pub fn list(&mut self, length: usize) -> &mut Self {
         self.bytes.push(kind::LIST);
-        self.bytes.extend_from_slice(&(length as u64).to_le_bytes());
-        self
+        self.length(length)
     }
 
     /// What was written.
@@ -213,8 +212,20 @@ impl KeyEncoder {
 
     fn prefixed(&mut self, kind: u8, bytes: &[u8]) -> &mut Self {
         self.bytes.push(kind);
-        self.bytes.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.length(bytes.len());
         self.bytes.extend_from_slice(bytes);
+        self
+    }
+
+    /// Seven bits a byte, the lowest first, and the highest bit where more follow (LEB128). Each length has one form, none begins
+    /// another, and those of nearly all fields take one byte: every byte of a key is hashed at every look-up.
+    #[inline]
+    fn length(&mut self, mut length: usize) -> &mut Self {
+        while length >= 0x80 {
+            self.bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        self.bytes.push(length as u8);
         self
     }
 }
@@ -271,9 +282,11 @@ impl Keyer {
     /// The key of a request, ready for look-ups.
     #[must_use]
     pub fn key<'a>(&self, source: &'a dyn CacheKey) -> Key<'a> {
-        let bytes = encode(source);
+        // Hashed where it was written: handing the buffer on would copy it, at every look-up.
+        let mut encoder = KeyEncoder::default();
+        encode(source, &mut encoder);
         let mut hasher = SipHasher24::new_with_keys(self.secret.0, self.secret.1);
-        std::hash::Hasher::write(&mut hasher, &bytes);
+        std::hash::Hasher::write(&mut hasher, &encoder.bytes);
         let hash = hasher.finish128();
         Key { digest: Digest([hash.h1, hash.h2]), cache_type: source.cache_type(), source }
     }
@@ -285,14 +298,12 @@ impl fmt::Debug for Keyer {
     }
 }
 
-fn encode(source: &dyn CacheKey) -> KeyBytes {
-    let mut encoder = KeyEncoder::default();
+fn encode(source: &dyn CacheKey, encoder: &mut KeyEncoder) {
     // The type is encoded here, so that no implementation can forget it: values of two types never share a key.
     encoder.variant(source.cache_type().index);
     if !crate::mistakes::planted(crate::Mistake::KeyWithoutAField) {
-        source.encode(&mut encoder);
+        source.encode(encoder);
     }
-    encoder.finish()
 }
 
 /// A key that is ready for look-ups in the tiers of one chain.
@@ -319,7 +330,9 @@ impl<'a> Key<'a> {
     /// The bytes that tiers elsewhere derive a name from. Encoded anew at each call.
     #[must_use]
     pub fn encoded(&self) -> KeyBytes {
-        encode(self.source)
+        let mut encoder = KeyEncoder::default();
+        encode(self.source, &mut encoder);
+        encoder.finish()
     }
 
     /// The request itself.
@@ -372,11 +385,12 @@ mod tests {
         prop_oneof![
             "[a:*#\\x00-\\x08]{0,4}".prop_map(Part::Text),
             proptest::collection::vec(0u8..9, 0..5).prop_map(Part::Bytes),
+            proptest::collection::vec(prop_oneof![Just(0x80u8), Just(2)], 126..130).prop_map(Part::Bytes),
             (0u64..9).prop_map(Part::Number),
             (0u128..9).prop_map(Part::Wide),
             (0u8..9).prop_map(Part::Variant),
             Just(Part::None),
-            (0usize..9).prop_map(Part::List),
+            prop_oneof![0usize..9, 120usize..140, 16_380usize..16_390, Just(usize::MAX)].prop_map(Part::List),
         ]
     }
 

@@ -92,10 +92,22 @@ pub(crate) struct Counters<const N: usize> {
 struct Stripe<const N: usize>([AtomicU64; N]);
 
 thread_local! {
-    static STRIPE: Cell<usize> = Cell::new({
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) as usize % STRIPES
-    });
+    /// A constant to begin with, and nothing to drop: reading it takes one instruction, on every look-up.
+    static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+#[inline]
+fn stripe() -> usize {
+    let stripe = STRIPE.get();
+    if stripe < STRIPES { stripe } else { draw_stripe() }
+}
+
+#[cold]
+fn draw_stripe() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let stripe = NEXT.fetch_add(1, Ordering::Relaxed) as usize % STRIPES;
+    STRIPE.set(stripe);
+    stripe
 }
 
 impl<const N: usize> Counters<N> {
@@ -105,9 +117,7 @@ impl<const N: usize> Counters<N> {
 
     #[inline]
     pub(crate) fn add(&self, index: usize, by: u64) {
-        // While a thread ends its stripe may be gone: the first one then serves.
-        let stripe = STRIPE.try_with(Cell::get).unwrap_or(0);
-        self.stripes[stripe].0[index].fetch_add(by, Ordering::Relaxed);
+        self.stripes[stripe()].0[index].fetch_add(by, Ordering::Relaxed);
     }
 
     pub(crate) fn sum(&self, index: usize) -> u64 {

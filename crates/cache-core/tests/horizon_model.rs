@@ -4,8 +4,8 @@
 
 use cache_core::testing::{ALPHA, BETA, TYPES, TestKey, TestValue};
 use cache_core::{
-    CacheType, Draft, Entry, Horizon, HorizonConfig, Kill, MIN_HORIZON_BYTES, Moment, Revision, Stamp, Tag, TypeSet, Verdict,
-    entity_tag,
+    CacheType, Draft, Entry, Horizon, HorizonConfig, Kill, MIN_HORIZON_BYTES, Moment, Revision, Stamp, Tag, TypeSet,
+    Verdict, entity_tag,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -129,7 +129,8 @@ impl Subject {
 
     fn entry(&self) -> Entry<TestValue> {
         let of = |types: TypeSet, cache_type: CacheType| types.union(TypeSet::of(cache_type));
-        let types = self.part_types.iter().fold(TypeSet::of(TYPES[self.own_type]), |types, part| of(types, TYPES[*part]));
+        let types =
+            self.part_types.iter().fold(TypeSet::of(TYPES[self.own_type]), |types, part| of(types, TYPES[*part]));
         let draft = Draft {
             value: TestValue::nothing(),
             stamp: Stamp::new(self.stamp),
@@ -163,7 +164,12 @@ fn run(config: HorizonConfig, subjects: &[Subject], steps: &[Step], exact: bool)
         let verdict = horizon.check(entry, key);
         let usable = model.is_usable(subject);
         prop_assert!(usable || verdict != Verdict::Usable, "{:?} is dead, and the horizon says usable", subject);
-        prop_assert!(!exact || !usable || verdict == Verdict::Usable, "{:?} is alive, and the horizon says {:?}", subject, verdict);
+        prop_assert!(
+            !exact || !usable || verdict == Verdict::Usable,
+            "{:?} is alive, and the horizon says {:?}",
+            subject,
+            verdict
+        );
         Ok(())
     };
     for step in steps {
@@ -219,7 +225,8 @@ proptest! {
 
 #[test]
 fn what_a_horizon_forgets_raises_its_floor_to_it() {
-    let horizon = Horizon::<cache_core::sync::Std>::new(HorizonConfig { budget_bytes: MIN_HORIZON_BYTES, max_rules: 1 });
+    let horizon =
+        Horizon::<cache_core::sync::Std>::new(HorizonConfig { budget_bytes: MIN_HORIZON_BYTES, max_rules: 1 });
     let capacity = {
         let mut killed = 0;
         while horizon.usage().floor == Revision::ZERO {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cache_core::sync::Std;
 use cache_core::{
-    ErrorKind, Horizon, HorizonConfig, Identity, InProcessLog, Kill, KillSink, Log, Position, RETAINED_CHANGES, Revision,
-    Tag,
+    ErrorKind, Horizon, HorizonConfig, Identity, InProcessLog, Kill, KillSink, Log, Position, RETAINED_CHANGES,
+    Revision, Tag,
 };
 
 fn log() -> InProcessLog<Std> {

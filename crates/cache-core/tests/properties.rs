@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cache_core::testing::{ALPHA, BETA, FakeLayer, FixedEntropy, TYPES, TestClock, TestKey, TestValue};
 use cache_core::{
-    CacheLayerExt, Chain, Clock, Draft, Kill, Lifetime, MAX_PATTERN_BYTES, Moment, Policy, ReadSet, Tag, TypeSet, entity_tag,
+    CacheLayerExt, Chain, Clock, Draft, Kill, Lifetime, MAX_PATTERN_BYTES, Moment, Policy, ReadSet, Tag, TypeSet,
+    entity_tag,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -128,7 +128,10 @@ async fn an_error_is_shared_and_not_kept() {
     for caller in callers {
         let error = caller.await.expect("the task ends").expect_err("the load fails");
         assert_eq!((error.kind(), error.place()), (ErrorKind::Load, "origin"));
-        assert_eq!(error.downcast_load::<std::io::Error>().expect("the loader's own error").to_string(), "no row for you");
+        assert_eq!(
+            error.downcast_load::<std::io::Error>().expect("the loader's own error").to_string(),
+            "no row for you"
+        );
     }
     assert_eq!(world.loads(), 1);
     assert_eq!(text(world.spawn().await), "first", "an error is nobody's answer but of those who waited");

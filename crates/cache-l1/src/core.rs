@@ -6,7 +6,7 @@ use cache_core::{CacheValue, Digest, Entry};
 use quick_cache::Weighter;
 
 /// A slot of the cache's table (key, pointer, links), as quick_cache 0.7 lays it out.
-const SLOT_BYTES: u64 = 40;
+const SLOT_BYTES: u64 = 48;
 /// A place in the index: 4 bytes and a control byte at a load of 7/8, doubled at worst by the rounding to a power of two.
 const INDEX_BYTES: u64 = 8;
 

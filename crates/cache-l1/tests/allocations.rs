@@ -19,7 +19,9 @@ fn world() -> World {
     let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
     let chain = Chain::builder().tier(layer).clock(clock).build().expect("the parts fit");
     let keys: Vec<_> = (0..KEYS)
-        .map(|number| TestKey::new(ALPHA, format!("generation:{number:032}")).naming("user", "01J9ZQ3V8M5T6N7P8R9S0T1V2W"))
+        .map(|number| {
+            TestKey::new(ALPHA, format!("generation:{number:032}")).naming("user", "01J9ZQ3V8M5T6N7P8R9S0T1V2W")
+        })
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {

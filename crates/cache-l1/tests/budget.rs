@@ -39,7 +39,10 @@ async fn the_largest_entry_that_is_taken_is_kept_when_it_is_asked_for_again() {
         assert!(matches!(chain.get_now(&source), Lookup::Hit(_)));
         fill(&chain, &format!("small {round}"), 10).await;
     }
-    assert!(matches!(chain.get_now(&source), Lookup::Hit(_)), "it was asked for ten times, and dropped for ten small ones");
+    assert!(
+        matches!(chain.get_now(&source), Lookup::Hit(_)),
+        "it was asked for ten times, and dropped for ten small ones"
+    );
     let tier = &chain.statistics().tiers[0];
     assert_eq!(tier.stored, 11);
     assert!(tier.usage.weight_bytes <= tier.usage.capacity_bytes);

@@ -1,1 +1,10 @@
-fn main() {}
+//! The `tiergate` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use server::cli::Cli;
+
+fn main() -> ExitCode {
+    server::commands::run(Cli::parse())
+}

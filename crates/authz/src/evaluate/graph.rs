@@ -636,7 +636,7 @@ impl<'p> Graph<'p> {
             Expr::Read(read) => self.collect_read(*read, into),
             Expr::Node(child) => work.push(*child),
             Expr::Through { read, children, .. } => {
-                if !(planted(Mistake::FoundOnly) && !value) {
+                if value || !planted(Mistake::FoundOnly) {
                     self.collect_read(*read, into);
                 }
                 let children = children.iter().flatten();
@@ -691,7 +691,7 @@ impl<'p> Graph<'p> {
         let read = &self.reads[id.0 as usize];
         let found = matches!(&read.answer, Some(TupleAnswer::Found(true)))
             || matches!(&read.answer, Some(TupleAnswer::Ids(ids)) if !ids.is_empty());
-        if !(planted(Mistake::FoundOnly) && !found) {
+        if found || !planted(Mistake::FoundOnly) {
             let (tag, coarser) = match &read.read {
                 TupleRead::Point(tuple) => (
                     tags::point(self.store, tuple),

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has nothing better to do")]
 
 mod differential;
-mod figures;
 mod laws;
 mod sqlite;
 mod support;

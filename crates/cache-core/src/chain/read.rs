@@ -62,13 +62,15 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// A fresh value of a tier in this process, for a second look right after a miss: not counted, or each load would count two misses.
     pub(super) fn second_look(&self, key: &Key<'_>) -> Option<Hit<V>> {
         let now = self.clock.now();
-        self.tiers.iter().filter(|tier| tier.local && tier.is_enabled()).find_map(|tier| match tier.layer.get_now(key) {
-            Now::Present(entry)
-                if entry.soft_expiry() > now && self.horizon.check(&entry, key.source()) == Verdict::Usable =>
-            {
-                Some(Hit { entry, tier: tier.name })
+        self.tiers.iter().filter(|tier| tier.local && tier.is_enabled()).find_map(|tier| {
+            match tier.layer.get_now(key) {
+                Now::Present(entry)
+                    if entry.soft_expiry() > now && self.horizon.check(&entry, key.source()) == Verdict::Usable =>
+                {
+                    Some(Hit { entry, tier: tier.name })
+                }
+                _ => None,
             }
-            _ => None,
         })
     }
 

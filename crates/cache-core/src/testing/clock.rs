@@ -82,7 +82,9 @@ mod tests {
         let clock = TestClock::default();
         let mut sleep = clock.sleep(Duration::from_millis(10));
         clock.advance(Duration::from_millis(9));
-        assert!(std::future::poll_fn(|context| std::task::Poll::Ready(sleep.as_mut().poll(context).is_pending())).await);
+        assert!(
+            std::future::poll_fn(|context| std::task::Poll::Ready(sleep.as_mut().poll(context).is_pending())).await
+        );
         assert_eq!(clock.sleepers(), 1);
         clock.advance(Duration::from_millis(1));
         sleep.await;

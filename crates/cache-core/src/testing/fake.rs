@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use super::{Gate, TestValue};
 use crate::sync::{Exclusive, Std, SyncFamily};
 use crate::{
-    CacheLayer, CacheValue, Capabilities, Draft, Entry, Error, ErrorKind, Fill, Filled, Key, KeyBytes, Moment, Now, Stamp,
-    Tag, TypeSet, Usage,
+    CacheLayer, CacheValue, Capabilities, Draft, Entry, Error, ErrorKind, Fill, Filled, Key, KeyBytes, Moment, Now,
+    Stamp, Tag, TypeSet, Usage,
 };
 
 /// What a tier is asked to do.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{FixedEntropy, SharedLayer, TestClock};
 use crate::{
-    CacheKey, CacheType, CacheValue, Chain, ChainBuilder, Draft, Identity, InProcessLog, KeyEncoder, Keyer, Log, Moment, Policy,
-    Stamp, Tag, TypeSet,
+    CacheKey, CacheType, CacheValue, Chain, ChainBuilder, Draft, Identity, InProcessLog, KeyEncoder, Keyer, Log,
+    Moment, Policy, Stamp, Tag, TypeSet,
 };
 
 /// A cache type of the laws.

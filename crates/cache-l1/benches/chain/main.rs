@@ -1,10 +1,9 @@
 //! What a hit, a kill and an entry cost, each beside what it is compared with.
 //!
 //! Run `cargo bench -p tiergate-cache-l1 --bench chain`; `-- --quick` takes less time and says less, `-- --check` fails where a goal is
-//! missed. Two variants are always measured in turns, in pairs whose order alternates, so that a machine which slows down slows both; what is
+//! missed. Times are what the threads compute, and a neighbour's process does not count. Two variants are always measured in turns, in pairs whose order alternates, so that a machine which slows down slows both; what is
 //! printed is the median of the pairs' ratios.
 #![allow(clippy::print_stdout, reason = "a bench prints its table")]
-#![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![allow(missing_docs, reason = "a bench has no callers")]
 
 mod hits;
@@ -12,7 +11,7 @@ mod kills;
 mod memory;
 mod workload;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -72,10 +71,15 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The time that this thread computes for `run`. Not the time on the wall: on a machine with neighbours that would mostly measure them.
 pub(crate) fn time(run: impl FnOnce()) -> Duration {
-    let start = Instant::now();
+    let now = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let start = now();
     run();
-    start.elapsed()
+    now().saturating_sub(start)
 }
 
 fn main() {
@@ -86,9 +90,9 @@ fn main() {
         return;
     }
     let effort = if has("--quick") {
-        Effort { keys: 200_000, gets: 500_000, pairs: 7 }
+        Effort { keys: 1_000_000, gets: 300_000, pairs: 7 }
     } else {
-        Effort { keys: 1_000_000, gets: 2_000_000, pairs: 11 }
+        Effort { keys: 1_000_000, gets: 500_000, pairs: 7 }
     };
     let only = |name: &str| {
         let named = arguments.iter().any(|argument| ["hits", "kills", "memory"].contains(&argument.as_str()));
@@ -107,13 +111,13 @@ fn main() {
         lines.extend(kills::run(effort));
     }
 
-    println!("\n{:<58} {:>12} {:>12} {:>7} {:>7}", "", "base", "measured", "ratio", "goal");
+    println!("\n{:<62} {:>12} {:>12} {:>7} {:>7}", "", "base", "measured", "ratio", "goal");
     let mut missed = 0;
     for line in &lines {
         let verdict = if line.ratio <= line.goal { "" } else { "  MISSED" };
         missed += usize::from(!verdict.is_empty());
         let Line { what, base, measured, ratio, goal } = line;
-        println!("{what:<58} {base:>12} {measured:>12} {ratio:>6.2}x {goal:>6.2}x{verdict}");
+        println!("{what:<62} {base:>12} {measured:>12} {ratio:>6.2}x {goal:>6.2}x{verdict}");
     }
     if missed > 0 && has("--check") {
         std::process::exit(1);

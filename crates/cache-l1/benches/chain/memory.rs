@@ -19,7 +19,8 @@ fn resident_bytes() -> u64 {
 
 pub(crate) fn run() -> Vec<Line> {
     let layer = MemoryLayer::new(MemoryConfig { budget_bytes: BUDGET_BYTES, ..MemoryConfig::default() });
-    let chain = Chain::builder().tier(layer.expect("the settings are within their bounds")).build().expect("the parts fit");
+    let chain =
+        Chain::builder().tier(layer.expect("the settings are within their bounds")).build().expect("the parts fit");
     let questions: Vec<Question> = (0..ENTRIES).map(Question::number).collect();
     // What a fill allocates besides, it allocates here.
     fill(&chain, &questions[..1_000], |number| 8 + number % 5);

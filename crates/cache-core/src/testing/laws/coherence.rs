@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::storage::{found, put};
 use crate::testing::{ALPHA, BETA, FakeLayer, Fixture, SharedLayer, TYPES, TestKey, TestValue, World};
-use crate::{
-    CacheLayerExt, Chain, Clock, Draft, Kill, Lookup, PartRole, Stamp, Tag, TypeSet, entity_tag, tag,
-};
+use crate::{CacheLayerExt, Chain, Clock, Draft, Kill, Lookup, PartRole, Stamp, Tag, TypeSet, entity_tag, tag};
 
 /// The key that [`kills`] are aimed at.
 pub(super) fn target() -> TestKey {

@@ -46,7 +46,9 @@ pub async fn an_error_of_a_tier_is_not_a_miss<F: Fixture>(fixture: F) {
     let world = World::between(&fixture, vec![failing("first")], vec![failing("last")]).await;
     let source = TestKey::new(ALPHA, "one");
     match world.chain.get(&source).await {
-        Lookup::Error(errors) => assert_eq!(places(&errors), ["first", "last"], "the errors, in the order of the tiers"),
+        Lookup::Error(errors) => {
+            assert_eq!(places(&errors), ["first", "last"], "the errors, in the order of the tiers")
+        }
         other => panic!("two tiers could not say, and the look-up said {other:?}"),
     }
     assert_eq!(loaded(&world, &source).await, Source::Origin);

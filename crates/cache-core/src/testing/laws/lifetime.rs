@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::storage::{COARSEST_END, put};
 use crate::testing::{ALPHA, BETA, FakeLayer, Fixture, SharedLayer, TestKey, TestValue, World};
-use crate::{CacheLayer, CacheLayerExt, CacheType, Clock, Draft, FillOutcome, Lifetime, Lookup, Moment, Policy, Source};
+use crate::{
+    CacheLayer, CacheLayerExt, CacheType, Clock, Draft, FillOutcome, Lifetime, Lookup, Moment, Policy, Source,
+};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -82,7 +84,10 @@ pub async fn a_lifetime_belongs_to_its_tier_and_type<F: Fixture>(fixture: F) {
     for (tier, cache_type, ttl) in expected {
         let told = world.clock.now().after(seconds(ttl));
         let kept = end_in(tier, &world, &source(cache_type)).await;
-        assert!(kept <= told && told.since(kept) <= COARSEST_END, "{tier:?} ends {cache_type:?} at {kept:?}, not at {told:?}");
+        assert!(
+            kept <= told && told.since(kept) <= COARSEST_END,
+            "{tier:?} ends {cache_type:?} at {kept:?}, not at {told:?}"
+        );
     }
 }
 
@@ -111,6 +116,7 @@ pub async fn a_value_that_says_there_is_nothing_is_a_negative_hit<F: Fixture>(fi
     let source = TestKey::new(ALPHA, "one");
     world.chain.fill(&world.chain.ticket(), &source, world.draft(TestValue::nothing(), &[])).await;
     assert!(matches!(world.chain.get(&source).await, Lookup::NegativeHit(_)));
-    let answer = world.chain.get_or_load(&source, |_| async { Err::<TestValue, _>(std::io::Error::other("asked")) }).await;
+    let answer =
+        world.chain.get_or_load(&source, |_| async { Err::<TestValue, _>(std::io::Error::other("asked")) }).await;
     assert!(matches!(answer.expect("nobody was asked").source, Source::Tier(_)));
 }

@@ -30,7 +30,8 @@ pub async fn a_filled_value_is_found_with_its_provenance_unchanged<F: Fixture>(f
     let world = World::alone(&fixture).await;
     let source = TestKey::new(ALPHA, "one").naming("user", "ann");
     let key = world.chain.key(&source);
-    let tags: ReadSet = [tag!("row", 1), tag!("row", 2), Tag::from_hash(0), Tag::from_hash(u64::MAX)].into_iter().collect();
+    let tags: ReadSet =
+        [tag!("row", 1), tag!("row", 2), Tag::from_hash(0), Tag::from_hash(u64::MAX)].into_iter().collect();
     let types = TypeSet::of(BETA).union(TypeSet::composed());
     let hard_expiry = world.clock.now().after(Duration::from_secs(50));
     let soft_expiry = world.clock.now().after(Duration::from_secs(20));
@@ -53,8 +54,12 @@ pub async fn a_filled_value_is_found_with_its_provenance_unchanged<F: Fixture>(f
 /// Nothing, nothing but the empty text, bytes that a wire format might mistake for its own, no tags, many tags.
 pub async fn values_of_every_shape_come_back<F: Fixture>(fixture: F) {
     let world = World::alone(&fixture).await;
-    let values =
-        [TestValue::nothing(), TestValue::new(""), TestValue::new("\0\r\n*:{}\u{1F980}"), TestValue::new("x".repeat(3_000))];
+    let values = [
+        TestValue::nothing(),
+        TestValue::new(""),
+        TestValue::new("\0\r\n*:{}\u{1F980}"),
+        TestValue::new("x".repeat(3_000)),
+    ];
     for value in values {
         for tags in [0_u64, 1, 17, 300] {
             let source = TestKey::new(ALPHA, format!("{}:{tags}\0\r\n", value.text().len()));
@@ -101,7 +106,8 @@ pub async fn a_batch_answers_in_order<F: Fixture>(fixture: F) {
     let world = World::of(&fixture).await;
     let sources: Vec<_> = (0..200).map(|number| TestKey::new(ALPHA, number.to_string())).collect();
     let present: Vec<_> = sources.iter().step_by(2).map(|source| world.chain.key(source)).collect();
-    let drafts = present.iter().zip((0..).step_by(2)).map(|(key, number)| (*key, draft(&world, &i32::to_string(&number))));
+    let drafts =
+        present.iter().zip((0..).step_by(2)).map(|(key, number)| (*key, draft(&world, &i32::to_string(&number))));
     world.chain.fill_many(&world.chain.ticket(), drafts.collect()).await;
 
     let asked: Vec<usize> = (0..200).rev().chain([4, 4, 5, 5, 0, 199, 4]).collect();

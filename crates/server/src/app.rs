@@ -1,0 +1,106 @@
+//! What every handler shares.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use authz::decide::{CheckError, DecisionPoint};
+use authz::store::{PageRequest, StoreId};
+
+use crate::config::Settings;
+use crate::error::Fault;
+use crate::telemetry::Pseudonyms;
+
+/// The name by which a store becomes the default one where there are several.
+const DEFAULT_STORE_NAME: &str = "demo";
+/// Stores that are looked through for that name.
+const LOOKED_THROUGH: usize = 100;
+
+/// What every handler shares.
+pub struct App {
+    /// Who answers.
+    pub decisions: Arc<DecisionPoint>,
+    /// The settings that the process was started with.
+    pub settings: Settings,
+    /// Names for subjects in the log.
+    pub pseudonyms: Pseudonyms,
+    /// The base URL by which clients know this server.
+    pub public_url: String,
+    default_store: DefaultStore,
+    stopping: AtomicBool,
+}
+
+/// Which store the plain AuthZEN paths stand for. Found once and remembered until it is gone.
+struct DefaultStore {
+    configured: Option<StoreId>,
+    found: RwLock<Option<StoreId>>,
+}
+
+impl App {
+    /// Puts together what handlers need.
+    #[must_use]
+    pub fn new(decisions: Arc<DecisionPoint>, settings: Settings, public_url: String) -> Self {
+        let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
+        Self {
+            decisions,
+            settings,
+            pseudonyms: Pseudonyms::default(),
+            public_url,
+            default_store: DefaultStore { configured, found: RwLock::new(configured) },
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The store of the plain AuthZEN paths.
+    ///
+    /// # Errors
+    /// Where there is no store, or where it isn't clear which one.
+    pub async fn default_store(&self) -> Result<StoreId, Fault> {
+        let found = *self.default_store.found.read().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Some(id) => Ok(id),
+            None => self.find_default_store().await,
+        }
+    }
+
+    /// Looks for the default store anew when it is asked for next; for when a store came or went.
+    pub fn forget_default_store(&self) {
+        let configured = self.default_store.configured;
+        *self.default_store.found.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    async fn find_default_store(&self) -> Result<StoreId, Fault> {
+        let page = self.decisions.stores(PageRequest { after: None, limit: LOOKED_THROUGH }).await?;
+        let id = match page.items.as_slice() {
+            [] => return Err(Fault::not_found("there is no store yet; create one with POST /stores")),
+            [only] if page.next.is_none() => only.id,
+            several => match several.iter().find(|store| store.name == DEFAULT_STORE_NAME) {
+                Some(store) => store.id,
+                None => return Err(Fault::not_found(UNCLEAR)),
+            },
+        };
+        *self.default_store.found.write().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        Ok(id)
+    }
+
+    /// Says from now on that the server is not ready, so that no new traffic is sent here.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The fault that an error of the decision point is, after the consequences that it has here.
+    pub(crate) fn fault(&self, error: CheckError) -> Fault {
+        if matches!(&error, CheckError::Store(authz::store::StoreError::UnknownStore(_))) {
+            self.forget_default_store();
+        }
+        Fault::from(error)
+    }
+}
+
+const UNCLEAR: &str = "there are several stores and none is the default one; \
+                       ask under /stores/{id}/access/v1/, or set server.default_store";

@@ -1,0 +1,175 @@
+//! The command line. Its help is where most people meet the product first, so that it teaches by examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Flag, Sources};
+
+const EXAMPLES: &str = "\
+Examples:
+  tiergate                                       serve on port 8080, data in ./tiergate-data
+  tiergate --port 9000 --data /var/lib/tiergate  the same, elsewhere
+  tiergate check user:ann viewer document:plan   ask the running server
+  tiergate config                                every setting, its value, and where it comes from
+
+Settings come from flags, then environment variables (TIERGATE_HTTP__PORT=9000), then a file
+(tiergate.toml), then defaults.
+Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out.";
+
+/// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
+#[derive(Debug, Parser)]
+#[command(name = "tiergate", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` without.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings of `serve`.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve decisions over HTTP (what happens without a command)
+    Serve(SettingsArgs),
+    /// Ask the running server one question; exit status 0 is allow, 1 is deny
+    Check(CheckArgs),
+    /// Look at authorization models and test them, without a server
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Print every setting with its value and its origin, as a file that could be used
+    Config(SettingsArgs),
+    /// Ask the running server whether it is ready; made for the health check of a container
+    Health(UrlArgs),
+}
+
+/// Flags that are settings.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingsArgs {
+    /// Read settings from this file instead of ./tiergate.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address for decisions, models and relationships [http.address]
+    #[arg(long)]
+    pub address: Option<String>,
+    /// Port for decisions, models and relationships; 0 takes a free one [http.port]
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Port for administration; 0 takes a free one [admin.port]
+    #[arg(long)]
+    pub admin_port: Option<String>,
+    /// Directory of the data; created where it is missing [data.directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: Option<String>,
+    /// auto or off: fill an empty directory with a small world to try things out [data.demo]
+    #[arg(long)]
+    pub demo: Option<String>,
+    /// error, warn, info, debug or trace [log.level]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// text or json [log.format]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Any other setting, as in --set limits.depth=30; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// The command `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tiergate check user:ann viewer document:plan")]
+pub struct CheckArgs {
+    /// Who asks, as type:id
+    pub subject: String,
+    /// What they want to do: a relation of the model
+    pub relation: String,
+    /// To what, as type:id
+    pub object: String,
+    /// The store to ask in; the server's default store without
+    #[arg(long, value_name = "ID")]
+    pub store: Option<String>,
+    /// Where the server is.
+    #[command(flatten)]
+    pub url: UrlArgs,
+}
+
+/// Where the server is.
+#[derive(Debug, Args)]
+pub struct UrlArgs {
+    /// The running server's address
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+}
+
+/// Work on models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Say whether a model (DSL or JSON) makes sense, with the place of each fault
+    Validate {
+        /// The model, as model.fga or model.json
+        file: PathBuf,
+    },
+    /// Run store files: a model, relationships, and the answers that are expected
+    Test(ModelTestArgs),
+}
+
+/// The command `model test`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tiergate model test tests/*.fga.yaml")]
+pub struct ModelTestArgs {
+    /// Store files in OpenFGA's form
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Ask with a cache, without, or both ways and compare
+    #[arg(long, value_enum, default_value_t = CacheMode::Both)]
+    pub cache: CacheMode,
+    /// Ask this running server instead, as in http://127.0.0.1:8080; each test gets a store there, deleted afterwards
+    #[arg(long, value_name = "URL", conflicts_with = "cache")]
+    pub url: Option<String>,
+}
+
+/// Whether tests ask with a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CacheMode {
+    /// With a cache.
+    On,
+    /// Without one.
+    Off,
+    /// Both ways; the answers must agree.
+    Both,
+}
+
+impl SettingsArgs {
+    /// The sources that the flags stand for.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        let named = [
+            ("--address", "http.address", &self.address),
+            ("--port", "http.port", &self.port),
+            ("--admin-port", "admin.port", &self.admin_port),
+            ("--data", "data.directory", &self.data),
+            ("--demo", "data.demo", &self.demo),
+            ("--log-level", "log.level", &self.log_level),
+            ("--log-format", "log.format", &self.log_format),
+        ];
+        let named = named.into_iter().filter_map(|(flag, key, value)| {
+            // A directory is text also where its name is a number.
+            let is_text = key == "data.directory";
+            value.clone().map(|value| Flag { flag, key: key.to_owned(), value, is_text })
+        });
+        let set = self.set.iter().map(|(key, value)| {
+            let (key, value) = (key.clone(), value.clone());
+            Flag { flag: "--set", key, value, is_text: false }
+        });
+        Sources { file: self.config.clone(), flags: named.chain(set).collect() }
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE, for example limits.depth=30".to_owned()),
+    }
+}

@@ -1,0 +1,115 @@
+//! A small HTTP client for the commands that ask a running server: one request, one connection, bounded in time and size.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its body; null where it is no JSON.
+    pub body: Value,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// An address of another form.
+    #[error("{0:?} is no address of a server; write it as http://127.0.0.1:8080")]
+    Url(String),
+    /// Nobody is there.
+    #[error("no server answers at {url}: {cause}; start one with `tiergate serve`, or name another with --url")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// Something else than HTTP came back, or nothing.
+    #[error("the server at {url} gave no answer: {cause}")]
+    NoAnswer {
+        /// The address.
+        url: String,
+        /// What happened.
+        cause: String,
+    },
+}
+
+/// Sends a request to a path under a base URL: POST with a body, GET without.
+///
+/// # Errors
+/// Where there is no answer.
+pub async fn send(url: &str, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    within_patience(url, exchange(url, method, path, body)).await
+}
+
+/// Sends a DELETE.
+///
+/// # Errors
+/// Where there is no answer.
+pub async fn delete(url: &str, path: &str) -> Result<Reply, ClientError> {
+    within_patience(url, exchange(url, Method::DELETE, path, None)).await
+}
+
+async fn within_patience(
+    url: &str,
+    exchange: impl Future<Output = Result<Reply, ClientError>>,
+) -> Result<Reply, ClientError> {
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(reply) => reply,
+        Err(_) => {
+            let cause = format!("nothing came within {} seconds", PATIENCE.as_secs());
+            Err(ClientError::NoAnswer { url: url.to_owned(), cause })
+        }
+    }
+}
+
+async fn exchange(url: &str, method: Method, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
+    let (host, port) = authority(url)?;
+    let stream = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|cause| ClientError::Unreachable { url: url.to_owned(), cause })?;
+    let failed =
+        |cause: &dyn std::fmt::Display| ClientError::NoAnswer { url: url.to_owned(), cause: cause.to_string() };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, format!("{host}:{port}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(body.map(|body| body.to_string()).unwrap_or_default()))
+        .map_err(|error| failed(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+    let status = response.status().as_u16();
+    let bytes = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(|error| failed(&error))?;
+    connection.abort();
+    Ok(Reply { status, body: serde_json::from_slice(&bytes.to_bytes()).unwrap_or_default() })
+}
+
+fn authority(url: &str) -> Result<(String, u16), ClientError> {
+    let refuse = || ClientError::Url(url.chars().take(128).collect());
+    let uri: Uri = url.parse().map_err(|_| refuse())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(host)) => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Ok((host.to_owned(), uri.port_u16().unwrap_or(80)))
+        }
+        _ => Err(refuse()),
+    }
+}

@@ -1,0 +1,52 @@
+//! The commands: what each does, what it prints, and its exit status (0 yes or done, 1 no, 2 it could not be carried out).
+
+mod check;
+mod config;
+mod health;
+mod model_test;
+mod model_test_http;
+mod model_validate;
+mod serve;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, ModelCommand};
+
+/// The answer is yes, or what was asked for is done.
+const YES: ExitCode = ExitCode::SUCCESS;
+/// The answer is no.
+const NO: u8 = 1;
+/// The command could not be carried out.
+const FAILED: u8 = 2;
+
+/// Runs a command line.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        None => serve::run(&cli.settings),
+        Some(Command::Serve(settings)) => serve::run(&settings),
+        Some(Command::Config(settings)) => config::run(&settings),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Model(ModelCommand::Validate { file })) => model_validate::run(&file),
+        Some(Command::Model(ModelCommand::Test(args))) => model_test::run(&args),
+    }
+}
+
+/// Prints to the standard output. Where nobody reads, as after `| head`, nobody misses it.
+fn say(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Says why a command could not be carried out.
+fn fail(error: impl Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "tiergate: {error}");
+    ExitCode::from(FAILED)
+}
+
+/// A runtime for a command that asks one thing.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,78 @@
+//! Which keys there are, and what somebody may have meant who wrote another one.
+
+use figment::value::{Dict, Value};
+
+use super::load::ENV_PREFIX;
+
+/// Settings that have no default value, and therefore don't stand among the defaults.
+pub(super) const OPTIONAL: [&str; 2] = ["http.public_url", "server.default_store"];
+/// Tables whose keys are names of the operator's own.
+const FREE: [&str; 1] = ["cache.assign."];
+/// Names are suggested from this likeness on (Jaro-Winkler, 0 to 1).
+const ALIKE: f64 = 0.8;
+
+/// The keys that are read.
+pub(super) struct Known(Vec<String>);
+
+impl Known {
+    pub(super) fn of(defaults: &Dict) -> Self {
+        let mut keys: Vec<String> = leaves(defaults).into_iter().map(|(key, _)| key).collect();
+        keys.extend(OPTIONAL.map(str::to_owned));
+        Self(keys)
+    }
+
+    /// A fault for each key of a source that nobody reads. `place` says how the source writes a key.
+    pub(super) fn faults(&self, source: &Dict, place: &dyn Fn(&str) -> String) -> Vec<String> {
+        leaves(source)
+            .into_iter()
+            .filter(|(key, _)| !self.contains(key))
+            .map(|(key, _)| match self.nearest(&key) {
+                Some(near) if place(&key) == variable(&key) => {
+                    format!("{} is no setting; did you mean {}?", place(&key), variable(near))
+                }
+                Some(near) => format!("{} is no setting; did you mean {near}?", place(&key)),
+                None => format!("{} is no setting; `tiergate config` lists them all", place(&key)),
+            })
+            .collect()
+    }
+
+    /// A key that stands for a whole table passes: that its value is none is a fault of its type.
+    fn contains(&self, key: &str) -> bool {
+        FREE.iter().any(|prefix| key.starts_with(prefix))
+            || FREE.iter().any(|prefix| prefix.strip_suffix('.') == Some(key))
+            || self
+                .0
+                .iter()
+                .any(|known| known == key || known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    fn nearest(&self, key: &str) -> Option<&str> {
+        let likeness =
+            |known: &String| strsim::jaro_winkler(known, key).max(strsim::jaro_winkler(last(known), last(key)));
+        let near = self.0.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(near) >= ALIKE).then_some(near.as_str())
+    }
+}
+
+/// The environment variable of a setting.
+pub(super) fn variable(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// Every value that is no table, under its dotted key. An empty table has no leaves.
+pub(super) fn leaves(dict: &Dict) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for (key, value) in dict {
+        match value {
+            Value::Dict(_, inner) => {
+                found.extend(leaves(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+            }
+            leaf => found.push((key.clone(), leaf)),
+        }
+    }
+    found
+}
+
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}

@@ -1,0 +1,160 @@
+//! Reads the sources in their order and makes one value of them.
+
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::keys::{self, Known};
+use super::{ConfigError, Settings, validate};
+
+/// The file that is read where no other one is named.
+pub const CONFIG_FILE: &str = "tiergate.toml";
+/// What the names of our environment variables begin with; `__` stands for the dot between two levels.
+pub const ENV_PREFIX: &str = "TIERGATE_";
+/// The variable that names the file, as `--config` does.
+const CONFIG_VARIABLE: &str = "TIERGATE_CONFIG";
+
+/// Where settings are taken from, besides the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A file that must exist. Without it, `tiergate.toml` in the working directory if there is one.
+    pub file: Option<PathBuf>,
+    /// Flags, later ones over earlier ones.
+    pub flags: Vec<Flag>,
+}
+
+/// One setting that was given as a flag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flag {
+    /// The flag as it is typed: `--port`.
+    pub flag: &'static str,
+    /// The setting: `http.port`.
+    pub key: String,
+    /// Its value, read as one of the environment is: a number, a boolean, or else text.
+    pub value: String,
+    /// Whether the value is text whatever it looks like.
+    pub is_text: bool,
+}
+
+/// A configuration that was read and checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    figment: Figment,
+}
+
+impl Sources {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// With every fault that could be found: unknown keys, values of another type, values that are not allowed.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Settings::default()));
+        let known = Known::of(&defaults());
+        let mut faults = Vec::new();
+
+        if let Some(path) = self.file()? {
+            let file = Toml::file_exact(&path);
+            faults.extend(known.faults(&read(&file, &shown(&path))?, &|key| format!("{key} in {}", path.display())));
+            figment = figment.merge(file);
+        }
+        let environment = Env::prefixed(ENV_PREFIX).ignore(&["config"]).split("__").lowercase(true);
+        faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
+        figment = figment.merge(environment);
+        for flag in &self.flags {
+            faults.extend(known.faults(&read(flag, flag.flag)?, &|key| format!("{key} of {}", flag.flag)));
+            figment = figment.merge(flag);
+        }
+        ConfigError::check(faults)?;
+
+        let settings: Settings = figment.extract().map_err(|error| wrong_types(&error, "the configuration"))?;
+        let loaded = Loaded { settings, figment };
+        ConfigError::check(validate::faults(&loaded))?;
+        Ok(loaded)
+    }
+
+    fn file(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let named = self.file.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
+        match named {
+            None => Ok(Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.is_file())),
+            Some(path) if path.is_file() => Ok(Some(path)),
+            Some(path) => {
+                let path = path.display();
+                Err(ConfigError::one(format!(
+                    "there is no configuration file {path}; check --config and {CONFIG_VARIABLE}"
+                )))
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// Where a setting's value comes from, as an operator would look for it.
+    pub(super) fn origin(&self, key: &str) -> String {
+        self.figment.find_metadata(key).map_or_else(|| "default".to_owned(), |metadata| origin(metadata, key))
+    }
+}
+
+impl Provider for Flag {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.flag)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let value = match self.value.parse::<Value>() {
+            Ok(value) if !self.is_text => value,
+            _ => Value::from(self.value.as_str()),
+        };
+        Serialized::global(&self.key, value).data()
+    }
+}
+
+/// The defaults as a tree of keys.
+pub(super) fn defaults() -> Dict {
+    read(&Serialized::defaults(Settings::default()), "the defaults").unwrap_or_default()
+}
+
+fn read(provider: &impl Provider, source: &str) -> Result<Dict, ConfigError> {
+    let data = provider.data().map_err(|error| wrong_types(&error, source))?;
+    Ok(data.into_values().fold(Dict::new(), |mut all, dict| {
+        all.extend(dict);
+        all
+    }))
+}
+
+fn origin(metadata: &Metadata, key: &str) -> String {
+    match metadata.source.as_ref().and_then(figment::Source::file_path) {
+        Some(path) => shown(path),
+        None if metadata.name.starts_with("--") => metadata.name.to_string(),
+        None if metadata.name.contains("environment") => keys::variable(key),
+        None => "default".to_owned(),
+    }
+}
+
+/// A path as somebody in the working directory would type it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
+/// One line for each value that is of another type. `source` stands for what has no place of its own.
+fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
+    let faults = error.clone().into_iter().map(|error| {
+        let key = error.path.join(".");
+        let place = match (&error.metadata, key.is_empty()) {
+            (Some(metadata), false) => format!("{key} ({})", origin(metadata, &key)),
+            (None, false) => key,
+            (_, true) => source.to_owned(),
+        };
+        match &error.kind {
+            Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
+            kind => format!("{place}: {kind}"),
+        }
+    });
+    let faults: Vec<_> = faults.collect();
+    ConfigError::check(faults).err().unwrap_or_else(|| ConfigError::one(format!("{source} can't be read")))
+}

@@ -1,0 +1,282 @@
+//! The settings, with their units in their names and their defaults in one place.
+//!
+//! Every bound of the process that somebody may want to move is here; what is not here is a constant beside the code it bounds.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Cache types by name, with how long the memory tier keeps their values, in seconds.
+pub const CACHE_TYPES: [(&str, u64); 6] = [
+    ("generation_rights", 180),
+    ("user_permissions", 300),
+    ("team_access", 600),
+    ("project_visibility", 900),
+    ("media_access_tokens", 60),
+    ("rate_limit_status", 30),
+];
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The listener for decisions, models and relationships.
+    pub http: Http,
+    /// The listener for whoever operates the server.
+    pub admin: Admin,
+    /// Where the data is.
+    pub data: Data,
+    /// Tiers and lifetimes.
+    pub cache: Cache,
+    /// The bounds of one evaluation.
+    pub limits: Limits,
+    /// The embedded origin.
+    pub sqlite: Sqlite,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Which store the plain AuthZEN paths stand for.
+    pub server: Server,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+}
+
+/// The listener for decisions, models and relationships.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The address to listen at.
+    pub address: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// The base URL by which clients know this server, for the metadata document. Without it, address and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// How long a request may take, its body included.
+    pub request_timeout_ms: u64,
+    /// How long a connection may take to send the head of a request, or be idle between two.
+    pub header_timeout_ms: u64,
+    /// The longest body, in bytes.
+    pub max_body_bytes: usize,
+    /// The most questions in one request.
+    pub max_batch: usize,
+    /// Connections at a time; the next one is refused with 503.
+    pub max_connections: usize,
+    /// Requests at a time; the next one is refused with 503.
+    pub max_requests: usize,
+}
+
+/// The listener for whoever operates the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// The address to listen at.
+    pub address: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// The directory; created where it is missing.
+    pub directory: PathBuf,
+    /// Whether an empty directory is filled with a small world to try things out.
+    pub demo: Demo,
+}
+
+/// Whether an empty directory is filled with a small world to try things out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demo {
+    /// When the directory is empty.
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// Tiers and lifetimes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Memory for what is known of changes; what it forgets counts as changed.
+    pub horizon_bytes: usize,
+    /// The memory tier.
+    pub l1: L1,
+    /// Lifetimes by cache type.
+    pub types: BTreeMap<String, CacheType>,
+    /// Which cache type the decisions on a resource type belong to.
+    pub assign: BTreeMap<String, String>,
+}
+
+/// The memory tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct L1 {
+    /// Whether it is used at first; it can be switched while the server runs.
+    pub enabled: bool,
+    /// Memory for entries and the tables around them.
+    pub budget_bytes: u64,
+}
+
+/// The lifetimes of one cache type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheType {
+    /// How long the memory tier keeps a value.
+    pub l1_ttl_seconds: u64,
+}
+
+/// The bounds of one evaluation. A question that meets one has no answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The most objects in a row on the way from the question to a relationship.
+    pub depth: usize,
+    /// The most pairs of object and relation that are looked at.
+    pub breadth: usize,
+    /// The most look-ups of relationships.
+    pub reads: usize,
+}
+
+/// The embedded origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sqlite {
+    /// Connections that read, and so snapshots at a time.
+    pub readers: usize,
+    /// Writes that may wait; the next one is refused.
+    pub max_queued_writes: usize,
+}
+
+/// What is logged, and how. The log goes to the standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Lines for people or JSON for machines.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a list by module as in `info,server=debug`.
+    pub level: String,
+}
+
+/// Lines for people or JSON for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Which store the plain AuthZEN paths stand for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// The id of that store. Without it: the only store, or the one that is named `demo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_store: Option<String>,
+}
+
+/// How the process ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long requests that were begun may go on after the signal.
+    pub grace_ms: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8080,
+            public_url: None,
+            request_timeout_ms: 3_000,
+            header_timeout_ms: 30_000,
+            max_body_bytes: 1 << 20,
+            max_batch: 50,
+            max_connections: 10_000,
+            max_requests: 2_048,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8081 }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("tiergate-data"), demo: Demo::Auto }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let types = CACHE_TYPES.map(|(name, l1_ttl_seconds)| (name.to_owned(), CacheType { l1_ttl_seconds }));
+        Self {
+            horizon_bytes: cache_core::DEFAULT_HORIZON_BYTES,
+            l1: L1::default(),
+            types: types.into(),
+            assign: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for L1 {
+    fn default() -> Self {
+        Self { enabled: true, budget_bytes: cache_l1::DEFAULT_BUDGET_BYTES }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 25, breadth: 10_000, reads: 10_000 }
+    }
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self { readers: 4, max_queued_writes: 1_024 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace_ms: 10_000 }
+    }
+}
+
+impl Http {
+    /// Where to listen.
+    #[must_use]
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
+impl Admin {
+    /// Where to listen.
+    #[must_use]
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}

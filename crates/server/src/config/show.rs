@@ -1,0 +1,48 @@
+//! The effective configuration as text: TOML that can be used as a file, with the origin of each value behind it.
+
+use std::fmt::Write;
+
+use figment::Provider;
+use figment::providers::Serialized;
+use figment::value::{Dict, Num, Value};
+
+use super::Loaded;
+use super::keys::{OPTIONAL, leaves};
+
+impl Loaded {
+    /// A line for each setting, as `http.port = 8080  # default`.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let dict =
+            Serialized::defaults(&self.settings).data().unwrap_or_default().into_values().next().unwrap_or_default();
+        let lines = lines(&dict);
+        let width = lines.iter().map(|(_, line)| line.len()).max().unwrap_or_default();
+        let unset = OPTIONAL.iter().filter(|key| !lines.iter().any(|(known, _)| known == *key));
+        let mut text: String = unset.map(|key| format!("# {key} is not set\n")).collect();
+        for (key, line) in &lines {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{line:width$}  # {}", self.origin(key));
+        }
+        text
+    }
+}
+
+fn lines(dict: &Dict) -> Vec<(String, String)> {
+    leaves(dict).into_iter().map(|(key, value)| (key.clone(), format!("{key} = {}", literal(value)))).collect()
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        // A JSON string is a TOML string as well.
+        Value::String(_, text) => serde_json::Value::from(text.as_str()).to_string(),
+        Value::Char(_, c) => serde_json::Value::from(c.to_string()).to_string(),
+        Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, number) => match *number {
+            Num::F32(float) => float.to_string(),
+            Num::F64(float) => float.to_string(),
+            other => other.to_i128().map_or_else(|| other.to_u128().unwrap_or_default().to_string(), |n| n.to_string()),
+        },
+        Value::Array(_, items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Empty(..) | Value::Dict(..) => "{}".to_owned(),
+    }
+}

@@ -1,0 +1,104 @@
+//! Which values are allowed. Every fault names the key, its value, where it came from, and what is allowed.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use ulid::Ulid;
+
+use super::{CACHE_TYPES, Loaded};
+
+const DAY_MS: u64 = 86_400_000;
+
+pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
+    let mut checks = Checks { loaded, faults: Vec::new() };
+    http(&mut checks);
+    cache(&mut checks);
+    let settings = &loaded.settings;
+    checks.range("limits.depth", settings.limits.depth, 1..=200);
+    checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
+    checks.range("limits.reads", settings.limits.reads, 1..=1_000_000);
+    checks.range("sqlite.readers", settings.sqlite.readers, 1..=256);
+    checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);
+    checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);
+    let level = &settings.log.level;
+    checks.holds("log.level", level, "error, warn, info, debug, trace, or a list by module as in info,server=debug", {
+        is_filter(level)
+    });
+    if let Some(store) = &settings.server.default_store {
+        checks.holds(
+            "server.default_store",
+            store,
+            "the id of a store, 26 characters",
+            Ulid::from_string(store).is_ok(),
+        );
+    }
+    checks.faults
+}
+
+fn http(checks: &mut Checks<'_>) {
+    let http = &checks.loaded.settings.http;
+    checks.range("http.request_timeout_ms", http.request_timeout_ms, 1..=DAY_MS);
+    checks.range("http.header_timeout_ms", http.header_timeout_ms, 10..=DAY_MS);
+    checks.range("http.max_body_bytes", http.max_body_bytes, 1_024..=(64 << 20));
+    checks.range("http.max_batch", http.max_batch, 1..=10_000);
+    checks.range("http.max_connections", http.max_connections, 1..=1_000_000);
+    checks.range("http.max_requests", http.max_requests, 1..=1_000_000);
+    if let Some(url) = &http.public_url {
+        let allowed = "an http or https URL without query, fragment and slash at its end, as https://pdp.example.com";
+        checks.holds("http.public_url", url, allowed, is_base_url(url));
+    }
+}
+
+fn cache(checks: &mut Checks<'_>) {
+    let cache = &checks.loaded.settings.cache;
+    checks.range("cache.l1.budget_bytes", cache.l1.budget_bytes, cache_l1::MIN_BUDGET_BYTES..=(1 << 40));
+    checks.range("cache.horizon_bytes", cache.horizon_bytes, cache_core::MIN_HORIZON_BYTES..=(1 << 32));
+    for (name, cache_type) in &cache.types {
+        checks.range(&format!("cache.types.{name}.l1_ttl_seconds"), cache_type.l1_ttl_seconds, 1..=86_400);
+    }
+    let names = CACHE_TYPES.map(|(name, _)| name);
+    for (resource_type, cache_type) in &cache.assign {
+        let allowed = format!("one of {}", names.join(", "));
+        checks.holds(
+            &format!("cache.assign.{resource_type}"),
+            cache_type,
+            &allowed,
+            names.contains(&cache_type.as_str()),
+        );
+    }
+}
+
+/// A word without `=` would be taken for a module of which everything is logged; here it must be a level.
+fn is_filter(text: &str) -> bool {
+    let is_level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    text.split(',').all(is_level) && text.parse::<Targets>().is_ok()
+}
+
+fn is_base_url(text: &str) -> bool {
+    let Ok(url) = text.parse::<axum::http::Uri>() else { return false };
+    matches!(url.scheme_str(), Some("http" | "https"))
+        && url.host().is_some_and(|host| !host.is_empty())
+        && !text.contains(['?', '#', '@'])
+        && !text.ends_with('/')
+}
+
+struct Checks<'a> {
+    loaded: &'a Loaded,
+    faults: Vec<String>,
+}
+
+impl Checks<'_> {
+    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
+        let text = format!("{} to {}", allowed.start(), allowed.end());
+        let holds = allowed.contains(&value);
+        self.holds(key, value, &text, holds);
+    }
+
+    fn holds(&mut self, key: &str, value: impl Display, allowed: &str, holds: bool) {
+        if !holds {
+            let origin = self.loaded.origin(key);
+            self.faults.push(format!("{key} is {value} ({origin}); allowed is {allowed}"));
+        }
+    }
+}

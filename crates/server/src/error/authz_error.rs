@@ -1,0 +1,69 @@
+//! What the decision point's errors mean to a caller.
+
+use authz::decide::CheckError;
+use authz::model::ModelErrors;
+use authz::store::{StoreError, WriteConflict};
+
+use super::{Fault, FaultKind};
+
+impl From<CheckError> for Fault {
+    fn from(error: CheckError) -> Self {
+        let code = match &error {
+            CheckError::Store(_) => return store_fault(&error),
+            CheckError::InvalidModel(faults) => return model_fault(&error, faults),
+            CheckError::Timeout(_) | CheckError::Overloaded => return Self::unavailable(error.to_string()),
+            CheckError::NoModel(_) => "latest_authorization_model_not_found",
+            CheckError::UnknownModel { .. } => "authorization_model_not_found",
+            CheckError::TooMany { .. } => "exceeded_entity_limit",
+            CheckError::TooComplex { .. } => "authorization_model_resolution_too_complex",
+            CheckError::UnknownType { .. }
+            | CheckError::UnknownRelation { .. }
+            | CheckError::InvalidTuple { .. }
+            | CheckError::InvalidScope(_) => "validation_error",
+            // A kind of error that is newer than this match.
+            _ => return internal(&error),
+        };
+        Self::new(FaultKind::Invalid, code, error.to_string())
+    }
+}
+
+impl From<ModelErrors> for Fault {
+    fn from(faults: ModelErrors) -> Self {
+        model_fault(&faults, &faults)
+    }
+}
+
+fn model_fault(error: &dyn std::fmt::Display, faults: &ModelErrors) -> Fault {
+    match faults.unsupported() {
+        Some(_) => Fault::unsupported(error.to_string()),
+        None => Fault::new(FaultKind::Invalid, "invalid_authorization_model", error.to_string()),
+    }
+}
+
+fn store_fault(error: &CheckError) -> Fault {
+    let CheckError::Store(store) = error else { return internal(error) };
+    match store {
+        StoreError::Conflict(WriteConflict::Duplicate(_) | WriteConflict::Missing(_)) => {
+            Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
+        }
+        StoreError::Conflict(WriteConflict::Repeated(_)) => {
+            Fault::new(FaultKind::Invalid, "cannot_allow_duplicate_tuples_in_one_request", error.to_string())
+        }
+        StoreError::Conflict(WriteConflict::TooMany { .. }) => {
+            Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string())
+        }
+        StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
+        StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
+        StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
+        // The cause and the remedy name files of ours: they are for the operator.
+        other => {
+            tracing::error!(error = %other, "the origin failed");
+            Fault::unavailable("the origin can't be used at the moment; try again")
+        }
+    }
+}
+
+fn internal(error: &CheckError) -> Fault {
+    tracing::error!(%error, "an error without a place in the interface");
+    Fault::internal()
+}

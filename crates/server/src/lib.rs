@@ -1,0 +1,21 @@
+//! The tiergate server: decisions, models and relationships over HTTP; administration; configuration; the process.
+//!
+//! The crate is thin: a handler reads a request, asks the decision point of the `authz` crate one thing, and writes the answer.
+
+pub mod app;
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod error;
+mod ids;
+pub mod listener;
+pub mod middleware;
+pub mod open;
+pub mod router;
+mod routes;
+pub mod serve;
+pub mod shutdown;
+pub mod telemetry;
+mod wire;

@@ -1,0 +1,168 @@
+//! A port, and the connections that come in through it.
+//!
+//! Invariants: connections have a bound, and the one too many is told so; the head of a request has a time limit and a size; stopping
+//! means no new connection, no new request on an old one, and an answer to every request that was begun.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Http;
+use crate::middleware::Edge;
+use crate::shutdown::Stopped;
+
+/// Connections that the operating system keeps for us before they are accepted.
+const BACKLOG: u32 = 4_096;
+/// The longest head of a request, in bytes. Its longest legitimate part is a continuation token.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The most headers of a request.
+const MAX_HEADERS: usize = 64;
+/// How long to wait when there are no file descriptors left, instead of asking in a circle.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a connection too many is told.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// A port that is ours, with nobody served yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a port can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody else has it.
+    #[error(
+        "{address} is in use, perhaps by another tiergate; stop that one, or choose another port with {flag} (setting {key})"
+    )]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets the port.
+        flag: &'static str,
+        /// The setting of the port.
+        key: &'static str,
+    },
+    /// The operating system refuses.
+    #[error("can't listen at {address}: {cause}; check {key} and the address beside it")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+        /// What it said.
+        cause: io::Error,
+        /// The setting of the port.
+        key: &'static str,
+    },
+}
+
+impl Listener {
+    /// Takes the port. `flag` and `key` are for the message where that fails.
+    ///
+    /// # Errors
+    /// Where somebody else has it, or the operating system refuses.
+    pub fn bind(address: SocketAddr, flag: &'static str, key: &'static str) -> Result<Self, ListenError> {
+        take(address).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse { address, flag, key },
+            _ => ListenError::Refused { address, cause, key },
+        })
+    }
+
+    /// Where it listens, with the port that was taken where any free one was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is told to stop, and then until the requests that were begun are answered.
+    pub async fn serve(self, edge: Arc<Edge>, http: Http, mut stopped: Stopped) {
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(http.max_connections));
+        let server = server(&http);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = stopped.wait() => break,
+            };
+            match (accepted, Arc::clone(&places).try_acquire_owned()) {
+                (Ok((stream, peer)), Ok(place)) => {
+                    let connection = Connection { stream, peer, place, watcher: graceful.watcher() };
+                    tokio::spawn(connection.serve(server.clone(), Arc::clone(&edge)));
+                }
+                (Ok((stream, _)), Err(_)) => refuse(&stream),
+                (Err(error), _) => pause(&error).await,
+            }
+        }
+        drop(self.socket);
+        graceful.shutdown().await;
+    }
+}
+
+/// One connection with what it needs.
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn serve(self, server: http1::Builder, edge: Arc<Edge>) {
+        let Self { stream, peer, place, watcher } = self;
+        // Answers are small; waiting for more to send would only delay them. Where it can't be set, they are delayed.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+            let edge = Arc::clone(&edge);
+            async move { Ok::<_, std::convert::Infallible>(edge.handle(request.map(Body::new), peer.ip()).await) }
+        });
+        // How a connection ended is its peer's business: most errors here are peers that went away.
+        if let Err(error) = watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await {
+            tracing::trace!(%error, "a connection ended");
+        }
+        drop(place);
+    }
+}
+
+fn take(address: SocketAddr) -> io::Result<Listener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restart need not wait for connections of the process before it to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let socket = socket.listen(BACKLOG)?;
+    let address = socket.local_addr()?;
+    Ok(Listener { socket, address })
+}
+
+fn server(http: &Http) -> http1::Builder {
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(http.header_timeout_ms))
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    server
+}
+
+/// Says that there is no place, as far as that can be done without waiting.
+fn refuse(stream: &TcpStream) {
+    let _ = stream.try_write(FULL);
+    tracing::warn!("a connection was refused: http.max_connections are open");
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    // A peer that went away again is no reason to wait; having no file descriptors is.
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! What happens around every handler, in one place and in this order:
+//!
+//! 1. the request id is read or made, so that every answer carries one, whatever happens next;
+//! 2. the gate lets the request in, or refuses it while there is room to say so;
+//! 3. the clock starts: the body, the handler and the origin share one time limit;
+//! 4. a panic ends here, as a 500 without details, and its neighbours go on;
+//! 5. the handler.
+//!
+//! It is one function around the router rather than a stack of layers: a decision from memory takes less time than boxing a future for
+//! each of five layers.
+
+mod gate;
+mod request_id;
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::response::Response;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::app::App;
+use crate::error::{Api, Fault};
+use gate::Gate;
+use request_id::RequestId;
+
+/// The longest part of a path that is logged.
+const MAX_LOGGED_PATH: usize = 128;
+
+/// A router with what happens around it.
+pub struct Edge {
+    router: Router,
+    gate: Gate,
+    timeout: Duration,
+}
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// Whether they are on this machine, and may see what helps to operate the server.
+    pub(crate) is_local: bool,
+}
+
+impl Edge {
+    /// Puts a router behind the edge.
+    #[must_use]
+    pub fn new(router: Router, app: &App) -> Arc<Self> {
+        let http = &app.settings.http;
+        Arc::new(Self { router, gate: Gate::new(http.max_requests), timeout: http.request_timeout() })
+    }
+
+    /// Answers a request. There is always an answer, and it always carries a request id.
+    pub async fn handle(&self, mut request: Request<Body>, peer: IpAddr) -> Response {
+        let id = RequestId::of(request.headers());
+        let api = Api::of(request.uri().path());
+        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
+        request.extensions_mut().insert(Peer { is_local: peer.is_loopback() });
+        let mut response = match self.gate.enter(api) {
+            Some(_inside) => self.answer(request, api).await,
+            None => api.response(&Fault::unavailable("too many requests at once; try again")),
+        };
+        if let Some(line) = line {
+            line.write(&response, &id);
+        }
+        id.put(response.headers_mut());
+        response
+    }
+
+    async fn answer(&self, request: Request<Body>, api: Api) -> Response {
+        let mut router = self.router.clone();
+        // A handler holds no lock across an await and shares nothing that a panic leaves half changed.
+        let guarded = AssertUnwindSafe(router.call(request)).catch_unwind();
+        match tokio::time::timeout(self.timeout, guarded).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_panic)) => api.response(&Fault::internal()),
+            Err(_) => {
+                let ms = self.timeout.as_millis();
+                api.response(&Fault::unavailable(format!("no answer within {ms} ms; try again")))
+            }
+        }
+    }
+}
+
+/// What the log says of a request: no query, no body, no names of subjects.
+struct Line {
+    method: Method,
+    path: String,
+    begun: Instant,
+}
+
+impl Line {
+    fn of(request: &Request<Body>) -> Self {
+        let path = request.uri().path().chars().take(MAX_LOGGED_PATH).collect();
+        Self { method: request.method().clone(), path, begun: Instant::now() }
+    }
+
+    fn write(&self, response: &Response, id: &RequestId) {
+        let Self { method, path, begun } = self;
+        let (status, us) = (response.status().as_u16(), begun.elapsed().as_micros());
+        tracing::debug!(%method, ?path, status, us = u64::try_from(us).unwrap_or(u64::MAX), request = ?id, "request");
+    }
+}

@@ -1,0 +1,78 @@
+//! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authz::decide::{Assignment, BuildError, DecisionPoint, cache_type};
+use authz::evaluate::Limits;
+use authz::store::sqlite::{SqliteConfig, SqliteStore};
+use authz::store::{Store, StoreError, SystemWallClock};
+use cache_core::{HorizonConfig, Lifetime, Policy};
+use cache_l1::{MemoryConfig, MemoryLayer};
+
+use crate::config::{Cache, Settings};
+
+/// The data file within its directory.
+const DATA_FILE: &str = "tiergate.db";
+
+/// Why there is no decision point.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The memory tier can't be built.
+    #[error("cache.l1: {0}")]
+    Memory(#[from] cache_l1::ConfigError),
+    /// The parts don't fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// The origin in the data directory. Blocks on the disk.
+///
+/// # Errors
+/// Where the data can't be used.
+pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
+    let mut config = SqliteConfig::new(settings.data.directory.join(DATA_FILE));
+    config.readers = settings.sqlite.readers;
+    config.max_queued_writes = settings.sqlite.max_queued_writes;
+    Ok(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?))
+}
+
+/// A decision point over an origin.
+///
+/// # Errors
+/// Where the parts don't fit, or the origin can't tell its log.
+pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Arc<DecisionPoint>, OpenError> {
+    let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
+    let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
+    let point = DecisionPoint::builder(origin)
+        .tier(MemoryLayer::new(memory)?)
+        .policy(policy(&settings.cache))
+        .horizon(horizon)
+        .assignment(assignment(&settings.cache))
+        .limits(limits(settings))
+        .timeout(Duration::from_millis(settings.http.request_timeout_ms))
+        .build()
+        .await?;
+    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.l1.enabled);
+    Ok(Arc::new(point))
+}
+
+fn policy(cache: &Cache) -> Policy {
+    let known = cache.types.iter().filter_map(|(name, times)| Some((cache_type(name)?, times.l1_ttl_seconds)));
+    known.fold(Policy::default(), |policy, (cache_type, seconds)| {
+        policy.lifetime(cache_l1::DEFAULT_NAME, cache_type, Lifetime::of(Duration::from_secs(seconds)))
+    })
+}
+
+fn assignment(cache: &Cache) -> Assignment {
+    let known = cache.assign.iter().filter_map(|(resource, name)| Some((resource, cache_type(name)?)));
+    known.fold(Assignment::default(), |assignment, (resource, cache_type)| assignment.assign(resource, cache_type))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits { max_depth: limits.depth, max_nodes: limits.breadth, max_reads: limits.reads, ..Limits::default() }
+}

@@ -1,0 +1,67 @@
+//! All paths, in one place. What is not here does not exist.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{get, post, put};
+
+use crate::app::App;
+use crate::error::{Api, Fault, FaultKind};
+use crate::routes::{admin, authzen, health, openfga};
+
+/// The paths for decisions, models and relationships.
+pub fn public(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/access/v1/evaluation", post(authzen::evaluation))
+        .route("/access/v1/evaluations", post(authzen::evaluations))
+        .route("/stores/{store_id}/access/v1/evaluation", post(authzen::store_evaluation))
+        .route("/stores/{store_id}/access/v1/evaluations", post(authzen::store_evaluations))
+        .route("/.well-known/authzen-configuration", get(authzen::metadata))
+        .route("/.well-known/authzen-configuration/stores/{store_id}", get(authzen::store_metadata))
+        .route("/stores", post(openfga::create_store).get(openfga::list_stores))
+        .route("/stores/{store_id}", get(openfga::get_store).delete(openfga::delete_store))
+        .route("/stores/{store_id}/authorization-models", post(openfga::write_model).get(openfga::list_models))
+        .route("/stores/{store_id}/authorization-models/{model_id}", get(openfga::get_model))
+        .route("/stores/{store_id}/check", post(openfga::check))
+        .route("/stores/{store_id}/write", post(openfga::write))
+        .route("/stores/{store_id}/read", post(openfga::read))
+        .route("/stores/{store_id}/changes", get(openfga::changes))
+        .route("/stores/{store_id}/batch-check", post(openfga::unsupported))
+        .route("/stores/{store_id}/expand", post(openfga::unsupported))
+        .route("/stores/{store_id}/list-objects", post(openfga::unsupported))
+        .route("/stores/{store_id}/streamed-list-objects", post(openfga::unsupported))
+        .route("/stores/{store_id}/list-users", post(openfga::unsupported))
+        .route("/stores/{store_id}/assertions/{model_id}", put(openfga::write_assertions).get(openfga::read_assertions))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/healthz", get(health::ready))
+        .fallback(nothing)
+        .method_not_allowed_fallback(other_method)
+        .with_state(app)
+}
+
+/// The paths for whoever operates the server, on a listener of their own.
+pub fn admin(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/admin/v1/invalidate", post(admin::invalidate))
+        .route("/admin/v1/cache", get(admin::cache))
+        .route("/admin/v1/tiers/{name}", post(admin::switch_tier))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready_in_detail))
+        .route("/healthz", get(health::ready_in_detail))
+        .fallback(nothing)
+        .method_not_allowed_fallback(other_method)
+        .with_state(app)
+}
+
+async fn nothing(request: Request) -> Response {
+    let fault = Fault::new(FaultKind::NotFound, "undefined_endpoint", "there is nothing under this path");
+    Api::of(request.uri().path()).response(&fault)
+}
+
+async fn other_method(request: Request) -> Response {
+    let fault = Fault::new(FaultKind::Method, "undefined_endpoint", "this path does not have this method");
+    Api::of(request.uri().path()).response(&fault)
+}

@@ -1,0 +1,61 @@
+//! `POST /admin/v1/invalidate`: values are not used any more, whatever they were computed from.
+
+use std::sync::Arc;
+
+use authz::store::InvalidationScope;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::{Answered, Body};
+use crate::app::App;
+use crate::wire::ok;
+
+/// What to invalidate.
+#[derive(Deserialize)]
+#[serde(tag = "scope", rename_all = "snake_case", deny_unknown_fields)]
+enum Scope {
+    /// A user by their id: the subject `user:id`.
+    User { id: String },
+    /// A team by its id: the resource `team:id`, and with it whatever was decided through it.
+    Team { id: String },
+    /// `type:id`, as the one who asks.
+    Subject { id: String },
+    /// `type:id`, as that which is asked about.
+    Resource { id: String },
+    /// A cache type by its name.
+    Type { name: String },
+    /// A pattern, as `generation_rights:*` or `*:user:ann:*`.
+    Pattern { pattern: String },
+    /// Everything.
+    All {},
+}
+
+#[derive(Serialize)]
+struct Report {
+    revision: u64,
+    confirmed_by: usize,
+    errors: Vec<String>,
+}
+
+/// In force when it answers.
+pub(crate) async fn invalidate(State(app): State<Arc<App>>, body: Body) -> Answered {
+    let scope: Scope = body.read()?;
+    let report = app.decisions.invalidate(scope.into()).await.map_err(|error| app.fault(error))?;
+    let revision = report.revision.get();
+    tracing::info!(revision, confirmed_by = report.confirmed_by, "invalidated by an administrator");
+    Ok(ok(&Report { revision, confirmed_by: report.confirmed_by, errors: report.errors }))
+}
+
+impl From<Scope> for InvalidationScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::User { id } => Self::Subject { id: format!("user:{id}") },
+            Scope::Team { id } => Self::Resource { id: format!("team:{id}") },
+            Scope::Subject { id } => Self::Subject { id },
+            Scope::Resource { id } => Self::Resource { id },
+            Scope::Type { name } => Self::Type { name },
+            Scope::Pattern { pattern } => Self::Pattern { pattern },
+            Scope::All {} => Self::All,
+        }
+    }
+}

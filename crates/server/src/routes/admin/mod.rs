@@ -1,0 +1,15 @@
+//! Administration, on a listener of its own. A field that isn't known is refused: a misspelt scope must not invalidate something else.
+
+mod cache;
+mod invalidate;
+mod tiers;
+
+pub(crate) use cache::cache;
+pub(crate) use invalidate::invalidate;
+pub(crate) use tiers::switch_tier;
+
+use crate::error::{Failure, OpenFga};
+
+/// Errors are objects of code and message here too.
+type Body = crate::wire::JsonBody<OpenFga>;
+type Answered = Result<axum::response::Response, Failure<OpenFga>>;

@@ -1,0 +1,59 @@
+//! What a caller gets.
+
+use serde::Serialize;
+use ulid::Ulid;
+
+use super::decide::Verdict;
+use crate::error::{AuthZen, Fault, Shape};
+use crate::ids::new_id;
+use crate::middleware::Peer;
+
+/// The answer to one question.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    pub(super) decision: bool,
+    context: Context,
+}
+
+/// What stands beside a decision.
+#[derive(Serialize)]
+struct Context {
+    /// Names this decision.
+    id: Ulid,
+    /// The tier that answered; for callers on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
+    /// Why there was nothing to look up; for callers on this machine, because it tells what the model holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ItemError>,
+}
+
+/// Why one question of many has no answer.
+#[derive(Serialize)]
+struct ItemError {
+    status: u16,
+    message: String,
+}
+
+/// The answers to many questions, in their order.
+#[derive(Serialize)]
+pub(super) struct Answers {
+    pub(super) evaluations: Vec<Answer>,
+}
+
+impl Answer {
+    pub(super) fn of(verdict: Verdict, peer: Peer) -> Self {
+        let Verdict { id, allowed, source, reason } = verdict;
+        let (source, reason) = if peer.is_local { (source, reason) } else { (None, None) };
+        Self { decision: allowed, context: Context { id, source, reason, error: None } }
+    }
+
+    /// A question without an answer, among others that have one: a deny with the error beside it.
+    pub(super) fn without(fault: &Fault) -> Self {
+        let status = AuthZen::response(fault).status().as_u16();
+        let error = Some(ItemError { status, message: fault.message.clone().into_owned() });
+        Self { decision: false, context: Context { id: new_id(), source: None, reason: None, error } }
+    }
+}

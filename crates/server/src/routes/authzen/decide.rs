@@ -1,0 +1,57 @@
+//! One question, answered.
+
+use authz::decide::{CheckError, CheckRequest, Decision};
+use cache_core::Source;
+use ulid::Ulid;
+
+use crate::app::App;
+use crate::error::Fault;
+use crate::ids::new_id;
+
+/// What was decided.
+pub(super) struct Verdict {
+    /// Names the decision, in the answer and in the log.
+    pub(super) id: Ulid,
+    pub(super) allowed: bool,
+    /// Who had the answer; none where nobody was asked.
+    pub(super) source: Option<&'static str>,
+    pub(super) reason: Option<String>,
+}
+
+/// Asks the decision point.
+///
+/// # Errors
+/// Where there is no answer. What the model doesn't know is an answer: a deny.
+pub(super) async fn decide(app: &App, request: &CheckRequest) -> Result<Verdict, Fault> {
+    let verdict = match app.decisions.check(request).await {
+        Ok(decision) => Verdict::from(decision),
+        Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {
+            Verdict { id: new_id(), allowed: false, source: None, reason: Some(unknown.to_string()) }
+        }
+        Err(error) => return Err(app.fault(error)),
+    };
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        verdict.log(app, request);
+    }
+    Ok(verdict)
+}
+
+impl Verdict {
+    fn log(&self, app: &App, request: &CheckRequest) {
+        let Self { id, allowed, source, .. } = self;
+        let (subject, action, resource_type) =
+            (app.pseudonyms.of(&request.subject), &request.relation, &request.object.type_name);
+        tracing::debug!(%id, subject, ?action, ?resource_type, allowed, source, "decision");
+    }
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Self {
+        let source = match decision.source {
+            Source::Tier(name) => name,
+            Source::Origin => "origin",
+            Source::Shared => "shared",
+        };
+        Self { id: new_id(), allowed: decision.allowed, source: Some(source), reason: None }
+    }
+}

@@ -1,0 +1,130 @@
+//! `POST /access/v1/evaluations`: many questions at once.
+//!
+//! A key of an item replaces the request's default as a whole. A question that can't be answered is a deny with an error beside it, and the
+//! others are answered all the same.
+
+use std::sync::Arc;
+
+use authz::store::StoreId;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use serde::Deserialize;
+
+use super::answer::{Answer, Answers};
+use super::evaluation::answer;
+use super::question::{Action, Context, Entity, Question};
+use super::{Answered, Body, StorePath};
+use crate::app::App;
+use crate::error::Fault;
+use crate::middleware::Peer;
+use crate::wire::ok;
+
+/// Questions of one request that are looked up at the same time.
+const AT_ONCE: usize = 8;
+
+#[derive(Deserialize)]
+struct Evaluations<'a> {
+    #[serde(borrow, default)]
+    subject: Option<Entity<'a>>,
+    #[serde(borrow, default)]
+    action: Option<Action<'a>>,
+    #[serde(borrow, default)]
+    resource: Option<Entity<'a>>,
+    #[serde(borrow, default)]
+    context: Option<Context<'a>>,
+    #[serde(borrow, default)]
+    evaluations: Option<Vec<Question<'a>>>,
+    #[serde(default)]
+    options: Option<Options>,
+}
+
+#[derive(Default, Deserialize)]
+struct Options {
+    #[serde(default)]
+    evaluations_semantic: Option<Semantic>,
+}
+
+/// When to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Semantic {
+    #[default]
+    ExecuteAll,
+    DenyOnFirstDeny,
+    PermitOnFirstPermit,
+}
+
+/// In the default store.
+pub(crate) async fn evaluations(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+    let request: Evaluations<'_> = body.read()?;
+    Ok(answers(&app, app.default_store().await?, request, peer).await?)
+}
+
+/// In a store.
+pub(crate) async fn store_evaluations(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    StorePath { store, .. }: StorePath,
+    body: Body,
+) -> Answered {
+    let request: Evaluations<'_> = body.read()?;
+    Ok(answers(&app, store, request, peer).await?)
+}
+
+async fn answers(app: &App, store: StoreId, request: Evaluations<'_>, peer: Peer) -> Result<Response, Fault> {
+    let Evaluations { subject, action, resource, context, evaluations, options } = request;
+    let defaults = Question { subject, action, resource, context };
+    let items = evaluations.unwrap_or_default();
+    if items.is_empty() {
+        // Without items it is one question, and is answered as one.
+        return Ok(ok(&answer(app, store, &defaults, peer).await?));
+    }
+    let max = app.settings.http.max_batch;
+    if items.len() > max {
+        return Err(Fault::invalid(format!("{} evaluations in one request; at most {max} are allowed", items.len())));
+    }
+    let questions: Vec<_> = items.into_iter().map(|item| item.or(&defaults)).collect();
+    let evaluations = match options.unwrap_or_default().evaluations_semantic.unwrap_or_default() {
+        Semantic::ExecuteAll => all(app, store, &questions, peer).await,
+        Semantic::DenyOnFirstDeny => until(false, app, store, &questions, peer).await,
+        Semantic::PermitOnFirstPermit => until(true, app, store, &questions, peer).await,
+    };
+    Ok(ok(&Answers { evaluations }))
+}
+
+async fn all(app: &App, store: StoreId, questions: &[Question<'_>], peer: Peer) -> Vec<Answer> {
+    let answers: Vec<_> = questions.iter().map(|question| item(app, store, question, peer)).collect();
+    stream::iter(answers).buffered(AT_ONCE).collect().await
+}
+
+/// The answers up to and including the first one with that decision.
+async fn until(decision: bool, app: &App, store: StoreId, questions: &[Question<'_>], peer: Peer) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(questions.len());
+    for question in questions {
+        let answer = item(app, store, question, peer).await;
+        let decides = answer.decision == decision;
+        answers.push(answer);
+        if decides {
+            break;
+        }
+    }
+    answers
+}
+
+async fn item(app: &App, store: StoreId, question: &Question<'_>, peer: Peer) -> Answer {
+    answer(app, store, question, peer).await.unwrap_or_else(|fault| Answer::without(&fault))
+}
+
+impl Question<'_> {
+    /// This question, with the defaults for what it leaves out.
+    fn or(self, defaults: &Self) -> Self {
+        Self {
+            subject: self.subject.or_else(|| defaults.subject.clone()),
+            action: self.action.or_else(|| defaults.action.clone()),
+            resource: self.resource.or_else(|| defaults.resource.clone()),
+            context: self.context.or_else(|| defaults.context.clone()),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The metadata document: where what can be found. Only what exists is named.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::{Answered, StorePath};
+use crate::app::App;
+use crate::wire::ok;
+
+#[derive(Serialize)]
+struct Metadata {
+    policy_decision_point: String,
+    access_evaluation_endpoint: String,
+    access_evaluations_endpoint: String,
+}
+
+/// Of the default store.
+pub(crate) async fn metadata(State(app): State<Arc<App>>) -> Response {
+    ok(&Metadata::of(app.public_url.clone()))
+}
+
+/// Of a store.
+pub(crate) async fn store_metadata(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
+    app.decisions.store(store).await.map_err(|error| app.fault(error))?;
+    Ok(ok(&Metadata::of(format!("{}/stores/{}", app.public_url, store.0))))
+}
+
+impl Metadata {
+    fn of(base: String) -> Self {
+        Self {
+            access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),
+            access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
+            policy_decision_point: base,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The handlers. Each reads its request, asks one thing, and writes its answer.
+
+pub(crate) mod admin;
+pub(crate) mod authzen;
+pub(crate) mod health;
+pub(crate) mod openfga;
+mod path;

@@ -1,0 +1,99 @@
+//! Models: written once, never changed; the last one written is what a question without an id is asked under.
+
+use std::sync::Arc;
+
+use authz::model::Model;
+use authz::store::{ModelId, PageRequest};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::cursor::List;
+use super::{Answered, Body, StorePath, page_size};
+use crate::app::App;
+use crate::error::{Failure, Fault, FaultKind, OpenFga};
+use crate::routes::path;
+use crate::wire::{created, ok};
+
+#[derive(Deserialize)]
+pub(crate) struct ModelsQuery {
+    page_size: Option<usize>,
+    continuation_token: Option<String>,
+}
+
+/// The model that a path names.
+pub(crate) struct ModelPath(pub(super) ModelId);
+
+#[derive(Serialize)]
+struct Written {
+    authorization_model_id: String,
+}
+
+#[derive(Serialize)]
+struct OneModel {
+    authorization_model: Value,
+}
+
+#[derive(Serialize)]
+struct Models {
+    authorization_models: Vec<Value>,
+    continuation_token: String,
+}
+
+/// `POST /stores/{store_id}/authorization-models`
+pub(crate) async fn write_model(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    body: Body,
+) -> Answered {
+    let model = Model::from_json(body.text()?)?;
+    let id = app.decisions.write_model(store, &model).await.map_err(|error| app.fault(error))?;
+    Ok(created(&Written { authorization_model_id: id.0.to_string() }))
+}
+
+/// `GET /stores/{store_id}/authorization-models/{model_id}`
+pub(crate) async fn get_model(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    ModelPath(id): ModelPath,
+) -> Answered {
+    let model = app.decisions.model(store, id).await.map_err(|error| missing_is_404(app.fault(error)))?;
+    Ok(ok(&OneModel { authorization_model: with_id(id, &model) }))
+}
+
+/// `GET /stores/{store_id}/authorization-models`
+pub(crate) async fn list_models(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    query: Result<Query<ModelsQuery>, QueryRejection>,
+) -> Answered {
+    let Query(query) = query.map_err(|error| Fault::invalid(error.body_text()))?;
+    let list = List::new::<ModelId>(Some(store), &());
+    let after = list.place(query.continuation_token.as_deref())?;
+    let page = PageRequest { after, limit: page_size(query.page_size)? };
+    let page = app.decisions.models(store, page).await.map_err(|error| app.fault(error))?;
+    let authorization_models = page.items.iter().map(|(id, model)| with_id(*id, model)).collect();
+    Ok(ok(&Models { authorization_models, continuation_token: list.token(page.next.as_ref()) }))
+}
+
+fn with_id(id: ModelId, model: &Model) -> Value {
+    let mut json = model.to_json();
+    json["id"] = Value::from(id.0.to_string());
+    json
+}
+
+/// A version that a path names is a thing that is not there; one that a question names is a fault of the question.
+fn missing_is_404(fault: Fault) -> Fault {
+    let kind = if fault.code == "authorization_model_not_found" { FaultKind::NotFound } else { fault.kind };
+    Fault { kind, ..fault }
+}
+
+impl<T: Send + Sync> FromRequestParts<T> for ModelPath {
+    type Rejection = Failure<OpenFga>;
+
+    async fn from_request_parts(parts: &mut Parts, _: &T) -> Result<Self, Self::Rejection> {
+        Ok(Self(ModelId(path::id(parts, "model_id").await?)))
+    }
+}

@@ -1,0 +1,70 @@
+//! `POST /stores/{store_id}/read`: the relationships that were written, page by page.
+
+use std::sync::Arc;
+
+use authz::relation::Tuple;
+use authz::relation::{Subject, check_id, check_relation, check_type};
+use authz::store::{PageRequest, TupleFilter};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::check::consistency;
+use super::cursor::List;
+use super::tuples::{TupleKey, TupleKeyOut};
+use super::{Answered, Body, StorePath, given, page_size};
+use crate::app::App;
+use crate::error::Fault;
+use crate::wire::{ok, rfc3339};
+
+#[derive(Deserialize)]
+struct Read {
+    tuple_key: Option<TupleKey>,
+    page_size: Option<usize>,
+    continuation_token: Option<String>,
+    consistency: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StoredOut {
+    key: TupleKeyOut,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct Tuples {
+    tuples: Vec<StoredOut>,
+    continuation_token: String,
+}
+
+/// Those that match the key's given parts; all without a key.
+pub(crate) async fn read(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
+    let request: Read = body.read()?;
+    // It is always read from the origin, which is as consistent as anybody can ask for.
+    consistency(request.consistency.as_deref())?;
+    let filter = filter(&request.tuple_key.unwrap_or_default())?;
+    let list =
+        List::new::<Tuple>(Some(store), &(&filter.object_type, &filter.object_id, &filter.relation, &filter.subject));
+    let after = list.place(request.continuation_token.as_deref())?;
+    let page = PageRequest { after, limit: page_size(request.page_size)? };
+    let page = app.decisions.read_tuples(store, filter, page).await.map_err(|error| app.fault(error))?;
+    let tuples = page
+        .items
+        .iter()
+        .map(|stored| StoredOut { key: TupleKeyOut::from(&stored.tuple), timestamp: rfc3339(stored.written_at) });
+    Ok(ok(&Tuples { tuples: tuples.collect(), continuation_token: list.token(page.next.as_ref()) }))
+}
+
+/// An object may be a type alone, as in `document:`.
+fn filter(key: &TupleKey) -> Result<TupleFilter, Fault> {
+    key.refuse_condition()?;
+    let mut filter = TupleFilter::default();
+    if let Some(object) = given(key.object.as_deref()) {
+        let (type_name, id) =
+            object.split_once(':').ok_or_else(|| Fault::invalid("tuple_key.object is neither type:id nor type:"))?;
+        filter.object_type = Some(check_type(type_name)?);
+        filter.object_id = given(Some(id)).map(check_id).transpose()?;
+    }
+    filter.relation = given(key.relation.as_deref()).map(check_relation).transpose()?;
+    filter.subject = given(key.user.as_deref()).map(Subject::parse).transpose()?;
+    Ok(filter)
+}

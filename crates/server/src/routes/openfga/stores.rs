@@ -1,0 +1,98 @@
+//! Stores: isolated worlds of a model and its relationships.
+
+use std::sync::Arc;
+
+use authz::store::{PageRequest, StoreId, StoreRecord};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+
+use super::cursor::List;
+use super::{Answered, Body, StorePath, given, page_size};
+use crate::app::App;
+use crate::error::Fault;
+use crate::wire::{created, no_content, ok, rfc3339};
+
+/// The longest name.
+const MAX_NAME_CHARS: usize = 64;
+
+#[derive(Deserialize)]
+struct NewStore {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct StoresQuery {
+    page_size: Option<usize>,
+    continuation_token: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Store {
+    id: String,
+    name: String,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+struct Stores {
+    stores: Vec<Store>,
+    continuation_token: String,
+}
+
+/// `POST /stores`
+pub(crate) async fn create_store(State(app): State<Arc<App>>, body: Body) -> Answered {
+    let NewStore { name } = body.read()?;
+    let name = check_name(name.as_deref().unwrap_or_default())?;
+    let record = app.decisions.create_store(name).await.map_err(|error| app.fault(error))?;
+    app.forget_default_store();
+    Ok(created(&Store::from(record)))
+}
+
+/// `GET /stores`
+pub(crate) async fn list_stores(
+    State(app): State<Arc<App>>,
+    query: Result<Query<StoresQuery>, QueryRejection>,
+) -> Answered {
+    let Query(query) = query.map_err(|error| Fault::invalid(error.body_text()))?;
+    if given(query.name.as_deref()).is_some() {
+        return Err(Fault::unsupported("stores can't be listed by name in this release; list them all").into());
+    }
+    let list = List::new::<StoreId>(None, &());
+    let after = list.place(query.continuation_token.as_deref())?;
+    let page = PageRequest { after, limit: page_size(query.page_size)? };
+    let page = app.decisions.stores(page).await?;
+    let stores = page.items.into_iter().map(Store::from).collect();
+    Ok(ok(&Stores { stores, continuation_token: list.token(page.next.as_ref()) }))
+}
+
+/// `GET /stores/{store_id}`
+pub(crate) async fn get_store(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
+    Ok(ok(&Store::from(app.decisions.store(store).await?)))
+}
+
+/// `DELETE /stores/{store_id}`
+pub(crate) async fn delete_store(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
+    app.decisions.delete_store(store).await.map_err(|error| app.fault(error))?;
+    app.forget_default_store();
+    Ok(no_content())
+}
+
+fn check_name(name: &str) -> Result<&str, Fault> {
+    let chars = name.chars().count();
+    if !(1..=MAX_NAME_CHARS).contains(&chars) || name.chars().any(char::is_control) {
+        let message = format!("name has {chars} characters; a store's name is 1 to {MAX_NAME_CHARS} visible ones");
+        return Err(Fault::invalid(message));
+    }
+    Ok(name)
+}
+
+impl From<StoreRecord> for Store {
+    fn from(StoreRecord { id, name, created_at }: StoreRecord) -> Self {
+        let created_at = rfc3339(created_at);
+        // Nothing of a store's own changes after it was created.
+        Self { id: id.0.to_string(), name, updated_at: created_at.clone(), created_at }
+    }
+}

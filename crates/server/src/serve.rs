@@ -1,0 +1,94 @@
+//! The life of the server: take the ports, open the data, serve, end.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::config::{self, ConfigError, LogFormat, Settings};
+use crate::demo::{self, Summary};
+use crate::listener::{ListenError, Listener};
+use crate::middleware::Edge;
+use crate::open::{self, OpenError};
+use crate::router;
+use crate::shutdown::{Signals, Stop};
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The settings don't allow it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port can't be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is no decision point.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The demo world can't be written.
+    #[error("the demo world could not be written: {0}; --demo off starts without it")]
+    Demo(#[from] authz::decide::CheckError),
+    /// The operating system refuses.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// Where it could not start.
+pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    config::require_loopback(&settings)?;
+    let mut signals = Signals::listen()?;
+    // The ports come first: a second server by mistake stops here, before it touches the data.
+    let public = Listener::bind(settings.http.socket(), "--port", "http.port")?;
+    let admin = Listener::bind(settings.admin.socket(), "--admin-port", "admin.port")?;
+    let origin = open::origin(&settings)?;
+    let decisions = open::decision_point(origin.clone(), &settings).await?;
+    let demo = demo::prepare(&decisions, &origin, settings.data.demo).await?;
+    let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
+    let app = Arc::new(App::new(decisions, settings, public_url));
+    let summary = demo.map(|store| Summary::new(public.address(), store));
+    announce(&app.settings, public.address(), admin.address(), summary.as_ref());
+
+    let (stop, stopped) = Stop::new();
+    let http = &app.settings.http;
+    let public_edge = Edge::new(router::public(Arc::clone(&app)), &app);
+    let admin_edge = Edge::new(router::admin(Arc::clone(&app)), &app);
+    let public = tokio::spawn(public.serve(public_edge, http.clone(), stopped.clone()));
+    let admin = tokio::spawn(admin.serve(admin_edge, http.clone(), stopped));
+
+    signals.next().await;
+    let grace = Duration::from_millis(app.settings.shutdown.grace_ms);
+    tracing::info!(grace_ms = app.settings.shutdown.grace_ms, "stopping: requests that were begun may end");
+    let insist = tokio::spawn(signals.insist());
+    app.stop();
+    stop.now();
+    let drained = tokio::time::timeout(grace, async { tokio::join!(public, admin) }).await.is_ok();
+    if !drained {
+        tracing::warn!("some requests did not end within shutdown.grace_ms");
+    }
+    app.decisions.close().await;
+    insist.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Tells people where to go on, and machines that it has begun.
+fn announce(settings: &Settings, public: SocketAddr, admin: SocketAddr, summary: Option<&Summary>) {
+    tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+    if settings.log.format == LogFormat::Json {
+        return;
+    }
+    let mut text = format!(
+        "tiergate {} is ready\n  decisions       http://{public}\n  administration  http://{admin}\n  data            {}\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.data.directory.display(),
+    );
+    for (what, command) in summary.iter().flat_map(|summary| summary.lines()) {
+        text.push_str(&format!("\n# {what}\n{command}\n"));
+    }
+    // Where nobody reads, nobody misses it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

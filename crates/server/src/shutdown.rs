@@ -1,0 +1,71 @@
+//! How the process ends: the first signal asks it to, the second one insists.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// The exit status after a second signal, as a shell counts it for SIGINT.
+const INSISTED: i32 = 130;
+
+/// The signals that end the process.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// Where the operating system refuses.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Ends the process at the next signal, whatever is still going on. What was acknowledged is on the disk.
+    pub async fn insist(mut self) {
+        self.next().await;
+        tracing::warn!("a second signal: ending at once");
+        std::process::exit(INSISTED);
+    }
+}
+
+/// Tells everybody to stop.
+#[derive(Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+/// Is told when to stop.
+#[derive(Clone, Debug)]
+pub struct Stopped(watch::Receiver<bool>);
+
+impl Stop {
+    /// A pair of them.
+    #[must_use]
+    pub fn new() -> (Self, Stopped) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), Stopped(receiver))
+    }
+
+    /// From now on.
+    pub fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stopped {
+    /// Waits until it is time.
+    pub async fn wait(&mut self) {
+        // A sender that is gone has nobody left to wait for.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,62 @@
+//! The other commands.
+
+use crate::support::child::{Server, run};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_teaches_by_examples() {
+    let output = run(&["--help"]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn a_model_is_validated_without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good.fga", crate::support::MODEL);
+    let output = run(&["model", "validate", &good]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).ends_with("valid, 3 types, 4 relations\n"), "{}", text(&output.stdout));
+    let bad = file("bad.fga", "model\n  schema 1.1\ntype user\n  relations\n    define a: b\n");
+    let output = run(&["model", "validate", &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("bad.fga: line 5"), "{}", text(&output.stdout));
+    assert_eq!(run(&["model", "validate", "missing.fga"]).status.code(), Some(2));
+}
+
+#[test]
+fn health_and_check_ask_the_running_server() {
+    let server = Server::start(&["--demo", "auto"]);
+    let url = format!("http://{}", server.public);
+    let output = run(&["health", "--url", &url]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "ready\n".to_owned()));
+
+    let allowed = run(&["check", "user:ann", "can_view", "generation:teaser", "--url", &url]);
+    assert_eq!(allowed.status.code(), Some(0), "{}", text(&allowed.stderr));
+    assert!(text(&allowed.stdout).starts_with("allowed, source origin"));
+    let denied = run(&["check", "user:bob", "can_view", "generation:teaser", "--url", &url]);
+    assert_eq!(denied.status.code(), Some(1));
+    let unknown = run(&["check", "user:bob", "can_fly", "generation:teaser", "--url", &url]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stdout).contains("can_fly"));
+    let malformed = run(&["check", "bob", "can_view", "generation:teaser", "--url", &url]);
+    assert_eq!(malformed.status.code(), Some(2));
+}
+
+#[test]
+fn without_a_server_they_say_how_to_start_one() {
+    // Nobody listens on a port that was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = run(&["health", "--url", &format!("http://127.0.0.1:{port}")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("tiergate serve"), "{}", text(&output.stderr));
+    assert_eq!(run(&["health", "--url", "ftp://x"]).status.code(), Some(2));
+}

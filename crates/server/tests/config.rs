@@ -1,0 +1,93 @@
+//! Configuration, as `tiergate config` shows it.
+
+use std::process::Output;
+
+use tempfile::TempDir;
+
+use crate::support::child::tiergate;
+
+/// Runs `tiergate config` in a directory, with a file and an environment.
+fn config(file: &str, environment: &[(&str, &str)], args: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    if !file.is_empty() {
+        std::fs::write(directory.path().join("tiergate.toml"), file).unwrap();
+    }
+    config_in(&directory, environment, args)
+}
+
+fn config_in(directory: &TempDir, environment: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = tiergate(directory, &["config"]);
+    command.args(args).envs(environment.iter().copied()).output().unwrap()
+}
+
+#[track_caller]
+fn shown(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_defaults_are_listed_with_their_origin() {
+    insta::assert_snapshot!(shown(&config("", &[], &[])));
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+    let file = "[http]\nport = 1\nmax_batch = 11\naddress = '::1'\n[cache.types.team_access]\nl1_ttl_seconds = 7\n";
+    let environment = [("TIERGATE_HTTP__PORT", "2"), ("TIERGATE_HTTP__MAX_BATCH", "22")];
+    let all = shown(&config(file, &environment, &["--port", "3", "--set", "limits.depth=30"]));
+    let picked: Vec<&str> = all.lines().filter(|line| !line.ends_with("# default")).collect();
+    insta::assert_snapshot!(picked.join("\n"));
+}
+
+#[test]
+fn what_is_shown_can_be_used_as_a_file() {
+    let first = shown(&config("", &[], &["--port", "3", "--set", "cache.assign.document=team_access"]));
+    let second = shown(&config(&first, &[], &[]));
+    let values =
+        |text: &str| text.lines().map(|line| line.split("  #").next().unwrap().trim().to_owned()).collect::<Vec<_>>();
+    assert_eq!(values(&first), values(&second));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
+    insta::assert_snapshot!(refused(&config("[http]\nprot = 1\n[nonsense]\nx = 1\n", &[], &[])));
+    insta::assert_snapshot!(refused(&config("", &[("TIERGATE_HTTP_PORT", "1")], &[])));
+    insta::assert_snapshot!(refused(&config("", &[], &["--set", "limits.dept=3"])));
+}
+
+#[test]
+fn a_value_of_another_type_is_named_with_its_place() {
+    insta::assert_snapshot!(refused(&config("[http]\nport = 'many'\n", &[], &[])));
+    insta::assert_snapshot!(refused(&config("", &[("TIERGATE_CACHE__L1__ENABLED", "perhaps")], &[])));
+    insta::assert_snapshot!(refused(&config("", &[], &["--demo", "maybe"])));
+}
+
+#[test]
+fn values_that_are_not_allowed_are_named_all_at_once_with_what_is_allowed() {
+    let file = "log.level = 'loud'\nhttp.max_batch = 0\ncache.l1.budget_bytes = 1\ncache.assign.document = 'fast'\n\
+                http.public_url = 'example.com/'\nserver.default_store = 'x'\ncache.types.team_access.l1_ttl_seconds = 0\n";
+    insta::assert_snapshot!(refused(&config(file, &[], &[])));
+}
+
+#[test]
+fn a_file_that_is_named_must_exist_and_be_toml() {
+    assert!(refused(&config("", &[], &["--config", "no.toml"])).contains("there is no configuration file no.toml"));
+    assert!(refused(&config("", &[("TIERGATE_CONFIG", "no.toml")], &[])).contains("no.toml"));
+    assert!(refused(&config("[http\n", &[], &[])).contains("tiergate.toml"));
+}
+
+#[test]
+fn another_file_may_be_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("tiergate.toml"), "http.port = 1\n").unwrap();
+    std::fs::write(directory.path().join("other.toml"), "http.port = 2\n").unwrap();
+    let all = shown(&config_in(&directory, &[], &["--config", "other.toml"]));
+    assert!(all.lines().any(|line| line.starts_with("http.port = 2 ") && line.ends_with("# other.toml")), "{all}");
+}

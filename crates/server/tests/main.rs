@@ -1,0 +1,11 @@
+//! The server from outside: its handlers in this process, over an origin in memory; and its binary as a process, over real ports.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
+mod command;
+mod config;
+mod hostile;
+mod middleware;
+mod process;
+mod routes;
+mod support;

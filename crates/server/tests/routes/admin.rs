@@ -1,0 +1,118 @@
+//! Administration.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const INVALIDATE: &str = "/admin/v1/invalidate";
+
+async fn source(world: &World) -> String {
+    let reply = world.ask_ann().await;
+    assert!(reply.decision());
+    reply.body["context"]["source"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn every_scope_that_names_a_cached_decision_sends_it_back_to_the_origin() {
+    let world = World::small().await;
+    let scopes = [
+        json!({"scope": "user", "id": "ann"}),
+        json!({"scope": "team", "id": "9"}),
+        json!({"scope": "subject", "id": "user:ann"}),
+        json!({"scope": "resource", "id": "document:plan"}),
+        json!({"scope": "type", "name": "generation_rights"}),
+        json!({"scope": "pattern", "pattern": "generation_rights:*"}),
+        json!({"scope": "pattern", "pattern": "*:user:ann:*"}),
+        json!({"scope": "all"}),
+    ];
+    for scope in scopes {
+        source(&world).await;
+        assert_eq!(source(&world).await, "l1");
+        let reply = world.admin_post(INVALIDATE, &scope).await;
+        assert_eq!(reply.status, 200, "{scope}: {}", reply.body);
+        assert!(reply.body["revision"].as_u64().unwrap() > 0);
+        assert_eq!((&reply.body["confirmed_by"], &reply.body["errors"]), (&json!(1), &json!([])));
+        assert_eq!(source(&world).await, "origin", "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn others_stay_cached() {
+    let world = World::small().await;
+    source(&world).await;
+    let reply = world.admin_post(INVALIDATE, &json!({"scope": "user", "id": "bob"})).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(source(&world).await, "l1");
+}
+
+#[tokio::test]
+async fn a_field_or_a_scope_that_is_not_known_invalidates_nothing() {
+    let world = World::small().await;
+    source(&world).await;
+    let bodies = [
+        json!({"scope": "all", "id": "ann"}),
+        json!({"scope": "user", "id": "ann", "dry_run": true}),
+        json!({"scope": "user"}),
+        json!({"scope": "everything"}),
+        json!({"scope": "pattern", "pattern": "*:u*r:ann:*"}),
+        json!({"scope": "type", "name": "no_such_type"}),
+        json!({"scope": "resource", "id": "no colon"}),
+        json!({}),
+    ];
+    for body in bodies {
+        let reply = world.admin_post(INVALIDATE, &body).await;
+        assert_eq!((reply.status, &reply.body["code"]), (400, &json!("validation_error")), "{body}: {}", reply.body);
+    }
+    assert_eq!(source(&world).await, "l1");
+}
+
+#[tokio::test]
+async fn a_tier_can_be_switched_off_and_on_while_the_server_runs() {
+    let world = World::small().await;
+    let switch = |enabled: bool| json!({"enabled": enabled});
+    source(&world).await;
+    let reply = world.admin_post("/admin/v1/tiers/l1", &switch(false)).await;
+    assert_eq!((reply.status, &reply.body), (200, &json!({"name": "l1", "enabled": false})));
+    assert_eq!(source(&world).await, "origin");
+    assert_eq!(source(&world).await, "origin");
+    world.admin_post("/admin/v1/tiers/l1", &switch(true)).await;
+    source(&world).await;
+    assert_eq!(source(&world).await, "l1");
+
+    let unknown = world.admin_post("/admin/v1/tiers/l9", &switch(true)).await;
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.body["message"], "there is no such tier; there are: l1");
+    assert_eq!(world.admin_post("/admin/v1/tiers/l1", &json!({"enabled": true, "force": 1})).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_counts_have_stable_names() {
+    let world = World::small().await;
+    source(&world).await;
+    source(&world).await;
+    let mut body = world.admin_get("/admin/v1/cache").await.body;
+    assert_eq!(body["tiers"][0]["probes"]["hit"], 1);
+    assert_eq!(body["origin"]["loads"], 1);
+    blank(&mut body);
+    insta::assert_json_snapshot!(body);
+}
+
+/// Keeps the names and forgets the numbers.
+fn blank(value: &mut Value) {
+    match value {
+        Value::Number(_) => *value = json!(0),
+        Value::Array(items) => items.iter_mut().for_each(blank),
+        Value::Object(fields) => fields.values_mut().for_each(blank),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_it_is_on_the_public_listener() {
+    let world = World::small().await;
+    assert_eq!(world.post(INVALIDATE, &json!({"scope": "all"})).await.status, 404);
+    assert_eq!(world.get("/admin/v1/cache").await.status, 404);
+    assert_eq!(world.post("/admin/v1/tiers/l1", &json!({"enabled": false})).await.status, 404);
+    assert_eq!(world.admin_post("/access/v1/evaluation", &json!({})).await.status, 404);
+    assert_eq!(world.admin_get("/stores").await.status, 404);
+}

@@ -1,0 +1,38 @@
+//! Probes.
+
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_server_that_can_answer_is_ready_and_says_what_it_rests_on() {
+    let world = World::empty().await;
+    let reply = world.get("/readyz").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.body,
+        json!({"status": "ready", "checks": [{"name": "origin", "status": "ok"}, {"name": "server", "status": "ok"}]})
+    );
+    assert_eq!(world.get("/livez").await.body, json!({"status": "ok"}));
+    assert_eq!(world.get("/healthz").await.status, 200);
+    assert_eq!(world.admin_get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn without_its_origin_it_lives_but_is_not_ready_and_only_the_operator_learns_why() {
+    let world = World::empty().await;
+    world.decisions.close().await;
+    assert_eq!(world.get("/livez").await.status, 200);
+    let (public, admin) = (world.get("/readyz").await, world.admin_get("/readyz").await);
+    assert_eq!((public.status, admin.status), (503, 503));
+    assert!(public.body["checks"][0].get("message").is_none());
+    assert!(admin.body["checks"][0]["message"].as_str().unwrap().contains("clos"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopping_is_not_ready() {
+    let world = World::empty().await;
+    world.app.stop();
+    assert_eq!(world.get("/readyz").await.status, 503);
+    assert_eq!(world.get("/livez").await.status, 200);
+}

@@ -1,0 +1,4 @@
+mod admin;
+mod authzen;
+mod health;
+mod openfga;

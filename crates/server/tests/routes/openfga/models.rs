@@ -1,0 +1,71 @@
+//! Models.
+
+use authz::model::Model;
+use serde_json::json;
+
+use super::{assert_fault, store};
+use crate::support::MODEL;
+
+#[tokio::test]
+async fn a_model_is_written_with_201_and_read_back_with_its_id() {
+    let (world, path) = store().await;
+    let model = Model::from_dsl(MODEL).unwrap().to_json();
+    let written = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_eq!(written.status, 201, "{}", written.body);
+    let id = written.body["authorization_model_id"].as_str().unwrap();
+    assert_eq!(id.len(), 26);
+    let read = world.get(&format!("{path}/authorization-models/{id}")).await;
+    assert_eq!(read.status, 200);
+    let read = &read.body["authorization_model"];
+    assert_eq!((read["id"].as_str(), &read["schema_version"]), (Some(id), &json!("1.1")));
+    assert_eq!(read["type_definitions"], model["type_definitions"]);
+}
+
+#[tokio::test]
+async fn the_latest_model_is_first_in_the_list() {
+    let (world, path) = store().await;
+    let model = Model::from_dsl(MODEL).unwrap().to_json();
+    let latest =
+        world.post(&format!("{path}/authorization-models"), &model).await.body["authorization_model_id"].clone();
+    let list = world.get(&format!("{path}/authorization-models?page_size=1")).await.body;
+    assert_eq!(list["authorization_models"].as_array().unwrap().len(), 1);
+    assert_eq!(list["authorization_models"][0]["id"], latest);
+    let token = list["continuation_token"].as_str().unwrap();
+    let rest = world.get(&format!("{path}/authorization-models?page_size=1&continuation_token={token}")).await.body;
+    assert_ne!(rest["authorization_models"][0]["id"], latest);
+    assert_eq!(rest["continuation_token"], "");
+}
+
+#[tokio::test]
+async fn a_model_that_makes_no_sense_is_400_with_the_place_of_the_fault() {
+    let (world, path) = store().await;
+    let model = json!({
+        "schema_version": "1.1",
+        "type_definitions": [{"type": "document", "relations": {"viewer": {"computedUserset": {"relation": "editor"}}}}],
+    });
+    let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_fault(&reply, 400, "invalid_authorization_model");
+    assert!(reply.body["message"].as_str().unwrap().contains("editor"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn a_model_with_conditions_is_501_with_that_word() {
+    let (world, path) = store().await;
+    let mut model = Model::from_dsl(MODEL).unwrap().to_json();
+    model["conditions"] = json!({"c": {
+        "name": "c", "expression": "x < 1", "parameters": {"x": {"type_name": "TYPE_NAME_INT"}},
+    }});
+    let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_fault(&reply, 501, "unimplemented");
+    assert!(reply.body["message"].as_str().unwrap().contains("condition"));
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_there_is_404_and_an_unknown_store_too() {
+    let (world, path) = store().await;
+    let unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let reply = world.get(&format!("{path}/authorization-models/{unknown}")).await;
+    assert_fault(&reply, 404, "authorization_model_not_found");
+    let reply = world.get(&format!("/stores/{unknown}/authorization-models")).await;
+    assert_fault(&reply, 404, "store_id_not_found");
+}
