@@ -1,13 +1,16 @@
-//! The graph of one question, driven by hand: what may happen in between when others compute parts of it.
+//! The evaluation of one question: what may happen in between when caches and other evaluations give parts of it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test")]
 
 use std::sync::Arc;
 
+use authz::decide::{CheckRequest, Consistency, DecisionPoint};
 use authz::evaluate::{Graph, Limits, NodeId, Plan, Provenance, ReadId};
 use authz::model::Model;
 use authz::relation::{Object, Subject, Tuple};
-use authz::store::{StoreId, TupleAnswer, TupleRead};
+use authz::store::memory::MemoryStore;
+use authz::store::{StoreId, TupleAnswer, TupleRead, WriteBatch};
 use cache_core::{Moment, Revision, Tag, TypeSet};
+use cache_l1::{MemoryConfig, MemoryLayer};
 use ulid::Ulid;
 
 fn plan(relations: &str) -> Plan {
@@ -130,4 +133,47 @@ fn a_shorter_way_brings_what_lies_behind_it_nearer() {
     graph.answer(read_of(&reads, "doc:4", "seen"), TupleAnswer::Found(true), provenance(1, &[])).unwrap();
     graph.settle();
     assert_eq!(graph.value(Graph::ROOT), Some(true));
+}
+
+#[tokio::test]
+async fn a_bound_that_only_cached_parts_lead_to_is_no_error() {
+    let model = Model::from_dsl(
+        "model\n  schema 1.1\ntype user\ntype group\n  relations\n    define link: [group]\n    define parent: [group]\n    \
+         define member: [user]\n    define guest: member\n    define near: guest from link\n    define far: member from parent\n    \
+         define both: near and far from parent\n",
+    )
+    .unwrap();
+    let memory = MemoryConfig { budget_bytes: 1 << 20, ..MemoryConfig::default() };
+    let point = DecisionPoint::builder(Arc::new(MemoryStore::default()))
+        .tier(MemoryLayer::new(memory).unwrap())
+        .limits(Limits { max_depth: 1, ..Limits::default() })
+        .build()
+        .await
+        .unwrap();
+    let store = point.create_store("groups").await.unwrap().id;
+    point.write_model(store, &model).await.unwrap();
+    let tuples = [
+        ("group:top", "link", "group:inner"),
+        ("group:top", "parent", "group:middle"),
+        ("group:middle", "parent", "group:inner"),
+        ("group:inner", "member", "user:ann"),
+    ];
+    let writes = tuples.map(|(object, relation, subject)| Tuple::parse(object, relation, subject).unwrap()).to_vec();
+    point.write(store, None, WriteBatch { writes, ..WriteBatch::default() }).await.unwrap();
+    let ask = async |relation: &str, object: &str, consistency| {
+        let request = CheckRequest {
+            store,
+            model: None,
+            subject: Subject::parse("user:ann").unwrap(),
+            relation: relation.into(),
+            object: Object::parse(object).unwrap(),
+            contextual_tuples: Vec::new(),
+            consistency,
+        };
+        point.check(&request).await.map(|decision| decision.allowed).map_err(|error| error.to_string())
+    };
+    // The inner group's members are one object away by the link, and two by way of the parents. Once the guests are cached, nothing follows the link.
+    assert_eq!(ask("guest", "group:inner", Consistency::MinimizeLatency).await, Ok(true));
+    assert_eq!(ask("both", "group:top", Consistency::MinimizeLatency).await, Ok(true));
+    assert_eq!(ask("both", "group:top", Consistency::Full).await, Ok(true));
 }
