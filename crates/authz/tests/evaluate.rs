@@ -71,7 +71,7 @@ fn what_a_node_learned_by_its_own_reads_is_not_justified_by_what_comes_later() {
     graph.give(first, false, provenance(9, &[later]));
     graph.settle();
     assert_eq!(graph.value(first), Some(true));
-    let justified = graph.justify(first).unwrap();
+    let justified = graph.justify(first, |_| TypeSet::default()).unwrap();
     assert!(justified.allowed && !justified.read_set.tags().contains(&later));
     assert_eq!(justified.stamp, Some(Revision::new(1).stamp_after()));
 }

@@ -1,5 +1,7 @@
 //! The memory tier behind the contract.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cache_core::{CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Key, Now, Usage};
 use quick_cache::OptionsBuilder;
@@ -14,9 +16,41 @@ pub const DEFAULT_NAME: &str = "l1";
 /// The memory tier.
 pub struct MemoryLayer<V: CacheValue> {
     name: &'static str,
-    cache: Cache<Digest, Entry<V>, Weigher, DigestHasher, DefaultLifecycle<Digest, Entry<V>>>,
+    cache: Arc<Entries<V>>,
     weigher: Weigher,
     hot_allocation: f64,
+}
+
+type Entries<V> = Cache<Digest, Entry<V>, Weigher, DigestHasher, DefaultLifecycle<Digest, Entry<V>>>;
+
+/// Reaches a memory tier that a chain has taken. Clones reach the same one.
+pub struct MemoryHandle<V: CacheValue>(Arc<Entries<V>>);
+
+impl<V: CacheValue> MemoryHandle<V> {
+    /// Changes the budget at run time. A smaller one evicts at once.
+    ///
+    /// # Errors
+    /// Where it is below the least budget.
+    pub fn resize(&self, budget_bytes: u64) -> Result<(), ConfigError> {
+        if budget_bytes < MIN_BUDGET_BYTES {
+            let value = budget_bytes.to_string();
+            return Err(ConfigError { setting: "budget_bytes", value, allowed: "at least 65536" });
+        }
+        self.0.set_capacity(budget_bytes);
+        Ok(())
+    }
+}
+
+impl<V: CacheValue> Clone for MemoryHandle<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V: CacheValue> std::fmt::Debug for MemoryHandle<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MemoryHandle({} bytes)", self.0.capacity())
+    }
 }
 
 impl<V: CacheValue> MemoryLayer<V> {
@@ -42,6 +76,7 @@ impl<V: CacheValue> MemoryLayer<V> {
             allowed: "a capacity that quick_cache accepts",
         })?;
         let cache = Cache::with_options(options, weigher.clone(), DigestHasher::default(), DefaultLifecycle::default());
+        let cache = Arc::new(cache);
         Ok(Self { name: DEFAULT_NAME, cache, weigher, hot_allocation: config.hot_allocation })
     }
 
@@ -52,20 +87,10 @@ impl<V: CacheValue> MemoryLayer<V> {
         self
     }
 
-    /// Changes the budget at run time. A smaller one evicts at once.
-    ///
-    /// # Errors
-    /// Where it is below the least budget.
-    pub fn resize(&self, budget_bytes: u64) -> Result<(), ConfigError> {
-        if budget_bytes < MIN_BUDGET_BYTES {
-            return Err(ConfigError {
-                setting: "budget_bytes",
-                value: budget_bytes.to_string(),
-                allowed: "at least 65536",
-            });
-        }
-        self.cache.set_capacity(budget_bytes);
-        Ok(())
+    /// Reaches the tier after a chain has taken it: to change its budget at run time.
+    #[must_use]
+    pub fn handle(&self) -> MemoryHandle<V> {
+        MemoryHandle(Arc::clone(&self.cache))
     }
 
     /// The largest entry that it takes, in bytes: an entry must fit into the hot part of a shard. The library refuses larger ones

@@ -1,7 +1,7 @@
 //! The bounds of the memory tier: what it takes stays, what does not fit is refused, and the budget holds.
 
 use cache_core::testing::{ALPHA, TestKey, TestValue};
-use cache_core::{CacheLayer, Chain, Draft, Lookup, Moment, TypeSet};
+use cache_core::{Chain, Draft, Lookup, Moment, TypeSet};
 use cache_l1::{MIN_BUDGET_BYTES, MemoryConfig, MemoryLayer};
 
 fn layer(budget_bytes: u64) -> MemoryLayer<TestValue> {
@@ -59,10 +59,18 @@ async fn the_budget_holds_however_much_is_filled() {
     assert!(usage.weight_bytes > (1 << 20) * 9 / 10, "{usage:?} leaves room unused");
 }
 
-#[test]
-fn a_budget_can_be_changed_and_one_that_is_too_small_is_refused() {
+#[tokio::test]
+async fn a_budget_can_be_changed_while_a_chain_uses_the_tier_and_a_smaller_one_evicts_at_once() {
     let layer = layer(1 << 20);
-    assert!(layer.resize(MIN_BUDGET_BYTES - 1).is_err());
-    layer.resize(MIN_BUDGET_BYTES).expect("the least budget is allowed");
-    assert_eq!(layer.usage().capacity_bytes, MIN_BUDGET_BYTES);
+    let handle = layer.handle();
+    let chain = Chain::builder().tier(layer).build().expect("the parts fit");
+    for number in 0..20_000 {
+        fill(&chain, &number.to_string(), 10).await;
+    }
+    assert!(handle.resize(MIN_BUDGET_BYTES - 1).is_err(), "below the least budget");
+    let before = chain.statistics().tiers[0].usage;
+    handle.resize(MIN_BUDGET_BYTES).expect("the least budget is allowed");
+    let after = chain.statistics().tiers[0].usage;
+    assert_eq!(after.capacity_bytes, MIN_BUDGET_BYTES);
+    assert!(after.weight_bytes <= MIN_BUDGET_BYTES && after.entries < before.entries / 8, "{before:?} {after:?}");
 }

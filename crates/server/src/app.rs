@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use authz::decide::{CheckError, DecisionPoint};
+use authz::decide::{CachedValue, CheckError, DecisionPoint};
 use authz::store::{PageRequest, StoreId};
+use cache_l1::MemoryHandle;
 
 use crate::config::Settings;
 use crate::error::Fault;
@@ -19,6 +20,8 @@ const LOOKED_THROUGH: usize = 100;
 pub struct App {
     /// Who answers.
     pub decisions: Arc<DecisionPoint>,
+    /// Changes the budget of the memory tier.
+    pub memory: MemoryHandle<CachedValue>,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -38,10 +41,16 @@ struct DefaultStore {
 impl App {
     /// Puts together what handlers need.
     #[must_use]
-    pub fn new(decisions: Arc<DecisionPoint>, settings: Settings, public_url: String) -> Self {
+    pub fn new(
+        decisions: Arc<DecisionPoint>,
+        memory: MemoryHandle<CachedValue>,
+        settings: Settings,
+        public_url: String,
+    ) -> Self {
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         Self {
             decisions,
+            memory,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

@@ -1,19 +1,21 @@
-//! The world that an empty data directory is filled with, and how to try it out.
+//! The world that a new data directory is filled with, and how to try it out.
 //!
-//! Invariant: where there is a store already, nothing is written, but into a demo world that was begun and not finished because the process died
-//! meanwhile. It can be told by its model, which is written last.
+//! Invariant: only a data directory that this process has just begun is filled, or one in which filling was begun and not ended, because the process died
+//! meanwhile: a file beside the data says so. What somebody else made is never written into.
 
 use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use authz::decide::{CheckError, DecisionPoint};
 use authz::demo::{STORE_NAME, Size, Tour, World, model, tour};
 use authz::relation::Tuple;
 use authz::store::sqlite::SqliteStore;
-use authz::store::{PageRequest, StoreId};
+use authz::store::{PageRequest, StoreId, TupleFilter};
 use serde::Serialize;
 
-use crate::config::Demo;
+use crate::config::{Demo, Settings};
+use crate::open;
 
 /// What to type to see the server at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,40 +24,78 @@ pub struct Summary {
     pub allow: Curl,
     /// A question with the answer no.
     pub deny: Curl,
-    /// A revocation, after which the first question has the answer no.
-    pub revoke: Curl,
+    /// A revocation, after which the first question has the answer no; or, where it was revoked, a grant.
+    pub change: Curl,
+    /// Whether the first question has the answer yes now.
+    pub granted: bool,
 }
 
 /// A command line, ready to be pasted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Curl(pub String);
 
-/// Fills an empty world if the settings say so, and finds the demo's store. None where there is nothing to show.
-///
-/// # Errors
-/// Where the world can't be read or written.
-pub async fn prepare(
-    decisions: &DecisionPoint,
-    origin: &SqliteStore,
-    demo: Demo,
-) -> Result<Option<StoreId>, CheckError> {
-    let page = decisions.stores(PageRequest { after: None, limit: 1 }).await?;
-    match (page.items.first(), demo) {
-        (None, Demo::Auto) => {
-            let store = decisions.create_store(STORE_NAME).await?.id;
-            fill(decisions, origin, store).await.map(Some)
+/// Lies in the data directory while the demo world is being filled.
+const MARKER: &str = "demo.incomplete";
+
+/// Whether the demo world is to be filled.
+pub struct Plan {
+    marker: PathBuf,
+    fill: bool,
+}
+
+impl Plan {
+    /// Made before the data file is opened, because opening creates it.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let marker = settings.data.directory.join(MARKER);
+        let begins = !open::data_file(settings).exists();
+        Self { fill: settings.data.demo == Demo::Auto && (begins || marker.exists()), marker }
+    }
+
+    /// Fills the world if that is the plan, and finds the demo's store. None where there is nothing to show. Dropped half way it goes on where it
+    /// was at the next start.
+    ///
+    /// # Errors
+    /// Where the world can't be read or written.
+    pub async fn carry_out(
+        &self,
+        decisions: &DecisionPoint,
+        origin: &SqliteStore,
+    ) -> Result<Option<StoreId>, PrepareError> {
+        let page = decisions.stores(PageRequest { after: None, limit: 1 }).await?;
+        let found = page.items.into_iter().find(|store| store.name == STORE_NAME).map(|store| store.id);
+        if self.fill {
+            std::fs::write(&self.marker, "the demo world is being filled; it goes on at the next start\n")?;
+            let store = match found {
+                Some(store) => store,
+                None => decisions.create_store(STORE_NAME).await?.id,
+            };
+            fill(decisions, origin, store).await?;
+            std::fs::remove_file(&self.marker)?;
+            return Ok(Some(store));
         }
-        (None, Demo::Off) => Ok(None),
-        (Some(store), _) if store.name != STORE_NAME => Ok(None),
-        (Some(store), demo) => {
-            let begun = decisions.models(store.id, PageRequest { after: None, limit: 1 }).await?.items.is_empty();
-            match (begun, demo) {
-                (true, Demo::Auto) => fill(decisions, origin, store.id).await.map(Some),
-                (true, Demo::Off) => Ok(None),
-                (false, _) => Ok(Some(store.id)),
-            }
+        match found {
+            Some(store) if is_whole(decisions, store).await? => Ok(Some(store)),
+            _ => Ok(None),
         }
     }
+}
+
+/// Why the demo world can't be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The decision point refused.
+    #[error(transparent)]
+    Decide(#[from] CheckError),
+    /// The file that marks a world as unfinished can't be written or removed.
+    #[error("{0}; check the permissions of the data directory")]
+    Marker(#[from] std::io::Error),
+}
+
+/// Whether the store has the demo world's model: somebody else's store may have its name.
+async fn is_whole(decisions: &DecisionPoint, store: StoreId) -> Result<bool, CheckError> {
+    let models = decisions.models(store, PageRequest { after: None, limit: 1 }).await?;
+    Ok(models.items.first().is_some_and(|(_, found)| found.to_dsl() == model().to_dsl()))
 }
 
 /// Loads the relationships, in large transactions; those that are there already stay.
@@ -107,9 +147,11 @@ impl Progress {
 }
 
 impl Summary {
-    /// The tour through the demo's store, at an address.
-    #[must_use]
-    pub fn new(address: SocketAddr, store: StoreId) -> Self {
+    /// The tour through the demo's store, at an address. Whoever took it before finds the way back.
+    ///
+    /// # Errors
+    /// Where the demo's own question has no answer.
+    pub async fn new(decisions: &DecisionPoint, address: SocketAddr, store: StoreId) -> Result<Self, CheckError> {
         let Tour { allowed, denied, action, resource, revoked } = tour();
         let ask = |subject| {
             let question = Question {
@@ -117,26 +159,42 @@ impl Summary {
                 action: Action { name: action },
                 resource: Entity::of(resource),
             };
-            Curl::post(&format!("http://{address}/access/v1/evaluation"), &question)
+            // With the store in the path it stays true when there are other stores.
+            Curl::post(&format!("http://{address}/stores/{}/access/v1/evaluation", store.0), &question)
         };
         let Tuple { object, relation, subject } = &revoked;
+        let filter = TupleFilter {
+            object_type: Some(object.type_name.clone()),
+            object_id: Some(object.id.clone()),
+            relation: Some(relation.clone()),
+            subject: Some(subject.clone()),
+        };
+        let found = decisions.read_tuples(store, filter, PageRequest { after: None, limit: 1 }).await?;
         let key = Key { user: subject.to_string(), relation, object: object.to_string() };
-        let revoke = Write { deletes: Deletes { tuple_keys: [key] } };
-        Self {
+        let keys = Keys { tuple_keys: [key] };
+        let granted = !found.items.is_empty();
+        let change = if granted {
+            Change { deletes: Some(keys), writes: None }
+        } else {
+            Change { writes: Some(keys), deletes: None }
+        };
+        Ok(Self {
             allow: ask(allowed),
             deny: ask(denied),
-            revoke: Curl::post(&format!("http://{address}/stores/{}/write", store.0), &revoke),
-        }
+            change: Curl::post(&format!("http://{address}/stores/{}/write", store.0), &change),
+            granted,
+        })
     }
 
     /// The lines that are printed at the start.
     #[must_use]
     pub fn lines(&self) -> [(&'static str, &str); 3] {
-        [
-            ("allowed", &self.allow.0),
-            ("denied", &self.deny.0),
-            ("revoke what the first one rests on; from now on the first line is denied", &self.revoke.0),
-        ]
+        let (first, change) = if self.granted {
+            ("allowed", "revoke what the first one rests on; from now on the first line is denied")
+        } else {
+            ("denied since it was revoked", "grant it again; from now on the first line is allowed")
+        };
+        [(first, &self.allow.0), ("denied", &self.deny.0), (change, &self.change.0)]
     }
 }
 
@@ -144,7 +202,7 @@ impl Curl {
     fn post(url: &str, body: &impl Serialize) -> Self {
         // Text always serializes.
         let body = serde_json::to_string(body).unwrap_or_default();
-        Self(format!("curl -s {url} -H 'content-type: application/json' -d '{body}'"))
+        Self(format!("curl -sw '\\n' {url} -H 'content-type: application/json' -d '{body}'"))
     }
 }
 
@@ -170,12 +228,15 @@ struct Action {
 }
 
 #[derive(Serialize)]
-struct Write<'a> {
-    deletes: Deletes<'a>,
+struct Change<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<Keys<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletes: Option<Keys<'a>>,
 }
 
 #[derive(Serialize)]
-struct Deletes<'a> {
+struct Keys<'a> {
     tuple_keys: [Key<'a>; 1],
 }
 

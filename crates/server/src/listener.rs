@@ -32,7 +32,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
-/// A port that is ours, with nobody served yet.
+/// A port that is ours. Nobody is let in yet: who connects now is refused, and does not wait for an answer that does not come.
+#[derive(Debug)]
+pub struct Port {
+    socket: TcpSocket,
+    address: SocketAddr,
+    flag: &'static str,
+    key: &'static str,
+}
+
+/// A port that takes connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -66,18 +75,37 @@ pub enum ListenError {
     },
 }
 
-impl Listener {
+impl ListenError {
+    fn new(address: SocketAddr, flag: &'static str, key: &'static str, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address, flag, key },
+            _ => Self::Refused { address, cause, key },
+        }
+    }
+}
+
+impl Port {
     /// Takes the port. `flag` and `key` are for the message where that fails.
     ///
     /// # Errors
     /// Where somebody else has it, or the operating system refuses.
-    pub fn bind(address: SocketAddr, flag: &'static str, key: &'static str) -> Result<Self, ListenError> {
-        take(address).map_err(|cause| match cause.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse { address, flag, key },
-            _ => ListenError::Refused { address, cause, key },
-        })
+    pub fn take(address: SocketAddr, flag: &'static str, key: &'static str) -> Result<Self, ListenError> {
+        let (socket, address) = bind(address).map_err(|cause| ListenError::new(address, flag, key, cause))?;
+        Ok(Self { socket, address, flag, key })
     }
 
+    /// Lets connections in.
+    ///
+    /// # Errors
+    /// Where somebody else was let in first, or the operating system refuses.
+    pub fn listen(self) -> Result<Listener, ListenError> {
+        let Self { socket, address, flag, key } = self;
+        let socket = socket.listen(BACKLOG).map_err(|cause| ListenError::new(address, flag, key, cause))?;
+        Ok(Listener { socket, address })
+    }
+}
+
+impl Listener {
     /// Where it listens, with the port that was taken where any free one was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -133,14 +161,13 @@ impl Connection {
     }
 }
 
-fn take(address: SocketAddr) -> io::Result<Listener> {
+fn bind(address: SocketAddr) -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // So that a restart need not wait for connections of the process before it to be forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let socket = socket.listen(BACKLOG)?;
     let address = socket.local_addr()?;
-    Ok(Listener { socket, address })
+    Ok((socket, address))
 }
 
 fn server(http: &Http) -> http1::Builder {

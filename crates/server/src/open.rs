@@ -1,14 +1,15 @@
 //! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz::decide::{Assignment, BuildError, DecisionPoint, cache_type};
+use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
 use authz::evaluate::Limits;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{Store, StoreError, SystemWallClock};
 use cache_core::{HorizonConfig, Lifetime, Policy};
-use cache_l1::{MemoryConfig, MemoryLayer};
+use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 
 use crate::config::{Cache, Settings};
 
@@ -29,26 +30,37 @@ pub enum OpenError {
     Build(#[from] BuildError),
 }
 
+/// Where the data lies.
+#[must_use]
+pub fn data_file(settings: &Settings) -> PathBuf {
+    settings.data.directory.join(DATA_FILE)
+}
+
 /// The origin in the data directory. Blocks on the disk.
 ///
 /// # Errors
 /// Where the data can't be used.
 pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
-    let mut config = SqliteConfig::new(settings.data.directory.join(DATA_FILE));
+    let mut config = SqliteConfig::new(data_file(settings));
     config.readers = settings.sqlite.readers;
     config.max_queued_writes = settings.sqlite.max_queued_writes;
     Ok(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?))
 }
 
-/// A decision point over an origin.
+/// A decision point over an origin, and the handle by which its memory tier can be resized.
 ///
 /// # Errors
 /// Where the parts don't fit, or the origin can't tell its log.
-pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Arc<DecisionPoint>, OpenError> {
+pub async fn decision_point(
+    origin: Arc<dyn Store>,
+    settings: &Settings,
+) -> Result<(Arc<DecisionPoint>, MemoryHandle<CachedValue>), OpenError> {
     let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
+    let memory = MemoryLayer::new(memory)?;
+    let handle = memory.handle();
     let point = DecisionPoint::builder(origin)
-        .tier(MemoryLayer::new(memory)?)
+        .tier(memory)
         .policy(policy(&settings.cache))
         .horizon(horizon)
         .assignment(assignment(&settings.cache))
@@ -57,7 +69,7 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
         .build()
         .await?;
     point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.l1.enabled);
-    Ok(Arc::new(point))
+    Ok((Arc::new(point), handle))
 }
 
 fn policy(cache: &Cache) -> Policy {

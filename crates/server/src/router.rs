@@ -47,7 +47,7 @@ pub fn admin(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/v1/invalidate", post(admin::invalidate))
         .route("/admin/v1/cache", get(admin::cache))
-        .route("/admin/v1/tiers/{name}", post(admin::switch_tier))
+        .route("/admin/v1/tiers/{name}", post(admin::change_tier))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready_in_detail))
         .route("/healthz", get(health::ready_in_detail))

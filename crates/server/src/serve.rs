@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::config::{self, ConfigError, LogFormat, Settings};
 use crate::demo::{self, Summary};
-use crate::listener::{ListenError, Listener};
+use crate::listener::{ListenError, Port};
 use crate::middleware::Edge;
 use crate::open::{self, OpenError};
 use crate::router;
@@ -27,8 +27,11 @@ pub enum ServeError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The demo world can't be written.
-    #[error("the demo world could not be written: {0}; --demo off starts without it")]
-    Demo(#[from] authz::decide::CheckError),
+    #[error("the demo world can't be prepared: {0}; --demo off starts without it")]
+    Demo(#[from] demo::PrepareError),
+    /// A listener ended although nobody asked it to.
+    #[error("the {0} listener ended unexpectedly; see the log above, and start the server again")]
+    ListenerDied(&'static str),
     /// The operating system refuses.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -42,24 +45,43 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     config::require_loopback(&settings)?;
     let mut signals = Signals::listen()?;
     // The ports come first: a second server by mistake stops here, before it touches the data.
-    let public = Listener::bind(settings.http.socket(), "--port", "http.port")?;
-    let admin = Listener::bind(settings.admin.socket(), "--admin-port", "admin.port")?;
+    let public = Port::take(settings.http.socket(), "--port", "http.port")?;
+    let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
+    let plan = demo::Plan::new(&settings);
     let origin = open::origin(&settings)?;
-    let decisions = open::decision_point(origin.clone(), &settings).await?;
-    let demo = demo::prepare(&decisions, &origin, settings.data.demo).await?;
+    let (decisions, memory) = open::decision_point(origin.clone(), &settings).await?;
+    let demo = tokio::select! {
+        demo = plan.carry_out(&decisions, &origin) => demo?,
+        () = signals.next() => {
+            decisions.close().await;
+            tracing::info!("stopped before it was ready; the demo world goes on at the next start");
+            return Ok(());
+        }
+    };
+    let (public, admin) = (public.listen()?, admin.listen()?);
     let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
-    let app = Arc::new(App::new(decisions, settings, public_url));
-    let summary = demo.map(|store| Summary::new(public.address(), store));
+    let app = Arc::new(App::new(decisions, memory, settings, public_url));
+    let summary = match demo {
+        Some(store) => {
+            Some(Summary::new(&app.decisions, public.address(), store).await.map_err(demo::PrepareError::from)?)
+        }
+        None => None,
+    };
     announce(&app.settings, public.address(), admin.address(), summary.as_ref());
 
     let (stop, stopped) = Stop::new();
     let http = &app.settings.http;
     let public_edge = Edge::new(router::public(Arc::clone(&app)), &app);
     let admin_edge = Edge::new(router::admin(Arc::clone(&app)), &app);
-    let public = tokio::spawn(public.serve(public_edge, http.clone(), stopped.clone()));
-    let admin = tokio::spawn(admin.serve(admin_edge, http.clone(), stopped));
+    let mut public = tokio::spawn(public.serve(public_edge, http.clone(), stopped.clone()));
+    let mut admin = tokio::spawn(admin.serve(admin_edge, http.clone(), stopped));
 
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        // A listener that ends before it is told to has died: a process that lives on without it would only look healthy.
+        _ = &mut public => return Err(ServeError::ListenerDied("http")),
+        _ = &mut admin => return Err(ServeError::ListenerDied("admin")),
+    }
     let grace = Duration::from_millis(app.settings.shutdown.grace_ms);
     tracing::info!(grace_ms = app.settings.shutdown.grace_ms, "stopping: requests that were begun may end");
     let insist = tokio::spawn(signals.insist());

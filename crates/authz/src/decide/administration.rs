@@ -141,6 +141,7 @@ impl DecisionPoint {
         sink::scope_kills(&scope).map_err(CheckError::InvalidScope)?;
         let everything = scope == InvalidationScope::All;
         let Committed { revision } = self.origin.append(scope).await?;
+        self.chain.count_invalidation();
         let errors = if everything { self.chain.clear_tiers().await } else { Vec::new() };
         let errors = errors.iter().map(ToString::to_string).collect();
         Ok(InvalidationReport { revision, confirmed_by: 1, errors })
@@ -149,10 +150,8 @@ impl DecisionPoint {
     /// A new id, above all that were given out before: the newest model is the one with the highest id, also where two are written
     /// within one millisecond or the clock was set back.
     fn next_id(&self) -> Ulid {
-        let drawn = Ulid::from_parts(
-            self.clock.unix_millis(),
-            u128::from(fastrand::u64(..)) << 16 | u128::from(fastrand::u16(..)),
-        );
+        // 64 random bits at the upper end of an ULID's 80: enough to tell apart what is made within one millisecond.
+        let drawn = Ulid::from_parts(self.clock.unix_millis(), u128::from(self.entropy.next()) << 16);
         let mut last = self.last_id.lock().unwrap_or_else(PoisonError::into_inner);
         *last = drawn.0.max(last.saturating_add(1));
         Ulid(*last)

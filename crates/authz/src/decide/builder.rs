@@ -144,7 +144,7 @@ impl DecisionPointBuilder {
             .policy(self.policy)
             .horizon(self.horizon)
             .clock(self.clock)
-            .entropy(self.entropy);
+            .entropy(Arc::clone(&self.entropy));
         if let Some(telemetry) = self.telemetry {
             chain = chain.telemetry(telemetry);
         }
@@ -163,6 +163,7 @@ impl DecisionPointBuilder {
             limits: self.limits,
             timeout: self.timeout,
             clock: self.wall_clock,
+            entropy: self.entropy,
             last_id: Mutex::new(0),
         })
     }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use cache_core::single_flight::Invocation;
 use cache_core::sync::Std;
 use cache_core::{
-    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
-    Verdict, planted,
+    CacheKey as _, Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket,
+    TypeSet, Verdict, planted,
 };
 
 use super::error::CheckError;
@@ -97,6 +97,11 @@ impl Evaluation<'_> {
             object,
             contextual: self.contextual,
         }
+    }
+
+    /// The cache type of decisions about a type of objects.
+    fn part_types(&self, type_name: &str) -> TypeSet {
+        TypeSet::of(self.assignment.of(type_name, &self.version.plan))
     }
 
     /// The key under which the answer to a read is shared by all subjects; none for what only concerns one.
@@ -233,7 +238,7 @@ impl<'a> Run<'a> {
                 };
             }
         }
-        Ok(match self.graph.justify(Graph::ROOT) {
+        Ok(match self.graph.justify(Graph::ROOT, |kind| self.evaluation.part_types(kind)) {
             Some(justified) => self.evaluated(justified),
             None => self.cut_short(),
         })
@@ -352,12 +357,10 @@ impl<'a> Run<'a> {
             self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }
         for ((id, read), answer) in missing.into_iter().zip(answers) {
+            // The type that the same answer has in a cache: an invalidation by type reaches both.
+            let types = self.evaluation.read_key(&read).map_or(TypeSet::default(), |key| TypeSet::of(key.cache_type()));
             let answer = self.evaluation.with_contextual(&read, answer);
-            self.graph.answer(
-                id,
-                answer,
-                Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types: TypeSet::default() },
-            )?;
+            self.graph.answer(id, answer, Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types })?;
         }
         Ok(())
     }
@@ -367,7 +370,7 @@ impl<'a> Run<'a> {
         let Some(flight) = self.flight else { return };
         let mut open = Vec::with_capacity(self.led.len());
         for (node, leader) in std::mem::take(&mut self.led) {
-            let Some(justified) = self.graph.justify(node) else {
+            let Some(justified) = self.graph.justify(node, |kind| self.evaluation.part_types(kind)) else {
                 open.push((node, leader));
                 continue;
             };

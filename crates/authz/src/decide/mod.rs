@@ -18,7 +18,7 @@ mod value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{Chain, Draft, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
+use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
 
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
@@ -105,6 +105,7 @@ pub struct DecisionPoint {
     limits: Limits,
     timeout: Duration,
     clock: Arc<dyn WallClock>,
+    entropy: Arc<dyn Entropy>,
     /// The last id that was given out, so that ids never run backwards.
     last_id: Mutex<u128>,
 }

@@ -32,12 +32,17 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     pub async fn invalidate_all_of(&self, kills: Vec<Kill>) -> Result<Invalidated, Error> {
         let everything = kills.contains(&Kill::All);
         let revision = self.log.append(kills).await?;
+        self.count_invalidation();
+        let errors = if everything { self.clear_tiers().await } else { Vec::new() };
+        Ok(Invalidated { revision, errors })
+    }
+
+    /// Counts an invalidation that went into the log by another way than this chain: through an origin that keeps the log itself.
+    pub fn count_invalidation(&self) {
         self.count(Event::Invalidation);
         if let Some(telemetry) = &self.telemetry {
             telemetry.invalidated();
         }
-        let errors = if everything { self.clear_tiers().await } else { Vec::new() };
-        Ok(Invalidated { revision, errors })
     }
 
     /// Gives back the memory of every tier, those that are switched off included. Not an invalidation: what is being loaded may still come.

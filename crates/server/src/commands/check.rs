@@ -41,9 +41,13 @@ fn show(Reply { status, body }: &Reply) -> ExitCode {
     let Some(decision) = body.get("decision").and_then(Value::as_bool) else {
         return fail(format!("the server answered {status}: {}", body.as_str().unwrap_or_default()));
     };
+    // A deny whose reason is that the question makes no sense is no decision to rely on: a script must be able to tell.
+    if let Some(reason) = body["context"]["reason"].as_str() {
+        return fail(format!("no decision: {reason}"));
+    }
     let of_context =
         |name: &str| body["context"][name].as_str().map(|text| format!(", {name} {text}")).unwrap_or_default();
     let word = if decision { "allowed" } else { "denied" };
-    say(format!("{word}{}{}{}", of_context("source"), of_context("reason"), of_context("id")));
+    say(format!("{word}{}{}", of_context("source"), of_context("id")));
     if decision { YES } else { ExitCode::from(NO) }
 }

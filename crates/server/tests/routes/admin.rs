@@ -86,6 +86,27 @@ async fn a_tier_can_be_switched_off_and_on_while_the_server_runs() {
 }
 
 #[tokio::test]
+async fn the_memory_tier_can_be_resized_and_a_budget_that_is_too_small_changes_nothing() {
+    let world = World::small().await;
+    let reply = world.admin_post("/admin/v1/tiers/l1", &json!({"budget_bytes": 100_000})).await;
+    assert_eq!((reply.status, &reply.body), (200, &json!({"name": "l1", "budget_bytes": 100_000})));
+    let capacity = async || world.admin_get("/admin/v1/cache").await.body["tiers"][0]["capacity_bytes"].clone();
+    assert_eq!(capacity().await, 100_000);
+    let refused = world.admin_post("/admin/v1/tiers/l1", &json!({"budget_bytes": 1, "enabled": false})).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(world.admin_get("/admin/v1/cache").await.body["tiers"][0]["enabled"], true);
+    assert_eq!(capacity().await, 100_000);
+    assert_eq!(world.admin_post("/admin/v1/tiers/l1", &json!({})).await.status, 400);
+}
+
+#[tokio::test]
+async fn an_invalidation_is_counted() {
+    let world = World::small().await;
+    assert_eq!(world.admin_post("/admin/v1/invalidate", &json!({"scope": "all"})).await.status, 200);
+    assert_eq!(world.admin_get("/admin/v1/cache").await.body["invalidations"], 1);
+}
+
+#[tokio::test]
 async fn the_counts_have_stable_names() {
     let world = World::small().await;
     source(&world).await;

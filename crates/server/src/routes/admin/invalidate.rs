@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answered, Body};
 use crate::app::App;
+use crate::error::Fault;
 use crate::wire::ok;
 
 /// What to invalidate.
@@ -40,6 +41,12 @@ struct Report {
 /// In force when it answers.
 pub(crate) async fn invalidate(State(app): State<Arc<App>>, body: Body) -> Answered {
     let scope: Scope = body.read()?;
+    if let Scope::User { id } | Scope::Team { id } = &scope
+        && id.contains(':')
+    {
+        let remedy = "leave the type out, as in {\"scope\":\"user\",\"id\":\"ann\"}, or give type:id to the scope subject or resource";
+        return Err(Fault::invalid(format!("the id {id:?} names a type; {remedy}")).into());
+    }
     let report = app.decisions.invalidate(scope.into()).await.map_err(|error| app.fault(error))?;
     let revision = report.revision.get();
     tracing::info!(revision, confirmed_by = report.confirmed_by, "invalidated by an administrator");

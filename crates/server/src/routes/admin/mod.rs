@@ -6,7 +6,7 @@ mod tiers;
 
 pub(crate) use cache::cache;
 pub(crate) use invalidate::invalidate;
-pub(crate) use tiers::switch_tier;
+pub(crate) use tiers::change_tier;
 
 use crate::error::{Failure, OpenFga};
 

@@ -45,10 +45,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, StorePath { store, .. }: 
         contextual_tuples: question.contextual_tuples.unwrap_or_default().tuples()?,
         consistency: consistency(question.consistency.as_deref())?,
     };
-    let decision = match app.decisions.check_now(&request) {
-        Some(decision) => decision,
-        None => Box::pin(app.decisions.check(&request)).await.map_err(|error| app.fault(error))?,
-    };
+    let decision = app.decisions.check(&request).await.map_err(|error| app.fault(error))?;
     Ok(ok(&Answer { allowed: decision.allowed, resolution: "" }))
 }
 

@@ -10,18 +10,21 @@
 //!
 //! **Depth.** What lies too deep is unknown, and an error only where the root stays unknown with it. So the order in which ways are followed, which
 //! depends on what is cached, hides no answer that a short way gives. A node lies as deep as the shortest way to it.
-//!
-//! **Justification.** The read set of a node is what its value rests on: for a true union one true branch, for a false one all; for an intersection the
-//! other way round; for `a but not b` the branches that decide. A branch that became known later than the node may itself rest on the node, so that a
-//! justification only ever goes to what was known before: it has no circles.
+
+mod expression;
+mod justification;
 
 use std::collections::HashMap;
 
+pub use justification::Justified;
+
+use expression::Expr;
+
+use super::Limits;
 use super::plan::{Plan, Step};
-use super::{Limits, tags};
 use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
 use crate::store::{StoreId, TupleAnswer, TupleRead};
-use cache_core::{Mistake, Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag, planted};
+use cache_core::{Moment, Stamp, Tag, TypeSet};
 
 /// Identifies a node of one evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,21 +53,6 @@ pub struct Provenance {
     /// Tags that it brings besides those that its question implies.
     pub tags: Vec<Tag>,
     /// The cache types that it was made of.
-    pub types: TypeSet,
-}
-
-/// What a value rests on.
-#[derive(Clone, Debug)]
-pub struct Justified {
-    /// Whether the subject is in the relation.
-    pub allowed: bool,
-    /// The lowest stamp of what it rests on; none where it rests on the model alone.
-    pub stamp: Option<Stamp>,
-    /// The earliest end of what it rests on.
-    pub hard_expiry: Moment,
-    /// The read set, coarsened where it was too large.
-    pub read_set: ReadSet,
-    /// The cache types of its parts.
     pub types: TypeSet,
 }
 
@@ -115,23 +103,6 @@ enum State {
 }
 
 #[derive(Debug)]
-enum Expr {
-    /// By the model alone.
-    Const(bool),
-    Read(ReadId),
-    /// The nodes that an enumeration leads to, once it was answered: each one's `relation`.
-    Through {
-        read: ReadId,
-        relation: Text,
-        children: Option<Vec<NodeId>>,
-    },
-    Node(NodeId),
-    Any(Vec<Expr>),
-    All(Vec<Expr>),
-    Minus(Box<Expr>, Box<Expr>),
-}
-
-#[derive(Debug)]
 struct Read {
     read: TupleRead,
     for_nodes: Vec<NodeId>,
@@ -170,6 +141,9 @@ impl<'p> Graph<'p> {
         debug_assert!(root.is_ok_and(|root| root == Self::ROOT), "the first node is the root");
         graph
     }
+
+    /// Later than anything that can become known.
+    const NOW: u32 = u32::MAX;
 
     /// The node of the question itself.
     pub const ROOT: NodeId = NodeId(0);
@@ -298,45 +272,10 @@ impl<'p> Graph<'p> {
                 continue;
             }
             let State::Expanded(expr) = &node.state else { continue };
-            if let Some(value) = self.evaluate(expr) {
+            if let Some(value) = self.was(expr, Self::NOW) {
                 self.know(id, value);
             }
         }
-    }
-
-    /// What the value of a known node rests on. None for a node that is not known.
-    #[must_use]
-    pub fn justify(&self, node: NodeId) -> Option<Justified> {
-        let allowed = self.value(node)?;
-        let mut collected = Collected::default();
-        let mut seen = vec![false; self.nodes.len()];
-        let mut work = vec![node];
-        let origin = &self.nodes[node.0 as usize].object;
-        while let Some(id) = work.pop() {
-            if std::mem::replace(&mut seen[id.0 as usize], true) {
-                continue;
-            }
-            let visited = &self.nodes[id.0 as usize];
-            if visited.object != *origin {
-                collected.entities.push(entity_tag(&visited.object.type_name, &visited.object.id));
-                collected.types = collected.types.union(TypeSet::composed());
-            }
-            match (&visited.state, &visited.provenance) {
-                (State::Given, Some(provenance)) => collected.add(provenance),
-                (State::Expanded(expr), _) => {
-                    let Some(value) = visited.value else { continue };
-                    self.collect(expr, value, visited.known_at, &mut collected, &mut work);
-                }
-                _ => {}
-            }
-        }
-        Some(Justified {
-            allowed,
-            stamp: collected.stamp,
-            hard_expiry: collected.hard_expiry.unwrap_or(Moment::NEVER),
-            types: collected.types,
-            read_set: self.coarsened(collected),
-        })
     }
 
     /// The bound of depth, where something lies beyond it that may still matter.
@@ -585,196 +524,4 @@ impl<'p> Graph<'p> {
         }
         Ok(id)
     }
-
-    fn evaluate(&self, expr: &Expr) -> Option<bool> {
-        match expr {
-            Expr::Const(value) => Some(*value),
-            Expr::Read(read) => match self.reads[read.0 as usize].answer {
-                Some(TupleAnswer::Found(found)) => Some(found),
-                _ => None,
-            },
-            Expr::Through { children: None, .. } => None,
-            Expr::Through { children: Some(children), .. } => any(children.iter().map(|child| self.value(*child))),
-            Expr::Node(child) => self.value(*child),
-            Expr::Any(parts) => any(parts.iter().map(|part| self.evaluate(part))),
-            Expr::All(parts) => any(parts.iter().map(|part| self.evaluate(part).map(|value| !value))).map(|none| !none),
-            Expr::Minus(base, subtract) => match (self.evaluate(base), self.evaluate(subtract)) {
-                (Some(false), _) | (_, Some(true)) => Some(false),
-                (Some(true), Some(false)) => Some(true),
-                _ => None,
-            },
-        }
-    }
-
-    /// The value of an expression by what was known before `before`.
-    fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
-        match expr {
-            Expr::Const(_) | Expr::Read(_) => self.evaluate(expr),
-            Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),
-            Expr::Node(child) => self.node_was(*child, before),
-            Expr::Any(parts) => any(parts.iter().map(|part| self.was(part, before))),
-            Expr::All(parts) => {
-                any(parts.iter().map(|part| self.was(part, before).map(|value| !value))).map(|none| !none)
-            }
-            Expr::Minus(base, subtract) => match (self.was(base, before), self.was(subtract, before)) {
-                (Some(false), _) | (_, Some(true)) => Some(false),
-                (Some(true), Some(false)) => Some(true),
-                _ => None,
-            },
-        }
-    }
-
-    fn node_was(&self, node: NodeId, before: u32) -> Option<bool> {
-        let node = &self.nodes[node.0 as usize];
-        node.value.filter(|_| node.known_at < before)
-    }
-
-    /// Collects what makes `expr` have `value`.
-    fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Collected, work: &mut Vec<NodeId>) {
-        match expr {
-            Expr::Const(_) => {}
-            Expr::Read(read) => self.collect_read(*read, into),
-            Expr::Node(child) => work.push(*child),
-            Expr::Through { read, children, .. } => {
-                if value || !planted(Mistake::FoundOnly) {
-                    self.collect_read(*read, into);
-                }
-                let children = children.iter().flatten();
-                if value {
-                    work.extend(children.copied().find(|child| self.node_was(*child, before) == Some(true)));
-                } else {
-                    work.extend(children.copied());
-                }
-            }
-            Expr::Any(parts) if value => {
-                if let Some(part) = self.cheapest(parts, true, before) {
-                    self.collect(part, true, before, into, work);
-                }
-            }
-            Expr::All(parts) if !value => {
-                if let Some(part) = self.cheapest(parts, false, before) {
-                    self.collect(part, false, before, into, work);
-                }
-            }
-            Expr::Any(parts) | Expr::All(parts) => {
-                for part in parts {
-                    self.collect(part, value, before, into, work);
-                }
-            }
-            Expr::Minus(base, subtract) if value => {
-                self.collect(base, true, before, into, work);
-                if !planted(Mistake::PositiveSideOnly) {
-                    self.collect(subtract, false, before, into, work);
-                }
-            }
-            Expr::Minus(base, subtract) => {
-                if self.was(base, before) == Some(false) {
-                    self.collect(base, false, before, into, work);
-                } else {
-                    self.collect(subtract, true, before, into, work);
-                }
-            }
-        }
-    }
-
-    /// One branch that decides; a plain read before a way through other objects, because it has the smaller read set.
-    fn cheapest<'e>(&self, parts: &'e [Expr], value: bool, before: u32) -> Option<&'e Expr> {
-        let mut deciding = parts.iter().filter(|part| self.was(part, before) == Some(value));
-        let first = deciding.next()?;
-        if matches!(first, Expr::Read(_) | Expr::Const(_)) {
-            return Some(first);
-        }
-        Some(deciding.find(|part| matches!(part, Expr::Read(_) | Expr::Const(_))).unwrap_or(first))
-    }
-
-    fn collect_read(&self, id: ReadId, into: &mut Collected) {
-        let read = &self.reads[id.0 as usize];
-        let found = matches!(&read.answer, Some(TupleAnswer::Found(true)))
-            || matches!(&read.answer, Some(TupleAnswer::Ids(ids)) if !ids.is_empty());
-        if found || !planted(Mistake::FoundOnly) {
-            let (tag, coarser) = match &read.read {
-                TupleRead::Point(tuple) => (
-                    tags::point(self.store, tuple),
-                    tags::relation(self.store, &tuple.object.type_name, &tuple.relation),
-                ),
-                TupleRead::Enumerate { object, relation, kind } => (
-                    tags::userset(self.store, object, relation, kind),
-                    tags::relation(self.store, &object.type_name, relation),
-                ),
-            };
-            into.own.push((tag, coarser));
-        }
-        if let Some(provenance) = &read.provenance {
-            into.add(provenance);
-        }
-    }
-
-    /// The read set within its bound: first the predicates give way to whole relations, then everything to the store.
-    fn coarsened(&self, collected: Collected) -> ReadSet {
-        let Collected { own, given, entities, .. } = collected;
-        let max = self.limits.max_read_set;
-        let exact: ReadSet =
-            own.iter().map(|(tag, _)| *tag).chain(given.iter().copied()).chain(entities.iter().copied()).collect();
-        if exact.len() <= max {
-            return exact;
-        }
-        let by_relation: ReadSet =
-            own.iter().map(|(_, coarser)| *coarser).chain(given).chain([tags::coarse()]).collect();
-        if by_relation.len() <= max {
-            return by_relation;
-        }
-        [tags::any(self.store), tags::coarse()].into_iter().collect()
-    }
-}
-
-impl Expr {
-    /// The nodes that it is made of, with their depths where its own node lies at `depth`.
-    fn leads_to(&self, depth: usize, into: &mut Vec<(NodeId, usize)>) {
-        match self {
-            Self::Const(_) | Self::Read(_) | Self::Through { children: None, .. } => {}
-            Self::Node(child) => into.push((*child, depth)),
-            Self::Through { children: Some(children), .. } => {
-                into.extend(children.iter().map(|child| (*child, depth + 1)));
-            }
-            Self::Any(parts) | Self::All(parts) => parts.iter().for_each(|part| part.leads_to(depth, into)),
-            Self::Minus(base, subtract) => {
-                base.leads_to(depth, into);
-                subtract.leads_to(depth, into);
-            }
-        }
-    }
-}
-
-/// What a justification gathers.
-#[derive(Default)]
-struct Collected {
-    own: Vec<(Tag, Tag)>,
-    given: Vec<Tag>,
-    entities: Vec<Tag>,
-    stamp: Option<Stamp>,
-    hard_expiry: Option<Moment>,
-    types: TypeSet,
-}
-
-impl Collected {
-    fn add(&mut self, provenance: &Provenance) {
-        let Provenance { stamp, hard_expiry, tags, types } = provenance;
-        self.given.extend_from_slice(tags);
-        self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
-        self.hard_expiry = Some(self.hard_expiry.map_or(*hard_expiry, |known| known.min(*hard_expiry)));
-        self.types = self.types.union(*types);
-    }
-}
-
-/// Kleene's disjunction.
-fn any(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut known = true;
-    for value in values {
-        match value {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => known = false,
-        }
-    }
-    known.then_some(false)
 }

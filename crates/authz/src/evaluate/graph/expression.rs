@@ -1,0 +1,83 @@
+//! Expressions of nodes, and their values by Kleene's three-valued logic.
+
+use super::{Graph, NodeId, ReadId};
+use crate::relation::Text;
+use crate::store::TupleAnswer;
+
+/// How a node follows from reads and from other nodes.
+#[derive(Debug)]
+pub(super) enum Expr {
+    /// By the model alone.
+    Const(bool),
+    Read(ReadId),
+    /// The nodes that an enumeration leads to, once it was answered: each one's `relation`.
+    Through {
+        read: ReadId,
+        relation: Text,
+        children: Option<Vec<NodeId>>,
+    },
+    Node(NodeId),
+    Any(Vec<Expr>),
+    All(Vec<Expr>),
+    Minus(Box<Expr>, Box<Expr>),
+}
+
+impl Expr {
+    /// The nodes that it is made of, with their depths where its own node lies at `depth`.
+    pub(super) fn leads_to(&self, depth: usize, into: &mut Vec<(NodeId, usize)>) {
+        match self {
+            Self::Const(_) | Self::Read(_) | Self::Through { children: None, .. } => {}
+            Self::Node(child) => into.push((*child, depth)),
+            Self::Through { children: Some(children), .. } => {
+                into.extend(children.iter().map(|child| (*child, depth + 1)));
+            }
+            Self::Any(parts) | Self::All(parts) => parts.iter().for_each(|part| part.leads_to(depth, into)),
+            Self::Minus(base, subtract) => {
+                base.leads_to(depth, into);
+                subtract.leads_to(depth, into);
+            }
+        }
+    }
+}
+
+impl Graph<'_> {
+    /// The value of an expression by what was known before `before`.
+    pub(super) fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
+        match expr {
+            Expr::Const(value) => Some(*value),
+            Expr::Read(read) => match self.reads[read.0 as usize].answer {
+                Some(TupleAnswer::Found(found)) => Some(found),
+                _ => None,
+            },
+            Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),
+            Expr::Node(child) => self.node_was(*child, before),
+            Expr::Any(parts) => any(parts.iter().map(|part| self.was(part, before))),
+            Expr::All(parts) => {
+                any(parts.iter().map(|part| self.was(part, before).map(|value| !value))).map(|none| !none)
+            }
+            Expr::Minus(base, subtract) => match (self.was(base, before), self.was(subtract, before)) {
+                (Some(false), _) | (_, Some(true)) => Some(false),
+                (Some(true), Some(false)) => Some(true),
+                _ => None,
+            },
+        }
+    }
+
+    pub(super) fn node_was(&self, node: NodeId, before: u32) -> Option<bool> {
+        let node = &self.nodes[node.0 as usize];
+        node.value.filter(|_| node.known_at < before)
+    }
+}
+
+/// Kleene's disjunction.
+fn any(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = true;
+    for value in values {
+        match value {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = false,
+        }
+    }
+    known.then_some(false)
+}

@@ -1,0 +1,184 @@
+//! Justification: what an answer rests on.
+//!
+//! The read set of a node is what its value rests on: for a true union one true branch, for a false one all; for an intersection the
+//! other way round; for `a but not b` the branches that decide. A branch that became known later than the node may itself rest on the node, so that a
+//! justification only ever goes to what was known before: it has no circles.
+
+use super::expression::Expr;
+use super::{Graph, NodeId, Provenance, ReadId, State};
+use crate::evaluate::tags;
+use crate::store::{TupleAnswer, TupleRead};
+use cache_core::{Mistake, Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag, planted};
+
+/// What a value rests on.
+#[derive(Clone, Debug)]
+pub struct Justified {
+    /// Whether the subject is in the relation.
+    pub allowed: bool,
+    /// The lowest stamp of what it rests on; none where it rests on the model alone.
+    pub stamp: Option<Stamp>,
+    /// The earliest end of what it rests on.
+    pub hard_expiry: Moment,
+    /// The read set, coarsened where it was too large.
+    pub read_set: ReadSet,
+    /// The cache types of its parts.
+    pub types: TypeSet,
+}
+
+impl Graph<'_> {
+    /// What the value of a known node rests on. None for a node that is not known.
+    /// `part_types` tells the cache type of decisions about a type of objects: an invalidation by type reaches what went through such
+    /// objects, whether their decisions came from a cache or were computed on the way.
+    #[must_use]
+    pub fn justify(&self, node: NodeId, part_types: impl Fn(&str) -> TypeSet) -> Option<Justified> {
+        let allowed = self.value(node)?;
+        let mut collected = Collected::default();
+        let mut seen = vec![false; self.nodes.len()];
+        let mut work = vec![node];
+        let origin = &self.nodes[node.0 as usize].object;
+        while let Some(id) = work.pop() {
+            if std::mem::replace(&mut seen[id.0 as usize], true) {
+                continue;
+            }
+            let visited = &self.nodes[id.0 as usize];
+            if visited.object != *origin {
+                collected.entities.push(entity_tag(&visited.object.type_name, &visited.object.id));
+                collected.types =
+                    collected.types.union(TypeSet::composed()).union(part_types(&visited.object.type_name));
+            }
+            match (&visited.state, &visited.provenance) {
+                (State::Given, Some(provenance)) => collected.add(provenance),
+                (State::Expanded(expr), _) => {
+                    let Some(value) = visited.value else { continue };
+                    self.collect(expr, value, visited.known_at, &mut collected, &mut work);
+                }
+                _ => {}
+            }
+        }
+        Some(Justified {
+            allowed,
+            stamp: collected.stamp,
+            hard_expiry: collected.hard_expiry.unwrap_or(Moment::NEVER),
+            types: collected.types,
+            read_set: self.coarsened(collected),
+        })
+    }
+
+    /// Collects what makes `expr` have `value`.
+    fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Collected, work: &mut Vec<NodeId>) {
+        match expr {
+            Expr::Const(_) => {}
+            Expr::Read(read) => self.collect_read(*read, into),
+            Expr::Node(child) => work.push(*child),
+            Expr::Through { read, children, .. } => {
+                if value || !planted(Mistake::FoundOnly) {
+                    self.collect_read(*read, into);
+                }
+                let children = children.iter().flatten();
+                if value {
+                    work.extend(children.copied().find(|child| self.node_was(*child, before) == Some(true)));
+                } else {
+                    work.extend(children.copied());
+                }
+            }
+            Expr::Any(parts) if value => {
+                if let Some(part) = self.cheapest(parts, true, before) {
+                    self.collect(part, true, before, into, work);
+                }
+            }
+            Expr::All(parts) if !value => {
+                if let Some(part) = self.cheapest(parts, false, before) {
+                    self.collect(part, false, before, into, work);
+                }
+            }
+            Expr::Any(parts) | Expr::All(parts) => {
+                for part in parts {
+                    self.collect(part, value, before, into, work);
+                }
+            }
+            Expr::Minus(base, subtract) if value => {
+                self.collect(base, true, before, into, work);
+                if !planted(Mistake::PositiveSideOnly) {
+                    self.collect(subtract, false, before, into, work);
+                }
+            }
+            Expr::Minus(base, subtract) => {
+                if self.was(base, before) == Some(false) {
+                    self.collect(base, false, before, into, work);
+                } else {
+                    self.collect(subtract, true, before, into, work);
+                }
+            }
+        }
+    }
+
+    /// One branch that decides; a plain read before a way through other objects, because it has the smaller read set.
+    fn cheapest<'e>(&self, parts: &'e [Expr], value: bool, before: u32) -> Option<&'e Expr> {
+        let mut deciding = parts.iter().filter(|part| self.was(part, before) == Some(value));
+        let first = deciding.next()?;
+        if matches!(first, Expr::Read(_) | Expr::Const(_)) {
+            return Some(first);
+        }
+        Some(deciding.find(|part| matches!(part, Expr::Read(_) | Expr::Const(_))).unwrap_or(first))
+    }
+
+    fn collect_read(&self, id: ReadId, into: &mut Collected) {
+        let read = &self.reads[id.0 as usize];
+        let found = matches!(&read.answer, Some(TupleAnswer::Found(true)))
+            || matches!(&read.answer, Some(TupleAnswer::Ids(ids)) if !ids.is_empty());
+        if found || !planted(Mistake::FoundOnly) {
+            let (tag, coarser) = match &read.read {
+                TupleRead::Point(tuple) => (
+                    tags::point(self.store, tuple),
+                    tags::relation(self.store, &tuple.object.type_name, &tuple.relation),
+                ),
+                TupleRead::Enumerate { object, relation, kind } => (
+                    tags::userset(self.store, object, relation, kind),
+                    tags::relation(self.store, &object.type_name, relation),
+                ),
+            };
+            into.own.push((tag, coarser));
+        }
+        if let Some(provenance) = &read.provenance {
+            into.add(provenance);
+        }
+    }
+
+    /// The read set within its bound: first the predicates give way to whole relations, then everything to the store.
+    fn coarsened(&self, collected: Collected) -> ReadSet {
+        let Collected { own, given, entities, .. } = collected;
+        let max = self.limits.max_read_set;
+        let exact: ReadSet =
+            own.iter().map(|(tag, _)| *tag).chain(given.iter().copied()).chain(entities.iter().copied()).collect();
+        if exact.len() <= max {
+            return exact;
+        }
+        let by_relation: ReadSet =
+            own.iter().map(|(_, coarser)| *coarser).chain(given).chain([tags::coarse()]).collect();
+        if by_relation.len() <= max {
+            return by_relation;
+        }
+        [tags::any(self.store), tags::coarse()].into_iter().collect()
+    }
+}
+
+/// What a justification gathers.
+#[derive(Default)]
+struct Collected {
+    own: Vec<(Tag, Tag)>,
+    given: Vec<Tag>,
+    entities: Vec<Tag>,
+    stamp: Option<Stamp>,
+    hard_expiry: Option<Moment>,
+    types: TypeSet,
+}
+
+impl Collected {
+    fn add(&mut self, provenance: &Provenance) {
+        let Provenance { stamp, hard_expiry, tags, types } = provenance;
+        self.given.extend_from_slice(tags);
+        self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
+        self.hard_expiry = Some(self.hard_expiry.map_or(*hard_expiry, |known| known.min(*hard_expiry)));
+        self.types = self.types.union(*types);
+    }
+}
