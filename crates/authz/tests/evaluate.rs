@@ -1,4 +1,5 @@
 //! The evaluation of one question: what may happen in between when caches and other evaluations give parts of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 
