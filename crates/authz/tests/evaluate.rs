@@ -1,5 +1,5 @@
 //! The evaluation of one question: what may happen in between when caches and other evaluations give parts of it.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 

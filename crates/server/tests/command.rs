@@ -45,8 +45,8 @@ fn health_and_check_ask_the_running_server() {
     let denied = run(&["check", "user:bob", "can_view", "generation:teaser", "--url", &url]);
     assert_eq!(denied.status.code(), Some(1));
     let unknown = run(&["check", "user:bob", "can_fly", "generation:teaser", "--url", &url]);
-    assert_eq!(unknown.status.code(), Some(1));
-    assert!(text(&unknown.stdout).contains("can_fly"));
+    assert_eq!(unknown.status.code(), Some(2), "a script must be able to tell a typo from a deny");
+    assert!(text(&unknown.stderr).contains("no decision") && text(&unknown.stderr).contains("can_fly"));
     let malformed = run(&["check", "bob", "can_view", "generation:teaser", "--url", &url]);
     assert_eq!(malformed.status.code(), Some(2));
 }

@@ -157,7 +157,7 @@ impl Coverage {
 }
 
 fn percent(part: usize, of: usize) -> usize {
-    if of == 0 { 0 } else { part * 100 / of }
+    (part * 100).checked_div(of).unwrap_or(0)
 }
 
 impl fmt::Display for Coverage {

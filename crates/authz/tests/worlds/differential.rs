@@ -36,6 +36,8 @@ const CHANGES: usize = 12;
 const KEPT: usize = 12;
 /// Questions that are asked once.
 const PASSING: usize = 2;
+/// Forgets after about a hundred tags, which is some twenty changes.
+const SMALLEST_HORIZON: usize = 4 << 10;
 
 /// How a world's decision points are built.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +58,7 @@ impl Setting {
         if rng.u8(..16) == 0 {
             limits.max_depth = rng.usize(1..=3);
         }
-        // The smallest horizon forgets after about a hundred tags, which is some twenty changes.
-        let budget_bytes = if rng.u8(..4) == 0 { 4 << 10 } else { 64 << 10 };
+        let budget_bytes = if rng.u8(..4) == 0 { SMALLEST_HORIZON } else { 64 << 10 };
         Self {
             on_disk: rng.u8(..50) == 0,
             horizon: HorizonConfig { budget_bytes, max_rules: rng.usize(1..=4) },
@@ -65,6 +66,25 @@ impl Setting {
             concurrent: rng.u8(..4) == 0,
             memory_bytes: 64 << 10,
         }
+    }
+}
+
+/// What a run wants of every world, whatever is drawn: a planted mistake shows in some settings only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Emphasis {
+    /// Questions while changes are under way.
+    pub(crate) concurrent: bool,
+    /// A horizon that forgets soon.
+    pub(crate) forgetful: bool,
+}
+
+impl Emphasis {
+    fn lay_on(self, mut setting: Setting) -> Setting {
+        setting.concurrent |= self.concurrent;
+        if self.forgetful {
+            setting.horizon.budget_bytes = SMALLEST_HORIZON;
+        }
+        setting
     }
 }
 
@@ -80,9 +100,18 @@ pub(crate) struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, step, question, said } = self;
-        write!(f, "world {seed}, step {step}, {question}: {said}\n")?;
+        writeln!(f, "world {seed}, step {step}, {question}: {said}")?;
         write!(f, "to see it again: TIERGATE_WORLD={seed} cargo nextest run -p tiergate-authz --test worlds one_world")
     }
+}
+
+/// Whom a question is put to while changes are under way.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Cached,
+    /// The decision point with caches, which fills them with what it finds behind them.
+    PastTheCache,
+    Uncached,
 }
 
 /// What a decision point said.
@@ -131,9 +160,9 @@ struct Arena {
 ///
 /// # Errors
 /// With the first answer that is wrong.
-pub(crate) async fn run(seed: u64, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
+pub(crate) async fn run(seed: u64, emphasis: Emphasis, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
     let mut generator = Generator::new(seed);
-    let setting = Setting::draw(&mut generator.rng);
+    let setting = emphasis.lay_on(Setting::draw(&mut generator.rng));
     let mut state = generator.state();
     let mut arena = Arena::open(seed, setting, generator.rng.u64(..)).await;
     arena.begin(&state).await;
@@ -201,7 +230,7 @@ impl Arena {
             .await
             .expect("the parts fit");
         let uncached = DecisionPoint::builder(origin.clone())
-            .horizon(HorizonConfig { budget_bytes: 4 << 10, max_rules: 4 })
+            .horizon(HorizonConfig { budget_bytes: SMALLEST_HORIZON, max_rules: 4 })
             .limits(setting.limits)
             .build()
             .await
@@ -410,10 +439,15 @@ impl Arena {
         }
         coverage.changes += batches.len();
         // A few questions many times, so that they meet in single flights.
-        let asked: Vec<(Question, bool, usize)> = (0..24)
+        let asked: Vec<(Question, Way, usize)> = (0..24)
             .map(|_| {
                 let question = kept[generator.rng.usize(..6)].clone();
-                (question, generator.rng.u8(..8) == 0, generator.rng.usize(..24))
+                let way = match generator.rng.u8(..12) {
+                    0 => Way::Uncached,
+                    1 => Way::PastTheCache,
+                    _ => Way::Cached,
+                };
+                (question, way, generator.rng.usize(..24))
             })
             .collect();
         let (begun, acknowledged) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -425,15 +459,15 @@ impl Arena {
                 acknowledged.store(index + 1, Ordering::SeqCst);
             }
         };
-        let ask = async |(question, plainly, delay): &(Question, bool, usize)| {
+        let ask = async |(question, way, delay): &(Question, Way, usize)| {
             for _ in 0..*delay {
                 tokio::task::yield_now().await;
             }
             let from = acknowledged.load(Ordering::SeqCst);
-            let result = if *plainly {
-                self.uncached.check(&self.request(question, Consistency::Full)).await
-            } else {
-                self.cached.check(&self.request(question, Consistency::MinimizeLatency)).await
+            let result = match way {
+                Way::Uncached => self.uncached.check(&self.request(question, Consistency::Full)).await,
+                Way::PastTheCache => self.cached.check(&self.request(question, Consistency::Full)).await,
+                Way::Cached => self.cached.check(&self.request(question, Consistency::MinimizeLatency)).await,
             };
             (from, begun.load(Ordering::SeqCst), Said::of(&result))
         };
@@ -441,7 +475,7 @@ impl Arena {
         let ((), answers) = tokio::join!(writer, join_all(asked.iter().map(ask)));
         self.pauses.switch(false);
         let references: Vec<Reference<'_>> = states.iter().map(Reference::new).collect();
-        for ((question, plainly, _), (from, to, said)) in asked.iter().zip(answers) {
+        for ((question, way, _), (from, to, said)) in asked.iter().zip(answers) {
             if !said.is_answer() {
                 continue;
             }
@@ -450,9 +484,10 @@ impl Arena {
             let possible: BTreeSet<bool> =
                 references[from..=to].iter().map(|reference| reference.answer(question).allowed()).collect();
             if !possible.contains(&(said == Said::Allow)) {
-                let who = if *plainly { "uncached" } else { "cached" };
-                let said =
-                    format!("{who} {said:?} during changes {from} to {to}, when it was never true\n{:?}", self.setting);
+                let said = format!(
+                    "{way:?} {said:?} during changes {from} to {to}, when it was never true\n{:?}",
+                    self.setting
+                );
                 return Err(self.difference(step, question, said));
             }
         }
@@ -464,8 +499,9 @@ impl Arena {
         coverage.worlds_on_disk += usize::from(self.setting.on_disk);
         coverage.worlds_with_concurrency += usize::from(self.setting.concurrent);
         // Invalidating everything raises the floor as well; a horizon that forgot has one below the newest revision.
-        coverage.worlds_with_a_raised_floor +=
-            usize::from(statistics.horizon.floor > Revision::ZERO && self.setting.horizon.budget_bytes < 8 << 10);
+        coverage.worlds_with_a_raised_floor += usize::from(
+            statistics.horizon.floor > Revision::ZERO && self.setting.horizon.budget_bytes == SMALLEST_HORIZON,
+        );
         coverage.probes += statistics.tiers[0].probes_total();
         coverage.hits += statistics.tiers[0].hits();
         if self.setting.on_disk {

@@ -135,7 +135,7 @@ impl Generator {
         for name in WRITTEN {
             let rewrite = match self.rng.u8(..8) {
                 0..=3 => Rewrite::Direct,
-                4 | 5 if has_parent => Rewrite::Union(vec![Rewrite::Direct, self.from_parent()]),
+                4 | 5 if has_parent => Rewrite::Union(vec![Rewrite::Direct, self.by_parent()]),
                 6 if !known.is_empty() => Rewrite::Union(vec![Rewrite::Direct, computed(self.pick(&known))]),
                 7 if !known.is_empty() => Rewrite::Exclusion {
                     base: Box::new(Rewrite::Direct),
@@ -185,7 +185,7 @@ impl Generator {
         once
     }
 
-    fn from_parent(&mut self) -> Rewrite {
+    fn by_parent(&mut self) -> Rewrite {
         let name = if self.one_in(3) { self.pick(&COMPUTED) } else { self.pick(&WRITTEN) };
         Rewrite::TupleToUserset { tupleset: PARENT.into(), computed: name.into() }
     }
@@ -195,7 +195,7 @@ impl Generator {
         if leaf {
             return match self.rng.u8(..10) {
                 0 | 1 => Rewrite::Direct,
-                2..=4 if has_parent => self.from_parent(),
+                2..=4 if has_parent => self.by_parent(),
                 _ => computed(self.pick(known)),
             };
         }

@@ -3,9 +3,10 @@
 //! A run of the size that a release is judged by takes an optimised build:
 //!
 //! ```text
-//! TIERGATE_WORLDS=10000 cargo nextest run --release -p tiergate-authz --test worlds
+//! TIERGATE_WORLDS=10000 cargo test --release -p tiergate-authz --test worlds caching -- --nocapture
 //! ```
 //!
+//! It takes two to four minutes, which is more than nextest gives a test.
 //! `TIERGATE_WORLDS` is the number of worlds, `TIERGATE_WORLDS_FROM` the first of them, and `TIERGATE_WORLD` runs a single one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test")]
 
@@ -21,7 +22,7 @@ mod reference;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use coverage::Coverage;
-use differential::Difference;
+use differential::{Difference, Emphasis};
 
 /// What an unoptimised build does in well under a minute on two cores.
 const WORLDS: u64 = 250;
@@ -34,10 +35,10 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs worlds on two threads until all are done or one has found something.
-fn run(from: u64, worlds: u64) -> Result<Coverage, Box<Difference>> {
+fn run(from: u64, worlds: u64, emphasis: Emphasis) -> Result<Coverage, Box<Difference>> {
     let next = AtomicU64::new(from);
     let results: Vec<Result<Coverage, Box<Difference>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(&next, from + worlds))).collect();
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(&next, from + worlds, emphasis))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a world does not panic")).collect()
     });
     let mut sum = Coverage::default();
@@ -47,7 +48,7 @@ fn run(from: u64, worlds: u64) -> Result<Coverage, Box<Difference>> {
     Ok(sum)
 }
 
-fn work(next: &AtomicU64, end: u64) -> Result<Coverage, Box<Difference>> {
+fn work(next: &AtomicU64, end: u64, emphasis: Emphasis) -> Result<Coverage, Box<Difference>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mut coverage = Coverage::default();
     loop {
@@ -55,7 +56,7 @@ fn work(next: &AtomicU64, end: u64) -> Result<Coverage, Box<Difference>> {
         if seed >= end {
             return Ok(coverage);
         }
-        if let Err(difference) = runtime.block_on(differential::run(seed, &mut coverage)) {
+        if let Err(difference) = runtime.block_on(differential::run(seed, emphasis, &mut coverage)) {
             // The other thread need not go on.
             next.store(end, Ordering::Relaxed);
             return Err(difference);
@@ -65,7 +66,8 @@ fn work(next: &AtomicU64, end: u64) -> Result<Coverage, Box<Difference>> {
 
 #[test]
 fn caching_changes_no_answer() {
-    let coverage = match run(number("TIERGATE_WORLDS_FROM").unwrap_or(0), number("TIERGATE_WORLDS").unwrap_or(WORLDS)) {
+    let (from, worlds) = (number("TIERGATE_WORLDS_FROM"), number("TIERGATE_WORLDS"));
+    let coverage = match run(from.unwrap_or(0), worlds.unwrap_or(WORLDS), Emphasis::default()) {
         Ok(coverage) => coverage,
         Err(difference) => panic!("{difference}"),
     };
@@ -78,7 +80,7 @@ fn caching_changes_no_answer() {
 #[test]
 fn one_world() {
     match number("TIERGATE_WORLD") {
-        Some(seed) => match run(seed, 1) {
+        Some(seed) => match run(seed, 1, Emphasis::default()) {
             Ok(coverage) => println!("{coverage}"),
             Err(difference) => panic!("{difference}"),
         },
