@@ -7,7 +7,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::keys::{self, Known};
+use super::keys::{self, Known, leaves};
 use super::{ConfigError, Settings, validate};
 
 /// The file that is read where no other one is named.
@@ -62,7 +62,11 @@ impl Sources {
             faults.extend(known.faults(&read(&file, &shown(&path))?, &|key| format!("{key} in {}", path.display())));
             figment = figment.merge(file);
         }
-        let environment = Env::prefixed(ENV_PREFIX).ignore(&["config"]).split("__").lowercase(true);
+        let environment = Env::prefixed(ENV_PREFIX)
+            .ignore(&["config"])
+            .filter(|key| !is_service_link(key.as_str()))
+            .split("__")
+            .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
         figment = figment.merge(environment);
         for flag in &self.flags {
@@ -141,17 +145,54 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
+/// Whether a variable is one that Kubernetes sets for a service called like us. Nobody wrote it, and a real setting has `__` in it.
+fn is_service_link(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_address = || {
+        #[expect(clippy::disallowed_methods, reason = "this is the server's configuration")]
+        let value = std::env::var(format!("{ENV_PREFIX}PORT")).unwrap_or_default();
+        value.starts_with("tcp://") || value.starts_with("udp://")
+    };
+    key == "service_host"
+        || key.starts_with("service_port")
+        || (key.starts_with("port_") && ["_tcp", "_udp"].iter().any(|protocol| key.contains(protocol)))
+        || (key == "port" && is_address())
+}
+
+/// What a setting takes, for people. Types of Rust are none of their business.
+fn in_words(expected: &str, key: &str) -> String {
+    match expected {
+        "u8" | "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u32" | "u64" | "usize" => "a whole number, without a unit".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "enum Demo" => "auto or off".to_owned(),
+        "path string" | "a string" => "text in quotes".to_owned(),
+        table if table.starts_with("struct ") => {
+            let defaults = defaults();
+            let mut inside = leaves(&defaults).into_iter().map(|(known, _)| known);
+            match inside.find(|known| known.starts_with(&format!("{key}."))) {
+                Some(known) => format!("none; it is a group of settings, such as {known} ({})", keys::variable(&known)),
+                None => "none; it is a group of settings".to_owned(),
+            }
+        }
+        other => other.to_owned(),
+    }
+}
+
 /// One line for each value that is of another type. `source` stands for what has no place of its own.
 fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
     let faults = error.clone().into_iter().map(|error| {
         let key = error.path.join(".");
         let place = match (&error.metadata, key.is_empty()) {
             (Some(metadata), false) => format!("{key} ({})", origin(metadata, &key)),
-            (None, false) => key,
+            (None, false) => key.clone(),
             (_, true) => source.to_owned(),
         };
         match &error.kind {
             Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
+            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+                format!("{place} is {found}; allowed is {}", in_words(expected, &key))
+            }
             kind => format!("{place}: {kind}"),
         }
     });
