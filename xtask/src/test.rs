@@ -96,6 +96,23 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         };
         process::run(&mut command)
     });
+    // Those of the cache core are found above; those of authorization need the feature in its own crate, which no other build should have.
+    report.step("planted mistakes of authorization", || {
+        if filter.is_some() {
+            return Outcome::Skipped("a filter was given; without one they are run".to_owned());
+        }
+        let nextest =
+            process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES)).is_ok();
+        let words: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+        let mut command = cargo(words);
+        command.args(["--locked", "-p", "tiergate-authz", "--features", "mistakes", "--test", "worlds"]);
+        // Without nextest all tests share a process, in which one mistake can be planted at a time.
+        command.args(["mistakes", "--no-fail-fast"]);
+        if !nextest {
+            command.args(["--", "--test-threads", "1"]);
+        }
+        process::run(&mut command)
+    });
     report.step("doc tests", || {
         let mut command = cargo(&["test", "--doc", "--workspace", "--locked"]);
         match &filter {

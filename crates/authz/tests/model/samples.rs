@@ -1,6 +1,6 @@
 //! Real store files, written by others for OpenFGA, are read: each either makes sense, or needs only conditions or modules.
 //!
-//! The files are not a part of this repository. They are looked for where `TIGERGATE_TEST_DATA` says, and else beside the
+//! The files are not a part of this repository. They are looked for where `TIERGATE_TEST_DATA` says, and else beside the
 //! workspace; where they are absent, the test says so.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use authz::storefile::{StoreFile, Unsupported};
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
 fn samples() -> Option<PathBuf> {
-    let data = match std::env::var("TIGERGATE_TEST_DATA") {
+    let data = match std::env::var("TIERGATE_TEST_DATA") {
         Ok(data) => PathBuf::from(data),
         Err(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
     };
     let stores = data.join("openfga-sample-stores/stores");
     if !stores.is_dir() {
-        println!("SKIPPED sample stores: {} is absent; set TIGERGATE_TEST_DATA", stores.display());
+        println!("SKIPPED sample stores: {} is absent; set TIERGATE_TEST_DATA", stores.display());
         return None;
     }
     Some(stores)
