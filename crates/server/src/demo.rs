@@ -95,7 +95,8 @@ pub enum PrepareError {
 /// Whether the store has the demo world's model: somebody else's store may have its name.
 async fn is_whole(decisions: &DecisionPoint, store: StoreId) -> Result<bool, CheckError> {
     let models = decisions.models(store, PageRequest { after: None, limit: 1 }).await?;
-    Ok(models.items.first().is_some_and(|(_, found)| found.to_dsl() == model().to_dsl()))
+    let Some((id, _)) = models.items.first() else { return Ok(false) };
+    Ok(decisions.model(store, *id).await?.to_dsl() == model().to_dsl())
 }
 
 /// Loads the relationships, in large transactions; those that are there already stay.

@@ -10,10 +10,15 @@ use super::{DecisionPoint, InvalidationReport, sink, validate};
 use crate::model::Model;
 use crate::relation::{Text, Tuple};
 use crate::store::{
-    Committed, InvalidationScope, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple,
+    Committed, InvalidationScope, MAX_PAGE, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple,
     TupleChange, TupleFilter, WriteBatch,
 };
 use cache_core::Revision;
+
+/// The most bytes of models on one page; the model that goes beyond is the page's last one.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+/// Models that are asked of the origin at a time, so that what does not fit the page is not read either.
+const MODELS_AT_A_TIME: usize = 8;
 
 impl DecisionPoint {
     /// Creates a store.
@@ -67,7 +72,8 @@ impl DecisionPoint {
         Ok(Arc::clone(self.models.resolve(store, Some(id)).await?.plan.model()))
     }
 
-    /// The versions of a store's model, newest first.
+    /// The versions of a store's model, newest first, in their JSON form without the id. A page ends early, but never without an item, where its
+    /// models would have too many bytes to be held at once.
     ///
     /// # Errors
     /// Where there is no such store, or the origin fails.
@@ -75,17 +81,27 @@ impl DecisionPoint {
         &self,
         store: StoreId,
         page: PageRequest<ModelId>,
-    ) -> Result<Page<(ModelId, Arc<Model>), ModelId>, CheckError> {
+    ) -> Result<Page<(ModelId, String), ModelId>, CheckError> {
         self.store(store).await?;
-        let Page { items, next } = self.origin.models(store, page).await?;
-        let items = items
-            .into_iter()
-            .map(|(id, body)| match Model::from_json(&body) {
-                Ok(model) => Ok((id, Arc::new(model))),
-                Err(errors) => Err(CheckError::InvalidModel(Arc::new(errors))),
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        let (mut items, mut bytes, mut after) = (Vec::new(), 0, page.after);
+        loop {
+            let step = PageRequest { after, limit: MODELS_AT_A_TIME.min(limit - items.len()) };
+            let Page { items: read, next } = self.origin.models(store, step).await?;
+            let last = read.len().saturating_sub(1);
+            for (at, (id, body)) in read.into_iter().enumerate() {
+                bytes += body.len();
+                items.push((id, body));
+                if bytes >= MAX_PAGE_BYTES {
+                    let more = at < last || next.is_some();
+                    return Ok(Page { items, next: more.then_some(id) });
+                }
+            }
+            if next.is_none() || items.len() >= limit {
+                return Ok(Page { items, next });
+            }
+            after = next;
+        }
     }
 
     /// Checks a batch against the model (the latest one without `model`) and writes it, all or nothing. In force when it returns.

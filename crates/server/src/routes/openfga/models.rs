@@ -9,6 +9,7 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, page_size};
@@ -37,9 +38,22 @@ struct OneModel {
 }
 
 #[derive(Serialize)]
-struct Models {
-    authorization_models: Vec<Value>,
+struct Models<'a> {
+    authorization_models: Vec<ListedModel<'a>>,
     continuation_token: String,
+}
+
+/// A model as it is stored, with its id. Its parts are passed on unread: a list may hold megabytes of them.
+#[derive(Serialize, Deserialize)]
+struct ListedModel<'a> {
+    #[serde(skip_deserializing)]
+    id: String,
+    #[serde(borrow)]
+    schema_version: &'a RawValue,
+    #[serde(borrow)]
+    type_definitions: &'a RawValue,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    conditions: Option<&'a RawValue>,
 }
 
 /// `POST /stores/{store_id}/authorization-models`
@@ -74,8 +88,16 @@ pub(crate) async fn list_models(
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
     let page = app.decisions.models(store, page).await.map_err(|error| app.fault(error))?;
-    let authorization_models = page.items.iter().map(|(id, model)| with_id(*id, model)).collect();
+    let authorization_models = page.items.iter().map(|(id, body)| listed(*id, body)).collect::<Result<_, _>>()?;
     Ok(ok(&Models { authorization_models, continuation_token: list.token(page.next.as_ref()) }))
+}
+
+fn listed(id: ModelId, body: &str) -> Result<ListedModel<'_>, Fault> {
+    let model: ListedModel<'_> = serde_json::from_str(body).map_err(|error| {
+        tracing::error!(%error, model = %id.0, "a stored model can't be read");
+        Fault::internal()
+    })?;
+    Ok(ListedModel { id: id.0.to_string(), ..model })
 }
 
 fn with_id(id: ModelId, model: &Model) -> Value {

@@ -1,7 +1,7 @@
 //! Models.
 
 use authz::model::Model;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{assert_fault, store};
 use crate::support::MODEL;
@@ -68,4 +68,56 @@ async fn a_version_that_is_not_there_is_404_and_an_unknown_store_too() {
     assert_fault(&reply, 404, "authorization_model_not_found");
     let reply = world.get(&format!("/stores/{unknown}/authorization-models")).await;
     assert_fault(&reply, 404, "store_id_not_found");
+}
+
+#[tokio::test]
+async fn a_page_of_large_models_ends_early_and_goes_on_where_it_ended() {
+    let (world, path) = store().await;
+    let large = large_model();
+    let mut written = Vec::new();
+    for _ in 0..9 {
+        let reply = world.post(&format!("{path}/authorization-models"), &large).await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        written.push(reply.body["authorization_model_id"].clone());
+    }
+    written.reverse();
+    let (mut listed, mut pages, mut token) = (Vec::new(), 0, String::new());
+    loop {
+        let page = format!("{path}/authorization-models?page_size=100&continuation_token={token}");
+        let page = world.get(&page).await;
+        assert!(page.body.to_string().len() < 4 << 20);
+        let models = page.body["authorization_models"].as_array().unwrap();
+        assert!(!models.is_empty());
+        listed.extend(models.iter().map(|model| model["id"].clone()));
+        pages += 1;
+        token = page.body["continuation_token"].as_str().unwrap().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert!(pages > 1);
+    assert_eq!(listed[..9], written, "each once, newest first");
+    assert_eq!(listed.len(), 10, "with the small one that was there before");
+}
+
+#[tokio::test]
+async fn a_listed_model_is_the_one_that_is_read_alone() {
+    let (world, path) = store().await;
+    let list = world.get(&format!("{path}/authorization-models")).await.body;
+    let listed = &list["authorization_models"][0];
+    let id = listed["id"].as_str().unwrap();
+    let alone = world.get(&format!("{path}/authorization-models/{id}")).await.body;
+    assert_eq!(*listed, alone["authorization_model"]);
+}
+
+/// About half a megabyte: as many relations as a type may have, in several types.
+fn large_model() -> Value {
+    let related = json!({"directly_related_user_types": [{"type": "user"}]});
+    let names = || (0..1_000).map(|at| format!("{}{at}", "r".repeat(40)));
+    let relations: Map<_, _> = names().map(|name| (name, json!({"this": {}}))).collect();
+    let metadata: Map<_, _> = names().map(|name| (name, related.clone())).collect();
+    let document =
+        |at| json!({"type": format!("document{at}"), "relations": relations, "metadata": {"relations": metadata}});
+    let types: Vec<_> = (0..4).map(document).chain([json!({"type": "user"})]).collect();
+    json!({"schema_version": "1.1", "type_definitions": types})
 }
