@@ -177,3 +177,52 @@ async fn a_bound_that_only_cached_parts_lead_to_is_no_error() {
     assert_eq!(ask("both", "group:top", Consistency::MinimizeLatency).await, Ok(true));
     assert_eq!(ask("both", "group:top", Consistency::Full).await, Ok(true));
 }
+
+/// A test that would not end if the work grew with the cube of the relations.
+#[test]
+fn a_model_of_thousands_of_relations_in_a_row_is_ready_at_once() {
+    const RELATIONS: usize = 900;
+    let mut text = "model\n  schema 1.1\ntype user\n".to_owned();
+    for kind in 0..5 {
+        text.push_str(&format!("type t{kind}\n  relations\n    define r{RELATIONS}: [user]\n"));
+        text.extend((0..RELATIONS).map(|number| format!("    define r{number}: r{}\n", number + 1)));
+    }
+    let plan = Plan::new(Arc::new(Model::from_dsl(&text).unwrap()));
+    let (subject, object) = (Subject::parse("user:ann").unwrap(), Object::parse("t0:1").unwrap());
+    let mut graph = Graph::new(&plan, Limits::default(), StoreId(Ulid(1)), subject, object, "r0".into());
+    graph.take_fresh();
+    graph.expand(Graph::ROOT).unwrap();
+    let reads = graph.take_reads();
+    assert_eq!(reads.len(), 1, "only the last one is written");
+    graph.answer(reads[0].0, TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.settle();
+    assert_eq!(graph.value(Graph::ROOT), Some(true));
+}
+
+/// Many relations that all lead to the same many objects: few reads and few nodes, but each with each.
+#[test]
+fn the_links_of_an_evaluation_are_bounded() {
+    let relations: String = (0..60).map(|number| format!("    define r{number}: first from parent\n")).collect();
+    let any = (0..60).map(|number| format!("r{number}")).collect::<Vec<_>>().join(" or ");
+    let plan = plan(&format!("{relations}    define seen: {any}\n"));
+    let answer = |limits: Limits| {
+        let mut graph = graph(&plan, limits, "seen");
+        graph.take_fresh();
+        graph.expand(Graph::ROOT).unwrap();
+        let reads = graph.take_reads();
+        assert_eq!(reads.len(), 1);
+        let ids = (0..9_000).map(|number| format!("f{number}").into()).collect();
+        graph.answer(reads[0].0, TupleAnswer::Ids(ids), provenance(1, &[])).map(|()| {
+            graph.settle();
+            let nodes = graph.take_fresh();
+            for node in &nodes {
+                graph.give(*node, false, provenance(1, &[]));
+            }
+            graph.settle();
+            (nodes.len(), graph.value(Graph::ROOT))
+        })
+    };
+    let bounded = answer(Limits { max_edges: 100_000, ..Limits::default() });
+    assert_eq!(bounded.unwrap_err().what, "the number of links between objects");
+    assert_eq!(answer(Limits { max_edges: 1_000_000, ..Limits::default() }).unwrap(), (9_000, Some(false)));
+}

@@ -223,6 +223,8 @@ impl<'a> Run<'a> {
             if self.graph.value(Graph::ROOT).is_some() {
                 break;
             }
+            // Between two levels others get their turn: what one level computes is bounded, what all of them do is not short.
+            tokio::task::yield_now().await;
             if !self.missing.is_empty() {
                 self.read_level().await?;
             } else if let Some((node, follower)) = self.awaited.pop() {

@@ -1,13 +1,13 @@
 //! Versions of models, ready for evaluation; and which one is the latest.
 //!
-//! A version is immutable, so that it may be kept under its id for as long as there is room. Which one is the latest is a cached value like any
-//! other: it has a stamp and a tag, and is judged by the horizon each time, or a revocation by a new model could be passed by.
+//! Both are cached values like any other: they have a stamp and a tag, and are judged by the horizon each time, or a revocation by a new model could be
+//! passed by. A version is immutable through our API, but somebody may delete it, or its store, in the data file.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cache_core::{
-    CacheKey, CacheType, CacheValue, Draft, Entry, Horizon, KeyEncoder, Moment, ReadSet, TypeSet, Verdict,
+    CacheKey, CacheType, CacheValue, Draft, Entry, Horizon, KeyEncoder, Moment, ReadSet, Stamp, TypeSet, Verdict,
 };
 
 use super::error::CheckError;
@@ -19,6 +19,10 @@ use crate::store::{ModelId, Store, StoreError, StoreId};
 
 /// The most versions that are kept ready.
 const MAX_VERSIONS: usize = 1_000;
+/// The bytes that they may take, but for a single larger one.
+const MAX_BYTES: usize = 128 << 20;
+/// What a compiled version takes for each byte of its JSON form: measured at 18 for models of many small relations, and rounded up.
+const BYTES_PER_BODY_BYTE: usize = 20;
 /// The most stores whose latest version is remembered.
 const MAX_LATEST: usize = 10_000;
 
@@ -39,7 +43,9 @@ pub(super) struct Models {
 
 #[derive(Default)]
 struct Versions {
-    by_id: HashMap<(StoreId, ModelId), Arc<Version>>,
+    /// Each with the bytes that it counts for.
+    by_id: HashMap<(StoreId, ModelId), (Entry<Latest>, usize)>,
+    bytes: usize,
     order: VecDeque<(StoreId, ModelId)>,
 }
 
@@ -110,41 +116,69 @@ impl Models {
         };
         let id = found.ok_or(StoreError::UnknownStore(store))?.ok_or(CheckError::NoModel(store))?;
         let version = self.version(store, id).await?;
-        let draft = Draft {
-            value: Latest(Arc::clone(&version)),
-            stamp,
-            read_set: [tags::latest_model(store)].into_iter().collect::<ReadSet>(),
-            types: TypeSet::default(),
-            hard_expiry: Moment::NEVER,
-        };
+        let entry = entry(store, Arc::clone(&version), stamp);
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
-        if latest.len() >= MAX_LATEST {
-            latest.clear();
+        if latest.len() >= MAX_LATEST
+            && let Some(any) = latest.keys().next().copied()
+        {
+            latest.remove(&any);
         }
-        latest.insert(store, Entry::decoded(draft, Moment::NEVER));
+        latest.insert(store, entry);
         Ok(version)
     }
 
     fn known(&self, store: StoreId, model: ModelId) -> Option<Arc<Version>> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).by_id.get(&(store, model)).cloned()
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let (entry, _) = versions.by_id.get(&(store, model))?;
+        let usable = self.horizon.check(entry, &LatestKey(store)) == Verdict::Usable;
+        usable.then(|| Arc::clone(&entry.value().0))
     }
 
     async fn version(&self, store: StoreId, id: ModelId) -> Result<Arc<Version>, CheckError> {
         if let Some(known) = self.known(store, id) {
             return Ok(known);
         }
+        // The stamp comes before the read: what is read may be newer than it says, never older.
+        let stamp = self.origin.snapshot().await?.stamp();
         let body = self.origin.model(store, id).await?.ok_or(CheckError::UnknownModel { store, model: id })?;
-        let model = Model::from_json(&body).map_err(|errors| CheckError::InvalidModel(Arc::new(errors)))?;
-        let version = Arc::new(Version { id, plan: Plan::new(Arc::new(model)) });
+        let bytes = body.len() * BYTES_PER_BODY_BYTE;
+        // Reading and compiling a large model takes its time, and nobody else should wait for it.
+        let compiled = tokio::task::spawn_blocking(move || {
+            let model = Model::from_json(&body).map_err(|errors| CheckError::InvalidModel(Arc::new(errors)))?;
+            Ok::<_, CheckError>(Arc::new(Version { id, plan: Plan::new(Arc::new(model)) }))
+        });
+        let version = compiled.await.map_err(|_| CheckError::Overloaded)??;
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        if versions.by_id.insert((store, id), Arc::clone(&version)).is_none() {
-            versions.order.push_back((store, id));
-        }
-        while versions.order.len() > MAX_VERSIONS {
-            if let Some(oldest) = versions.order.pop_front() {
-                versions.by_id.remove(&oldest);
-            }
-        }
+        versions.insert((store, id), entry(store, Arc::clone(&version), stamp), bytes);
         Ok(version)
     }
+}
+
+impl Versions {
+    /// Adds a version, and forgets the oldest ones that there is no room for.
+    fn insert(&mut self, id: (StoreId, ModelId), entry: Entry<Latest>, bytes: usize) {
+        match self.by_id.insert(id, (entry, bytes)) {
+            Some((_, before)) => self.bytes -= before,
+            None => self.order.push_back(id),
+        }
+        self.bytes += bytes;
+        while self.order.len() > MAX_VERSIONS || (self.bytes > MAX_BYTES && self.order.len() > 1) {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some((_, bytes)) = self.by_id.remove(&oldest) {
+                self.bytes -= bytes;
+            }
+        }
+    }
+}
+
+/// A version as a cached value: whoever changes the models of its store, or the store, kills it.
+fn entry(store: StoreId, version: Arc<Version>, stamp: Stamp) -> Entry<Latest> {
+    let draft = Draft {
+        value: Latest(version),
+        stamp,
+        read_set: [tags::latest_model(store)].into_iter().collect::<ReadSet>(),
+        types: TypeSet::default(),
+        hard_expiry: Moment::NEVER,
+    };
+    Entry::decoded(draft, Moment::NEVER)
 }

@@ -18,12 +18,14 @@ pub struct Limits {
     pub max_nodes: usize,
     /// The most look-ups.
     pub max_reads: usize,
+    /// The most links from enumerations to objects, counted for each way. They bound the time that an evaluation computes between two reads.
+    pub max_edges: usize,
     /// The most tags of a read set before it is coarsened.
     pub max_read_set: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 25, max_nodes: 10_000, max_reads: 10_000, max_read_set: 48 }
+        Self { max_depth: 25, max_nodes: 10_000, max_reads: 10_000, max_edges: 500_000, max_read_set: 48 }
     }
 }

@@ -1,7 +1,7 @@
 //! A model made ready for evaluation: what to read for each relation, and who can be found there at all.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::{Model, RelationDefinition, RestrictionTarget, Rewrite};
 use crate::relation::{Subject, SubjectKind, Text};
@@ -11,6 +11,24 @@ use crate::relation::{Subject, SubjectKind, Text};
 pub struct Plan {
     model: Arc<Model>,
     types: HashMap<Text, TypePlan>,
+    /// For each relation those that may take their subjects from it.
+    users: Vec<Vec<u32>>,
+    /// For each kind of subject the relations into which it is written directly.
+    written: HashMap<Leaf, Vec<u32>>,
+    /// What was worked out so far. A model has few kinds of subjects that are asked for.
+    reaches: Mutex<HashMap<Leaf, Arc<Reach>>>,
+}
+
+/// The relations in which subjects of one kind can be found, whatever the relationships are. Elsewhere nothing need be read for them.
+#[derive(Debug)]
+pub(super) struct Reach {
+    relations: Box<[u64]>,
+}
+
+impl Reach {
+    pub(super) fn contains(&self, relation: u32) -> bool {
+        self.relations.get(relation as usize / 64).is_some_and(|word| word & (1 << (relation % 64)) != 0)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -23,11 +41,11 @@ struct TypePlan {
 #[derive(Debug)]
 pub(super) struct RelationPlan {
     pub(super) step: Step,
-    /// The kinds of subjects that evaluation can end at.
-    reachable: HashSet<Leaf>,
+    /// Its number in the plan.
+    pub(super) index: u32,
 }
 
-/// A kind of subject at which an evaluation can end.
+/// A kind of subject that can be written, or asked for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Leaf {
     Object(Text),
@@ -69,6 +87,7 @@ impl Plan {
     pub fn new(model: Arc<Model>) -> Self {
         let mut types: HashMap<Text, TypePlan> = HashMap::new();
         let mut member_types: HashSet<Text> = HashSet::new();
+        let mut count = 0;
         for definition in &model.types {
             let plan = types.entry(definition.name.clone()).or_default();
             for relation in &definition.relations {
@@ -78,7 +97,8 @@ impl Plan {
                     }
                 }
                 let step = step(&model, &relation.rewrite, &definition.name, relation);
-                plan.relations.insert(relation.name.clone(), RelationPlan { step, reachable: HashSet::new() });
+                plan.relations.insert(relation.name.clone(), RelationPlan { step, index: count });
+                count += 1;
             }
         }
         for name in member_types {
@@ -86,8 +106,14 @@ impl Plan {
                 plan.grants_to_members = true;
             }
         }
-        let mut plan = Self { model, types };
-        plan.reach();
+        let mut plan = Self {
+            model,
+            types,
+            users: vec![Vec::new(); count as usize],
+            written: HashMap::new(),
+            reaches: Mutex::default(),
+        };
+        plan.link();
         plan
     }
 
@@ -119,79 +145,102 @@ impl Plan {
         self.types.get(type_name)?.relations.get(relation)
     }
 
-    /// Whether a subject can be found in a relation, whatever the relationships are. Where it can't, nothing need be read.
-    pub(super) fn can_reach(&self, type_name: &str, relation: &str, subject: &Subject) -> bool {
-        let Some(plan) = self.relation(type_name, relation) else { return false };
-        match subject {
-            Subject::Object(object) => {
-                plan.reachable.contains(&Leaf::Object(object.type_name.clone()))
-                    || plan.reachable.contains(&Leaf::Wildcard(object.type_name.clone()))
+    /// Where a subject can be found at all. Worked out once for each kind of subject, backwards from the relations into which it is written: every
+    /// relation and every use of one is looked at once.
+    pub(super) fn reach(&self, subject: &Subject) -> Arc<Reach> {
+        let leaf = match subject {
+            Subject::Object(object) => Leaf::Object(object.type_name.clone()),
+            Subject::Wildcard { type_name } => Leaf::Wildcard(type_name.clone()),
+            Subject::Userset { object, relation } => Leaf::Userset(object.type_name.clone(), relation.clone()),
+        };
+        let mut reaches = self.reaches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = reaches.get(&leaf) {
+            return Arc::clone(known);
+        }
+        let mut relations = vec![0_u64; self.users.len().div_ceil(64)].into_boxed_slice();
+        let mut work: Vec<u32> = self.written.get(&leaf).cloned().unwrap_or_default();
+        match &leaf {
+            // Whoever is of a type is in its wildcard.
+            Leaf::Object(name) => {
+                work.extend(self.written.get(&Leaf::Wildcard(name.clone())).into_iter().flatten());
             }
-            Subject::Wildcard { type_name } => plan.reachable.contains(&Leaf::Wildcard(type_name.clone())),
-            Subject::Userset { object, relation } => {
-                plan.reachable.contains(&Leaf::Userset(object.type_name.clone(), relation.clone()))
+            // A userset contains itself.
+            Leaf::Userset(name, relation) => work.extend(self.relation(name, relation).map(|plan| plan.index)),
+            Leaf::Wildcard(_) => {}
+        }
+        while let Some(relation) = work.pop() {
+            let (word, bit) = (relation as usize / 64, 1_u64 << (relation % 64));
+            if relations[word] & bit == 0 {
+                relations[word] |= bit;
+                work.extend(&self.users[relation as usize]);
             }
         }
+        let reach = Arc::new(Reach { relations });
+        // A kind that the model does not know is asked for by mistake, and not remembered.
+        if self.written.contains_key(&leaf) || self.has_type(leaf.type_name()) {
+            reaches.insert(leaf, Arc::clone(&reach));
+        }
+        reach
     }
 
-    /// Fills the reachable leaves: grows them until nothing is added.
-    fn reach(&mut self) {
-        let names: Vec<(Text, Text)> = self
-            .types
-            .iter()
-            .flat_map(|(type_name, plan)| plan.relations.keys().map(|name| (type_name.clone(), name.clone())))
-            .collect();
-        loop {
-            let mut grown = false;
-            for (type_name, name) in &names {
-                let Some(plan) = self.relation(type_name, name) else { continue };
-                let mut leaves = HashSet::new();
-                // A userset contains itself.
-                leaves.insert(Leaf::Userset(type_name.clone(), name.clone()));
-                self.leaves(&plan.step, type_name, &mut leaves);
-                if let Some(plan) = self.types.get_mut(type_name).and_then(|plan| plan.relations.get_mut(name))
-                    && plan.reachable != leaves
-                {
-                    plan.reachable = leaves;
-                    grown = true;
-                }
-            }
-            if !grown {
-                return;
+    /// Notes for each relation who takes subjects from it, and for each kind of subject where it is written.
+    fn link(&mut self) {
+        let (mut users, mut written) = (std::mem::take(&mut self.users), HashMap::new());
+        for (type_name, plan) in &self.types {
+            for relation in plan.relations.values() {
+                self.link_step(&relation.step, type_name, relation.index, &mut users, &mut written);
             }
         }
+        (self.users, self.written) = (users, written);
     }
 
-    fn leaves(&self, step: &Step, type_name: &Text, leaves: &mut HashSet<Leaf>) {
-        let mut add = |type_name: &str, relation: &str| {
+    fn link_step(
+        &self,
+        step: &Step,
+        type_name: &Text,
+        user: u32,
+        users: &mut [Vec<u32>],
+        written: &mut HashMap<Leaf, Vec<u32>>,
+    ) {
+        let mut takes_from = |type_name: &str, relation: &str| {
             if let Some(plan) = self.relation(type_name, relation) {
-                leaves.extend(plan.reachable.iter().cloned());
+                users[plan.index as usize].push(user);
             }
         };
         match step {
             Step::Direct { objects, wildcards, usersets } => {
                 for (kind, relation) in usersets {
-                    add(&kind.type_name, relation);
+                    takes_from(&kind.type_name, relation);
                 }
-                leaves.extend(objects.iter().cloned().map(Leaf::Object));
-                leaves.extend(wildcards.iter().cloned().map(Leaf::Wildcard));
-                leaves.extend(
-                    usersets.iter().map(|(kind, relation)| Leaf::Userset(kind.type_name.clone(), relation.clone())),
-                );
+                let objects = objects.iter().cloned().map(Leaf::Object);
+                let wildcards = wildcards.iter().cloned().map(Leaf::Wildcard);
+                let usersets =
+                    usersets.iter().map(|(kind, relation)| Leaf::Userset(kind.type_name.clone(), relation.clone()));
+                for leaf in objects.chain(wildcards).chain(usersets) {
+                    written.entry(leaf).or_default().push(user);
+                }
             }
-            Step::Computed(relation) => add(type_name, relation),
+            Step::Computed(relation) => takes_from(type_name, relation),
             Step::TupleToUserset { kinds, computed, .. } => {
                 for kind in kinds {
-                    add(&kind.type_name, computed);
+                    takes_from(&kind.type_name, computed);
                 }
             }
             Step::Any(steps) | Step::All(steps) => {
                 for step in steps {
-                    self.leaves(step, type_name, leaves);
+                    self.link_step(step, type_name, user, users, written);
                 }
             }
             // Whom the subtraction finds is never in; but whoever is in came by the base.
-            Step::Minus(base, _) => self.leaves(base, type_name, leaves),
+            Step::Minus(base, _) => self.link_step(base, type_name, user, users, written),
+        }
+    }
+}
+
+impl Leaf {
+    fn type_name(&self) -> &str {
+        match self {
+            Self::Object(name) | Self::Wildcard(name) | Self::Userset(name, _) => name,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! other way round; for `a but not b` the branches that decide. A branch that became known later than the node may itself rest on the node, so that a
 //! justification only ever goes to what was known before: it has no circles.
 
+use std::collections::HashSet;
+
 use super::expression::Expr;
 use super::{Graph, NodeId, Provenance, ReadId, State};
 use crate::evaluate::tags;
@@ -33,11 +35,11 @@ impl Graph<'_> {
     pub fn justify(&self, node: NodeId, part_types: impl Fn(&str) -> TypeSet) -> Option<Justified> {
         let allowed = self.value(node)?;
         let mut collected = Collected::default();
-        let mut seen = vec![false; self.nodes.len()];
+        let mut seen = HashSet::new();
         let mut work = vec![node];
         let origin = &self.nodes[node.0 as usize].object;
         while let Some(id) = work.pop() {
-            if std::mem::replace(&mut seen[id.0 as usize], true) {
+            if !seen.insert(id) {
                 continue;
             }
             let visited = &self.nodes[id.0 as usize];

@@ -14,14 +14,15 @@
 mod expression;
 mod justification;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 pub use justification::Justified;
 
 use expression::Expr;
 
 use super::Limits;
-use super::plan::{Plan, Step};
+use super::plan::{Plan, Reach, Step};
 use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
 use crate::store::{StoreId, TupleAnswer, TupleRead};
 use cache_core::{Moment, Stamp, Tag, TypeSet};
@@ -69,7 +70,12 @@ pub struct Graph<'p> {
     by_read: HashMap<TupleRead, ReadId>,
     fresh: Vec<NodeId>,
     open: Vec<ReadId>,
-    unsettled: Vec<NodeId>,
+    /// Nodes whose value may have become known, each once: a parent of many is looked at when all of them had their turn.
+    unsettled: VecDeque<NodeId>,
+    /// How many links from enumerations to nodes there are.
+    edges: usize,
+    /// What the subject can be found in at all.
+    reach: Arc<Reach>,
     /// Orders what became known.
     sequence: u32,
 }
@@ -83,6 +89,8 @@ struct Node {
     value: Option<bool>,
     known_at: u32,
     parents: Vec<NodeId>,
+    /// Whether it waits in `unsettled`.
+    unsettled: bool,
     provenance: Option<Provenance>,
 }
 
@@ -123,6 +131,7 @@ impl<'p> Graph<'p> {
         object: Object,
         relation: Text,
     ) -> Self {
+        let reach = plan.reach(&subject);
         let mut graph = Self {
             plan,
             limits,
@@ -134,7 +143,9 @@ impl<'p> Graph<'p> {
             by_read: HashMap::new(),
             fresh: Vec::new(),
             open: Vec::new(),
-            unsettled: Vec::new(),
+            unsettled: VecDeque::new(),
+            edges: 0,
+            reach,
             sequence: 0,
         };
         let root = graph.node(object, relation, 0, None);
@@ -167,6 +178,9 @@ impl<'p> Graph<'p> {
         fresh
             .into_iter()
             .filter(|&id| {
+                if !matches!(self.nodes[id.0 as usize].state, State::Fresh) {
+                    return false;
+                }
                 let needed = self.is_needed(id);
                 if !needed {
                     self.nodes[id.0 as usize].state = State::Dormant;
@@ -229,7 +243,7 @@ impl<'p> Graph<'p> {
             let itself = matches!(&self.subject, Subject::Userset { object: own, relation: name } if *own == object && *name == relation);
             let expr = if itself {
                 Expr::Const(true)
-            } else if !self.plan.can_reach(&object.type_name, &relation, &self.subject) {
+            } else if !self.can_reach(&object.type_name, &relation) {
                 Expr::Const(false)
             } else {
                 match self.plan.relation(&object.type_name, &relation) {
@@ -238,7 +252,7 @@ impl<'p> Graph<'p> {
                 }
             };
             self.nodes[id.0 as usize].state = State::Expanded(expr);
-            self.unsettled.push(id);
+            self.unsettle(id);
         }
         Ok(())
     }
@@ -259,14 +273,16 @@ impl<'p> Graph<'p> {
         read.provenance = Some(provenance);
         for node in self.reads[id.0 as usize].for_nodes.clone() {
             self.link_children(node)?;
-            self.unsettled.push(node);
+            self.unsettle(node);
         }
         Ok(())
     }
 
     /// Lets what is known spread to whatever rests on it.
     pub fn settle(&mut self) {
-        while let Some(id) = self.unsettled.pop() {
+        while let Some(id) = self.unsettled.pop_front() {
+            let node = &mut self.nodes[id.0 as usize];
+            node.unsettled = false;
             let node = &self.nodes[id.0 as usize];
             if node.value.is_some() {
                 continue;
@@ -283,6 +299,17 @@ impl<'p> Graph<'p> {
     pub fn too_deep(&self) -> Option<TooComplex> {
         let cut = self.nodes.iter().any(|node| matches!(node.state, State::TooDeep));
         cut.then_some(TooComplex { what: "the depth", max: self.limits.max_depth })
+    }
+
+    fn can_reach(&self, type_name: &str, relation: &str) -> bool {
+        self.plan.relation(type_name, relation).is_some_and(|plan| self.reach.contains(plan.index))
+    }
+
+    fn unsettle(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.0 as usize];
+        if !std::mem::replace(&mut node.unsettled, true) {
+            self.unsettled.push_back(id);
+        }
     }
 
     fn is_open(&self, node: NodeId) -> bool {
@@ -302,7 +329,9 @@ impl<'p> Graph<'p> {
         }
         node.value = Some(value);
         node.known_at = self.sequence;
-        self.unsettled.extend(node.parents.iter().copied());
+        for parent in self.nodes[id.0 as usize].parents.clone() {
+            self.unsettle(parent);
+        }
     }
 
     fn node(
@@ -330,6 +359,7 @@ impl<'p> Graph<'p> {
                     value: None,
                     known_at: 0,
                     parents: Vec::new(),
+                    unsettled: false,
                     provenance: None,
                 });
                 if !too_deep {
@@ -341,7 +371,8 @@ impl<'p> Graph<'p> {
         self.bring_nearer(id, depth);
         let node = &mut self.nodes[id.0 as usize];
         if let Some(parent) = parent
-            && !node.parents.contains(&parent)
+            // One parent links a node several times in a row at most; a duplicate would do no harm.
+            && node.parents.last() != Some(&parent)
         {
             node.parents.push(parent);
             if matches!(node.state, State::Dormant) {
@@ -403,7 +434,7 @@ impl<'p> Graph<'p> {
                     parts.push(Expr::Read(self.read(read, node)?));
                 }
                 for (kind, name) in usersets {
-                    if self.plan.can_reach(&kind.type_name, name, &self.subject) {
+                    if self.can_reach(&kind.type_name, name) {
                         parts.push(self.through(node, object, relation, kind, name)?);
                     }
                 }
@@ -412,15 +443,14 @@ impl<'p> Graph<'p> {
             Step::Computed(name) => {
                 let depth = self.nodes[node.0 as usize].depth;
                 let child = self.node(object.clone(), name.clone(), depth, Some(node))?;
-                // Of the same object: it needs no look-up of its own, and its reads belong to this level.
-                self.fresh.retain(|fresh| *fresh != child);
+                // Of the same object: it needs no look-up of its own, and its reads belong to this level. Expanded, it is fresh no more.
                 work.push(child);
                 Expr::Node(child)
             }
             Step::TupleToUserset { tupleset, kinds, computed } => {
                 let mut parts = Vec::new();
                 for kind in kinds {
-                    if self.plan.can_reach(&kind.type_name, computed, &self.subject) {
+                    if self.can_reach(&kind.type_name, computed) {
                         parts.push(self.through(node, object, tupleset, kind, computed)?);
                     }
                 }
@@ -467,6 +497,10 @@ impl<'p> Graph<'p> {
             return Ok(None);
         };
         let (ids, type_name) = (ids.clone(), kind.type_name.clone());
+        self.edges += ids.len();
+        if self.edges > self.limits.max_edges {
+            return Err(TooComplex { what: "the number of links between objects", max: self.limits.max_edges });
+        }
         let depth = self.nodes[parent.0 as usize].depth + 1;
         ids.into_iter()
             .map(|id| {
@@ -515,7 +549,7 @@ impl<'p> Graph<'p> {
             }
         };
         let slot = &mut self.reads[id.0 as usize];
-        if !slot.for_nodes.contains(&node) {
+        if slot.for_nodes.last() != Some(&node) {
             slot.for_nodes.push(node);
         }
         if slot.answer.is_none() && !slot.queued {
