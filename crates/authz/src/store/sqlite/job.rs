@@ -41,10 +41,7 @@ pub(super) fn write(work: &mut Work<'_>, store: StoreId, batch: &WriteBatch) -> 
     }
     if !batch.deletes.is_empty() {
         // The trigger takes SQLite's own time, as it must for a shell. These rows have the time that is told here.
-        diesel::update(changes::table.filter(changes::revision.gt(signed(before.get()))))
-            .set(changes::at.eq(signed(*now)))
-            .execute(*connection)
-            .map_err(|error| running("dating deletions", &error))?;
+        date(connection, before, *now).map_err(|error| running("dating deletions", &error))?;
     }
     for tuple in &batch.writes {
         let added =
@@ -54,6 +51,16 @@ pub(super) fn write(work: &mut Work<'_>, store: StoreId, batch: &WriteBatch) -> 
         }
     }
     committed(connection)
+}
+
+/// Dates the rows that this transaction has added. The log refuses every other update, and so the flag is raised for this one.
+fn date(connection: &mut SqliteConnection, before: Revision, now: UnixMillis) -> QueryResult<()> {
+    diesel::update(meta::table).set(meta::loading.eq(1)).execute(connection)?;
+    diesel::update(changes::table.filter(changes::revision.gt(signed(before.get()))))
+        .set(changes::at.eq(signed(now)))
+        .execute(connection)?;
+    diesel::update(meta::table).set(meta::loading.eq(0)).execute(connection)?;
+    Ok(())
 }
 
 pub(super) fn create_store(work: &mut Work<'_>, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {

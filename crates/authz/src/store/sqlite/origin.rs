@@ -42,7 +42,7 @@ impl SqliteStore {
     /// of this one, is damaged, or cannot be written. Nothing is changed then.
     pub fn open(config: SqliteConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
         let Opened { writer, path, log_epoch, lock } = open::open(&config)?;
-        let log = Arc::new(Log::default());
+        let log = Arc::new(Log::new(log_epoch.clone()));
         let desk = Desk {
             connection: writer,
             lock,
@@ -181,6 +181,7 @@ impl Store for SqliteStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
+        self.log.check()?;
         self.pool.read(|_| Ok(())).await?;
         // A failure is remembered until a write succeeds. Where nobody writes, this one finds out.
         if self.writer.trouble().is_some() {

@@ -65,19 +65,20 @@ fn serve(
     let mut seen = None;
     while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
         let outcome = look(&mut connection, log, &mut seen);
-        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.err().map(|error| running(OPERATION, &error));
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.err();
     }
 }
 
-fn look(connection: &mut SqliteConnection, log: &Log, seen: &mut Option<i64>) -> QueryResult<()> {
+fn look(connection: &mut SqliteConnection, log: &Log, seen: &mut Option<i64>) -> Result<(), StoreError> {
+    let failed = |error: diesel::result::Error| running(OPERATION, &error);
     // Before the rows: a commit in between is then seen twice, and not never.
-    let version = sql::<BigInt>("PRAGMA data_version").get_result::<i64>(connection)?;
+    let version = sql::<BigInt>("PRAGMA data_version").get_result::<i64>(connection).map_err(failed)?;
     if *seen == Some(version) {
         return Ok(());
     }
-    connection.batch_execute("BEGIN")?;
+    connection.batch_execute("BEGIN").map_err(failed)?;
     let applied = log.catch_up(connection);
-    connection.batch_execute("ROLLBACK")?;
+    connection.batch_execute("ROLLBACK").map_err(failed)?;
     applied?;
     *seen = Some(version);
     Ok(())

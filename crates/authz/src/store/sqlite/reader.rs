@@ -72,7 +72,7 @@ impl Pool {
         let connection = lease.connection()?;
         connection.batch_execute("BEGIN").map_err(|error| running("beginning a read", &error))?;
         // The first read fixes the state, so the revision is that of the state.
-        let through = log.catch_up(connection).map_err(|error| running("reading the log", &error))?;
+        let through = log.catch_up(connection)?;
         Ok((lease, through))
     }
 

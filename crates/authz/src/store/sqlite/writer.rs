@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::{StoreError, UnixMillis, WallClock};
 use super::failure::{broken, running};
 use super::job::Work;
-use super::log::{Log, head, rows_after};
+use super::log::{Log, head_row, rows_after};
 use super::open::LockFile;
 
 const OPERATION: &str = "writing";
@@ -155,7 +155,8 @@ impl Desk {
 
     fn work_and_commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let reading = |error: diesel::result::Error| running("reading the log", &error);
-        let begin = self.log.catch_up(&mut self.connection).map_err(reading)?;
+        // Nobody else commits while this transaction is open, so what is found of the history here still holds at its end.
+        let begin = self.log.catch_up(&mut self.connection)?;
         let now = self.clock.unix_millis();
         if let [job] = group {
             // Alone, its savepoint is the transaction. SQLite keeps a copy of each page that changes inside of a savepoint, and for a
@@ -171,7 +172,7 @@ impl Desk {
         } else {
             self.share(group, now)?;
         }
-        let through = head(&mut self.connection).map_err(reading)?;
+        let through = head_row(&mut self.connection).map_err(reading)?;
         let rows = rows_after(&mut self.connection, begin, i64::MAX).map_err(reading)?;
         self.execute("COMMIT")?;
         self.log.apply(begin, &rows, through);

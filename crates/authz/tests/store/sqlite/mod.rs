@@ -3,6 +3,7 @@
 mod bounds;
 mod damage;
 mod foreign;
+mod history;
 mod load;
 mod reopen;
 
