@@ -84,7 +84,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     let grace = Duration::from_millis(app.settings.shutdown.grace_ms);
     tracing::info!(grace_ms = app.settings.shutdown.grace_ms, "stopping: requests that were begun may end");
-    let insist = tokio::spawn(signals.insist());
+    if let Err(error) = signals.insist() {
+        tracing::warn!(%error, "a second signal will not end the process at once");
+    }
     app.stop();
     stop.now();
     let drained = tokio::time::timeout(grace, async { tokio::join!(public, admin) }).await.is_ok();
@@ -92,7 +94,6 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         tracing::warn!("some requests did not end within shutdown.grace_ms");
     }
     app.decisions.close().await;
-    insist.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -32,11 +32,22 @@ impl Signals {
         }
     }
 
-    /// Ends the process at the next signal, whatever is still going on. What was acknowledged is on the disk.
-    pub async fn insist(mut self) {
-        self.next().await;
-        tracing::warn!("a second signal: ending at once");
-        std::process::exit(INSISTED);
+    /// From now on ends the process at the next signal, whatever is still going on. What was acknowledged is on the disk.
+    ///
+    /// It waits on a thread of its own, which lives as long as the process: the workers may all be computing, or be gone already.
+    ///
+    /// # Errors
+    /// Where the operating system refuses a thread.
+    pub fn insist(mut self) -> io::Result<()> {
+        let wait = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                runtime.block_on(self.next());
+                tracing::warn!("a second signal: ending at once");
+                std::process::exit(INSISTED);
+            }
+            Err(error) => tracing::warn!(%error, "a second signal will not end the process at once"),
+        };
+        std::thread::Builder::new().name("insist".to_owned()).spawn(wait).map(drop)
     }
 }
 
