@@ -81,6 +81,7 @@ async fn within_patience(
 
 async fn exchange(url: &str, method: Method, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
     let (host, port) = authority(url)?;
+    let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let stream = TcpStream::connect((host.as_str(), port))
         .await
         .map_err(|cause| ClientError::Unreachable { url: url.to_owned(), cause })?;
@@ -91,7 +92,7 @@ async fn exchange(url: &str, method: Method, path: &str, body: Option<Value>) ->
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header(HOST, format!("{host}:{port}"))
+        .header(HOST, name)
         .header(CONTENT_TYPE, "application/json")
         .body(Body::from(body.map(|body| body.to_string()).unwrap_or_default()))
         .map_err(|error| failed(&error))?;

@@ -29,6 +29,8 @@ pub(crate) enum FaultKind {
     Invalid,
     /// The body is longer than it may be.
     TooLarge,
+    /// Not from there, or not under that name.
+    Forbidden,
     /// What is asked for does not exist.
     NotFound,
     /// The path exists, but not with this method.

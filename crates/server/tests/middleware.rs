@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use axum::routing::{get, post};
 use server::config::Settings;
 use server::middleware::Edge;
@@ -61,6 +62,57 @@ async fn one_request_too_many_is_503_while_probes_get_in() {
     assert_eq!(answered(&edge, json_request(Method::GET, "/livez", ""), LOCAL).await.status, 200);
     end.notify_one();
     assert_eq!(first.await.unwrap(), 200);
+}
+
+/// A request with a header.
+fn naming(path: &str, header: &str, value: &str) -> Request<Body> {
+    Request::get(path).header(header, value).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_names_another_server_is_403_with_what_to_set() {
+    let world = World::small().await;
+    let reply = world.send(naming("/stores", "host", "evil.example.com:8080")).await;
+    assert_eq!((reply.status, reply.body["code"].as_str()), (403, Some("forbidden")));
+    assert!(reply.body["message"].as_str().unwrap().contains("http.public_url"), "{}", reply.body);
+    let reply = world.send(naming("/.well-known/authzen-configuration", "host", "evil.example.com")).await;
+    assert_eq!(reply.status, 403);
+    assert!(reply.body.as_str().unwrap().contains("http.public_url"), "{}", reply.body);
+    assert_eq!(world.admin_send(naming("/admin/v1/cache", "host", "evil.example.com")).await.status, 403);
+    assert_eq!(world.send(naming("http://evil.example.com/stores", "host", "localhost")).await.status, 403);
+    let two = Request::get("/stores").header("host", "localhost").header("host", "evil.example.com");
+    assert_eq!(world.send(two.body(Body::empty()).unwrap()).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_request_that_names_this_server_or_nobody_is_served() {
+    let world = World::small().await;
+    for host in ["localhost", "127.0.0.1:8080", "[::1]:8080", "pdp.example.com"] {
+        assert_eq!(world.send(naming("/stores", "host", host)).await.status, 200, "{host}");
+        assert_eq!(world.admin_send(naming("/admin/v1/cache", "host", host)).await.status, 200, "{host}");
+    }
+    assert_eq!(world.get("/stores").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_strangers_web_page_is_403_and_one_of_this_server_is_served() {
+    let world = World::small().await;
+    for origin in ["https://evil.example.com", "null"] {
+        let reply = world.send(naming("/stores", "origin", origin)).await;
+        assert_eq!((reply.status, reply.body["code"].as_str()), (403, Some("forbidden")), "{origin}");
+        assert_eq!(world.admin_send(naming("/admin/v1/cache", "origin", origin)).await.status, 403);
+    }
+    assert_eq!(world.send(naming("/stores", "origin", "https://pdp.example.com")).await.status, 200);
+    assert_eq!(world.send(naming("/stores", "origin", "http://localhost:8080")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_probe_of_health_may_name_whom_it_likes() {
+    let world = World::small().await;
+    for path in ["/livez", "/readyz", "/healthz"] {
+        assert_eq!(world.send(naming(path, "host", "10.1.2.3:8080")).await.status, 200, "{path}");
+        assert_eq!(world.admin_send(naming(path, "host", "10.1.2.3:8081")).await.status, 200, "{path}");
+    }
 }
 
 async fn boom() -> &'static str {

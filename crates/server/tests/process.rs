@@ -42,7 +42,7 @@ fn a_connection_serves_one_request_after_another() {
     let server = Server::start(&[]);
     let mut stream = connect(server.public);
     for _ in 0..3 {
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         assert!(read_answer(&mut stream).starts_with("HTTP/1.1 200"));
     }
 }
@@ -51,7 +51,7 @@ fn a_connection_serves_one_request_after_another() {
 fn one_connection_too_many_is_told_so_and_there_is_room_again_later() {
     let server = Server::start(&["--set", "http.max_connections=1"]);
     let mut first = connect(server.public);
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     read_answer(&mut first);
     let mut second = connect(server.public);
     let mut answer = String::new();
@@ -78,7 +78,7 @@ fn a_head_that_does_not_come_to_its_end_is_cut_off() {
 #[test]
 fn a_body_that_does_not_come_to_its_end_is_cut_off() {
     let server = Server::start(&["--set", "http.request_timeout_ms=100"]);
-    let begun = b"POST /access/v1/evaluation HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+    let begun = b"POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                   content-length: 1000\r\n\r\n{\"subject\":";
     assert!(exchange(server.public, begun).starts_with("HTTP/1.1 503"));
 }
@@ -86,16 +86,16 @@ fn a_body_that_does_not_come_to_its_end_is_cut_off() {
 #[test]
 fn a_head_that_is_too_large_and_one_with_too_many_headers_are_431() {
     let server = Server::start(&[]);
-    let long = format!("GET /livez HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
+    let long = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     assert!(exchange(server.public, long.as_bytes()).starts_with("HTTP/1.1 431"));
-    let many = format!("GET /livez HTTP/1.1\r\nhost: test\r\n{}\r\n", "x: y\r\n".repeat(1_000));
+    let many = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(1_000));
     assert!(exchange(server.public, many.as_bytes()).starts_with("HTTP/1.1 431"));
 }
 
 #[test]
 fn a_request_with_two_lengths_is_refused() {
     let server = Server::start(&[]);
-    let two = b"POST /access/v1/evaluation HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
+    let two = b"POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
     assert!(exchange(server.public, two).starts_with("HTTP/1.1 400"));
     let bare_line_feed = b"GET /livez HTTP/1.1\r\nx: a\0b\r\n\r\n";
     assert!(exchange(server.public, bare_line_feed).starts_with("HTTP/1.1 400"));
@@ -104,7 +104,7 @@ fn a_request_with_two_lengths_is_refused() {
 #[test]
 fn a_body_of_a_hundred_megabytes_is_refused_before_it_is_read() {
     let server = Server::start(&[]);
-    let head = "POST /access/v1/evaluation HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+    let head = "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                 content-type: application/json\r\ncontent-length: 100000000\r\n\r\n";
     assert!(exchange(server.public, head.as_bytes()).starts_with("HTTP/1.1 413"));
 }
@@ -129,7 +129,7 @@ fn a_request_that_was_begun_is_answered_before_the_process_ends() {
 fn an_idle_connection_does_not_hold_up_the_end() {
     let mut server = Server::start(&["--set", "shutdown.grace_ms=60000"]);
     let mut idle = connect(server.public);
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     read_answer(&mut idle);
     server.terminate();
     assert_eq!(server.ended().0, Some(0));
@@ -170,7 +170,7 @@ fn nobody_is_named_in_the_log() {
 fn begin(server: &Server) -> (std::net::TcpStream, String) {
     let body = question("ann").to_string();
     let head = format!(
-        "POST /access/v1/evaluation HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+        "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nexpect: 100-continue\r\n\r\n",
         body.len()
     );

@@ -83,6 +83,7 @@ impl Shape for OpenFga {
 fn status(kind: FaultKind) -> StatusCode {
     match kind {
         FaultKind::Invalid | FaultKind::TooLarge => StatusCode::BAD_REQUEST,
+        FaultKind::Forbidden => StatusCode::FORBIDDEN,
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::Method => StatusCode::METHOD_NOT_ALLOWED,
         FaultKind::Unsupported => StatusCode::NOT_IMPLEMENTED,

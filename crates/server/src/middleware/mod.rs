@@ -1,15 +1,17 @@
 //! What happens around every handler, in one place and in this order:
 //!
 //! 1. the request id is read or made, so that every answer carries one, whatever happens next;
-//! 2. the gate lets the request in, or refuses it while there is room to say so;
-//! 3. the clock starts: the body, the handler and the origin share one time limit;
-//! 4. a panic ends here, as a 500 without details, and its neighbours go on;
-//! 5. the handler.
+//! 2. a request that names another server, or comes from a stranger's web page, is refused; probes of health may name whom they like;
+//! 3. the gate lets the request in, or refuses it while there is room to say so;
+//! 4. the clock starts: the body, the handler and the origin share one time limit;
+//! 5. a panic ends here, as a 500 without details, and its neighbours go on;
+//! 6. the handler.
 //!
 //! It is one function around the router rather than a stack of layers: a decision from memory takes less time than boxing a future for
 //! each of five layers.
 
 mod gate;
+mod hosts;
 mod request_id;
 
 use std::net::IpAddr;
@@ -28,7 +30,8 @@ use tower::Service;
 
 use crate::app::App;
 use crate::error::{Api, Fault};
-use gate::Gate;
+use gate::{Gate, Inside};
+use hosts::Hosts;
 use request_id::RequestId;
 
 /// The longest part of a path that is logged.
@@ -37,6 +40,7 @@ const MAX_LOGGED_PATH: usize = 128;
 /// A router with what happens around it.
 pub struct Edge {
     router: Router,
+    hosts: Hosts,
     gate: Gate,
     timeout: Duration,
 }
@@ -53,7 +57,12 @@ impl Edge {
     #[must_use]
     pub fn new(router: Router, app: &App) -> Arc<Self> {
         let http = &app.settings.http;
-        Arc::new(Self { router, gate: Gate::new(http.max_requests), timeout: http.request_timeout() })
+        Arc::new(Self {
+            router,
+            hosts: Hosts::of(app),
+            gate: Gate::new(http.max_requests),
+            timeout: http.request_timeout(),
+        })
     }
 
     /// Answers a request. There is always an answer, and it always carries a request id.
@@ -62,15 +71,23 @@ impl Edge {
         let api = Api::of(request.uri().path());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
         request.extensions_mut().insert(Peer { is_local: peer.is_loopback() });
-        let mut response = match self.gate.enter(api) {
-            Some(_inside) => self.answer(request, api).await,
-            None => api.response(&Fault::unavailable("too many requests at once; try again")),
+        let mut response = match self.admit(&request, api) {
+            Ok(_inside) => self.answer(request, api).await,
+            Err(fault) => api.response(&fault),
         };
         if let Some(line) = line {
             line.write(&response, &id);
         }
         id.put(response.headers_mut());
         response
+    }
+
+    /// Lets a request in, for as long as what is returned lives.
+    fn admit(&self, request: &Request<Body>, api: Api) -> Result<Inside<'_>, Fault> {
+        if api != Api::Health {
+            self.hosts.check(request.uri(), request.headers())?;
+        }
+        self.gate.enter(api).ok_or_else(|| Fault::unavailable("too many requests at once; try again"))
     }
 
     async fn answer(&self, request: Request<Body>, api: Api) -> Response {

@@ -106,6 +106,10 @@ impl World {
         answered(&self.public, request, LOCAL).await
     }
 
+    pub(crate) async fn admin_send(&self, request: Request<Body>) -> Reply {
+        answered(&self.admin, request, LOCAL).await
+    }
+
     pub(crate) async fn send_from(&self, peer: IpAddr, request: Request<Body>) -> Reply {
         answered(&self.public, request, peer).await
     }

@@ -9,7 +9,7 @@ use crate::support::World;
 #[tokio::test]
 async fn it_names_the_base_of_the_configuration_and_only_what_exists() {
     let world = World::small().await;
-    let request = Request::get("/.well-known/authzen-configuration").header("host", "evil.example.com");
+    let request = Request::get("/.well-known/authzen-configuration").header("host", "localhost:9");
     let reply = world.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(reply.status, 200);
     let base = "https://pdp.example.com";
