@@ -4,8 +4,8 @@
 //! migrated. Each refusal says which it is and what to do.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -41,9 +41,6 @@ pub(super) struct Opened {
 /// Opens, checks and migrates a data file; creates it where it is missing.
 pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
     let path = std::path::absolute(&config.path).map_err(|error| opening(&config.path, &error))?;
-    let Some(text) = path.to_str().map(str::to_owned) else {
-        return Err(unusable(format!("the path {} is not UTF-8; choose another one", path.display())));
-    };
     let directory = path.parent().unwrap_or(Path::new("/"));
     // Relationships are personal data: nobody else on the machine has to read them.
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
@@ -52,7 +49,12 @@ pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
             directory.display()
         ))
     })?;
+    let path = canonical(&path)?;
+    let Some(text) = path.to_str().map(str::to_owned) else {
+        return Err(unusable(format!("the path {} is not UTF-8; choose another one", path.display())));
+    };
     let lock = LockFile::take(&path)?;
+    create(&path)?;
     let failed = |error: diesel::result::Error| opening(&path, &error);
 
     let mut writer = SqliteConnection::establish(&text).map_err(|error| opening(&path, &error))?;
@@ -86,6 +88,41 @@ pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
         .map_err(failed)?;
     let log_epoch = meta::table.select(meta::log_epoch).get_result(&mut writer).map_err(failed)?;
     Ok(Opened { writer, path: text, log_epoch, lock })
+}
+
+/// The one name of a data file, whatever links lead to it: the lock and the write-ahead log stand beside that.
+fn canonical(path: &Path) -> Result<PathBuf, StoreError> {
+    if path.symlink_metadata().is_ok() {
+        return path.canonicalize().map_err(|error| {
+            unusable(format!(
+                "cannot follow {} to a data file: {error}; remove the link, or create what it points to",
+                path.display()
+            ))
+        });
+    }
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(unusable(format!("{} names no file; choose another path for the data file", path.display())));
+    };
+    directory.canonicalize().map(|directory| directory.join(name)).map_err(|error| opening(path, &error))
+}
+
+/// Creates the data file where it is missing, and sees to it that it has no second name.
+fn create(path: &Path) -> Result<(), StoreError> {
+    // SQLite would take the umask; the files that it puts beside this one get the mode that this one has.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(opening(path, &error)),
+    }
+    let links = path.metadata().map_err(|error| opening(path, &error))?.nlink();
+    if links == 1 {
+        return Ok(());
+    }
+    // Another server would lock another name of the same file, and keep another write-ahead log beside that.
+    Err(unusable(format!(
+        "the data file {} has {links} names (hard links), and only one of them would be locked; remove the others",
+        path.display()
+    )))
 }
 
 /// One more connection, which cannot write.

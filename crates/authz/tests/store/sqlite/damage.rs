@@ -118,6 +118,55 @@ async fn a_second_process_is_kept_out_and_told_by_whom() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_served_file_is_no_way_around_its_lock() {
+    let (directory, path) = place();
+    let world = open_sqlite(config(&path), None).await;
+    let other = directory.path().join("other");
+    fs::create_dir(&other).unwrap();
+    std::os::unix::fs::symlink(&path, other.join("origin.db")).unwrap();
+    let message = refusal(config(&other.join("origin.db")));
+    assert!(message.contains("is served by another process"), "{message}");
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "nothing was put beside the link");
+    world.origin.close().await;
+    let through_the_link = open_sqlite(config(&other.join("origin.db")), None).await;
+    through_the_link.write(&["doc:1#viewer@user:ann"]).await;
+    assert!(refusal(config(&path)).contains("is served by another process"));
+}
+
+#[tokio::test]
+async fn a_link_to_nothing_is_refused() {
+    let (directory, path) = place();
+    std::os::unix::fs::symlink(directory.path().join("nowhere.db"), &path).unwrap();
+    let message = refusal(config(&path));
+    assert!(message.contains("remove the link"), "{message}");
+}
+
+#[tokio::test]
+async fn a_data_file_with_two_names_is_refused() {
+    let (directory, path) = place();
+    filled(&path).await;
+    let second = directory.path().join("second.db");
+    fs::hard_link(&path, &second).unwrap();
+    for name in [&path, &second] {
+        let message = refusal(config(name));
+        assert!(message.contains("has 2 names"), "{message}");
+    }
+    fs::remove_file(second).unwrap();
+    open_sqlite(config(&path), None).await;
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_a_new_data_file() {
+    let (_directory, path) = place();
+    let world = open_sqlite(config(&path), None).await;
+    world.write(&["doc:1#viewer@user:ann"]).await;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mode = fs::metadata(format!("{}{suffix}", path.display())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_be_written_is_named() {
     let message = refusal(config(Path::new("/proc/nothing/origin.db")));
     assert!(message.contains("/proc/nothing"), "{message}");
