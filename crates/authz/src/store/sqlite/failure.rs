@@ -60,6 +60,11 @@ pub(super) fn running(operation: &'static str, error: &diesel::result::Error) ->
     }
 }
 
+/// Whether a failure says that the disk or the file is not sound, which no later success takes back.
+pub(super) fn is_lasting(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable { cause, .. } if matches!(Fault::of(cause), Fault::Disk | Fault::Damaged))
+}
+
 /// A failure to open a data file.
 pub(super) fn opening(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     let cause = error.to_string();

@@ -15,7 +15,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, StoreError, StoreId};
-use super::failure::{running, unusable};
+use super::failure::{is_lasting, running, unusable};
 use super::row::{id_of, signed, tuple_of, unsigned};
 use super::schema::{changes, meta};
 
@@ -36,6 +36,8 @@ pub(super) struct Log {
     applied: Mutex<Option<Arc<ChangeRow>>>,
     /// The last row of what our own writer commits or has committed last: it shows our history as well as an applied one does.
     announced: Mutex<Option<Arc<ChangeRow>>>,
+    /// The first failure of the disk, or damage of the file. Stays.
+    unsound: OnceLock<StoreError>,
     /// Whether the file was found with another history. Stays so.
     replaced: AtomicBool,
 }
@@ -58,7 +60,24 @@ impl Log {
             applied: Mutex::default(),
             announced: Mutex::default(),
             replaced: AtomicBool::new(false),
+            unsound: OnceLock::new(),
         }
+    }
+
+    /// Remembers a failure that speaks of damage, wherever it was met.
+    pub(super) fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &answer
+            && is_lasting(error)
+        {
+            let _ = self.unsound.set(error.clone());
+        }
+        answer
+    }
+
+    /// As [`Self::check`], and also fails forever after damage was met: what still can be read says nothing about the rest.
+    pub(super) fn health(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.unsound.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Fails forever after the file was found with another history.

@@ -32,6 +32,8 @@ pub(super) struct Opened {
     pub(super) writer: SqliteConnection,
     /// The file's absolute path, for more connections.
     pub(super) path: String,
+    /// Which file it is.
+    pub(super) identity: Identity,
     /// Who its log is.
     pub(super) log_epoch: String,
     /// Held for as long as the file is in use.
@@ -54,7 +56,7 @@ pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
         return Err(unusable(format!("the path {} is not UTF-8; choose another one", path.display())));
     };
     let lock = LockFile::take(&path)?;
-    create(&path)?;
+    let identity = create(&path)?;
     let failed = |error: diesel::result::Error| opening(&path, &error);
 
     let mut writer = SqliteConnection::establish(&text).map_err(|error| opening(&path, &error))?;
@@ -87,7 +89,30 @@ pub(super) fn open(config: &SqliteConfig) -> Result<Opened, StoreError> {
         ))
         .map_err(failed)?;
     let log_epoch = meta::table.select(meta::log_epoch).get_result(&mut writer).map_err(failed)?;
-    Ok(Opened { writer, path: text, log_epoch, lock })
+    Ok(Opened { writer, path: text, identity, log_epoch, lock })
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Fails where another file, or none, has the name now: what is written then goes to a file that the next start won't find.
+    pub(super) fn check(self, path: &str) -> Result<(), StoreError> {
+        match Path::new(path).metadata() {
+            Ok(found) if (Self { device: found.dev(), inode: found.ino() }) == self => Ok(()),
+            Ok(_) => Err(unusable(format!(
+                "another file was put in the place of {path} while it was in use; stop the server, see which file is the right one, \
+                 and start again"
+            ))),
+            Err(error) => Err(unusable(format!(
+                "the data file {path} was removed while it was in use ({error}); stop the server, restore a backup, and start again"
+            ))),
+        }
+    }
 }
 
 /// The one name of a data file, whatever links lead to it: the lock and the write-ahead log stand beside that.
@@ -107,16 +132,17 @@ fn canonical(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Creates the data file where it is missing, and sees to it that it has no second name.
-fn create(path: &Path) -> Result<(), StoreError> {
+fn create(path: &Path) -> Result<Identity, StoreError> {
     // SQLite would take the umask; the files that it puts beside this one get the mode that this one has.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(opening(path, &error)),
     }
-    let links = path.metadata().map_err(|error| opening(path, &error))?.nlink();
+    let found = path.metadata().map_err(|error| opening(path, &error))?;
+    let links = found.nlink();
     if links == 1 {
-        return Ok(());
+        return Ok(Identity { device: found.dev(), inode: found.ino() });
     }
     // Another server would lock another name of the same file, and keep another write-ahead log beside that.
     Err(unusable(format!(

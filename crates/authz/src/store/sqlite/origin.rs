@@ -27,6 +27,7 @@ use crate::relation::{Text, Tuple};
 pub struct SqliteStore {
     config: SqliteConfig,
     path: String,
+    identity: open::Identity,
     log_epoch: String,
     log: Arc<Log>,
     pool: Arc<Pool>,
@@ -41,7 +42,7 @@ impl SqliteStore {
     /// [`StoreError::Unusable`] where the file is served by another process, was made by another program or by a newer version
     /// of this one, is damaged, or cannot be written. Nothing is changed then.
     pub fn open(config: SqliteConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
-        let Opened { writer, path, log_epoch, lock } = open::open(&config)?;
+        let Opened { writer, path, identity, log_epoch, lock } = open::open(&config)?;
         let log = Arc::new(Log::new(log_epoch.clone()));
         let desk = Desk {
             connection: writer,
@@ -53,7 +54,7 @@ impl SqliteStore {
         };
         let writer = Writer::start(desk, config.max_queued_writes)?;
         let pool = Pool::new(path.clone(), config.clone(), Arc::clone(&log));
-        Ok(Self { config, path, log_epoch, log, pool, writer, poll: Mutex::new(None) })
+        Ok(Self { config, path, identity, log_epoch, log, pool, writer, poll: Mutex::new(None) })
     }
 
     /// Who this log is: revisions of files with different epochs mean nothing to each other.
@@ -181,7 +182,9 @@ impl Store for SqliteStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        self.log.check()?;
+        self.log.health()?;
+        let (path, identity) = (self.path.clone(), self.identity);
+        hop(move || identity.check(&path)).await??;
         self.pool.read(|_| Ok(())).await?;
         // A failure is remembered until a write succeeds. Where nobody writes, this one finds out.
         if self.writer.trouble().is_some() {

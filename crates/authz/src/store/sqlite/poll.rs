@@ -64,7 +64,7 @@ fn serve(
 ) {
     let mut seen = None;
     while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-        let outcome = look(&mut connection, log, &mut seen);
+        let outcome = log.note(look(&mut connection, log, &mut seen));
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.err();
     }
 }

@@ -34,7 +34,7 @@ impl Pool {
     pub(super) async fn begin(self: &Arc<Self>) -> Result<(Lease, Revision), StoreError> {
         let place = self.place().await?;
         let pool = Arc::clone(self);
-        hop(move || pool.open(place)).await?
+        hop(move || pool.noted(place)).await?
     }
 
     /// One read in a transaction of its own.
@@ -46,8 +46,9 @@ impl Pool {
         let place = self.place().await?;
         let pool = Arc::clone(self);
         hop(move || {
-            let (mut lease, _) = pool.open(place)?;
-            read(lease.connection()?)
+            let log = Arc::clone(&pool.log);
+            let (mut lease, _) = pool.noted(place)?;
+            log.note(read(lease.connection()?))
         })
         .await?
     }
@@ -59,6 +60,11 @@ impl Pool {
             Ok(Err(_)) => Err(StoreError::Closed),
             Err(_) => Err(StoreError::Busy { what: "every reading connection is in use" }),
         }
+    }
+
+    fn noted(self: Arc<Self>, place: OwnedSemaphorePermit) -> Result<(Lease, Revision), StoreError> {
+        let log = Arc::clone(&self.log);
+        log.note(self.open(place))
     }
 
     fn open(self: Arc<Self>, place: OwnedSemaphorePermit) -> Result<(Lease, Revision), StoreError> {
@@ -101,6 +107,11 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// Remembers a failure that speaks of damage.
+    pub(super) fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.pool.log.note(answer)
+    }
+
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.connection.as_mut().ok_or(StoreError::Closed)
     }

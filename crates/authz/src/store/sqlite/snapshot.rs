@@ -36,6 +36,7 @@ impl SqliteSnapshot {
         let _guard = Abandon(Arc::clone(&abandoned));
         let (lease, result) = hop(move || {
             let result = read(&mut lease, &abandoned);
+            let result = lease.note(result);
             (lease, result)
         })
         .await?;

@@ -130,6 +130,10 @@ impl Desk {
                 let _ = self.connection.batch_execute("ROLLBACK");
                 Err(broken(OPERATION, "a change could not be applied; whether it was stored is unknown"))
             });
+            let outcome = self.log.note(outcome);
+            if let Some(error) = &self.trouble {
+                let _ = self.log.note::<()>(Err(error.clone()));
+            }
             *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
                 outcome.as_ref().err().cloned().or_else(|| self.trouble.take());
             for job in group {

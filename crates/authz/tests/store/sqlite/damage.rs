@@ -102,6 +102,23 @@ async fn damage_that_is_met_while_serving_is_an_error_and_no_answer() {
     let reads = (0..100).map(|n| crate::support::tuple(&format!("doc:7-{n}#viewer@user:ann")));
     let answer = snapshot.read(store, reads.map(authz::store::TupleRead::Point).collect()).await;
     assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    drop(snapshot);
+    let health = origin.health().await.unwrap_err().to_string();
+    assert!(health.contains("restore a backup") && !health.contains("try again"), "{health}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_or_replaced_while_it_is_served_is_not_healthy() {
+    let (directory, path) = place();
+    let world = open_sqlite(config(&path), None).await;
+    world.origin.health().await.unwrap();
+    let aside = directory.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    let removed = world.origin.health().await.unwrap_err().to_string();
+    assert!(removed.contains("was removed while it was in use"), "{removed}");
+    fs::copy(&aside, &path).unwrap();
+    let replaced = world.origin.health().await.unwrap_err().to_string();
+    assert!(replaced.contains("another file was put in the place"), "{replaced}");
 }
 
 #[tokio::test]
