@@ -95,7 +95,8 @@ fn a_head_that_is_too_large_and_one_with_too_many_headers_are_431() {
 #[test]
 fn a_request_with_two_lengths_is_refused() {
     let server = Server::start(&[]);
-    let two = b"POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
+    let two =
+        b"POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
     assert!(exchange(server.public, two).starts_with("HTTP/1.1 400"));
     let bare_line_feed = b"GET /livez HTTP/1.1\r\nx: a\0b\r\n\r\n";
     assert!(exchange(server.public, bare_line_feed).starts_with("HTTP/1.1 400"));

@@ -55,7 +55,11 @@ fn store_fault(error: &CheckError) -> Fault {
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
-        // The cause and the remedy name files of ours: they are for the operator.
+        // The cause and the remedy name files of ours: they are for the operator. Trying again does not help before somebody has acted.
+        StoreError::Unusable(_) => {
+            tracing::error!(%error, "the origin can't be used until the server was restarted");
+            Fault::unavailable("the origin can't be used until its operator has looked after it")
+        }
         other => {
             tracing::error!(error = %other, "the origin failed");
             Fault::unavailable("the origin can't be used at the moment; try again")
