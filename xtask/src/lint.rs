@@ -78,6 +78,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     });
     report.step("cargo-machete", || {
         with(MACHETE, &|mut machete| {
+            // With the metadata it knows that our libraries are called otherwise than their packages.
+            machete.arg("--with-metadata");
             advise(process::run(&mut machete), "remove the dependencies listed above from their Cargo.toml")
         })
     });

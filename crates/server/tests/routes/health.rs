@@ -26,7 +26,7 @@ async fn without_its_origin_it_lives_but_is_not_ready_and_only_the_operator_lear
     let (public, admin) = (world.get("/readyz").await, world.admin_get("/readyz").await);
     assert_eq!((public.status, admin.status), (503, 503));
     assert!(public.body["checks"][0].get("message").is_none());
-    assert!(admin.body["checks"][0]["message"].as_str().unwrap().contains("clos"));
+    assert!(admin.body["checks"][0]["message"].as_str().unwrap().contains("closing"));
 }
 
 #[tokio::test]
