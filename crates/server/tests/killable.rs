@@ -13,7 +13,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts on a data directory, on free ports, without a demo world, with further arguments.
     pub(crate) fn start(data: &Path, further: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tiergate"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tiergate"));
+        // Away from the settings of whoever runs the tests, and from what only tests read.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIERGATE_")) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(["serve", "--port", "0", "--admin-port", "0", "--demo", "off", "--log-level", "error", "--data"])
             .arg(data)
             .args(further)
