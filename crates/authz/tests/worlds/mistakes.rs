@@ -56,7 +56,7 @@ fn a_key_without_its_fields_is_found() {
 
 #[test]
 fn a_follower_that_checks_nothing_is_found() {
-    is_found(Mistake::FollowerUnchecked, 200, CONCURRENT);
+    is_found(Mistake::FollowerUnchecked, 1_500, CONCURRENT);
 }
 
 #[test]
