@@ -1,5 +1,6 @@
 //! Relationship-based authorization.
 
+pub mod condition;
 pub mod decide;
 pub mod demo;
 pub mod evaluate;
