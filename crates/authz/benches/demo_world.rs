@@ -66,6 +66,8 @@ fn request(store: StoreId, question: Question) -> CheckRequest {
         relation,
         object,
         contextual_tuples: Vec::new(),
+        context: Default::default(),
+        properties: Default::default(),
         consistency: Consistency::MinimizeLatency,
     }
 }
@@ -238,7 +240,7 @@ async fn writes(point: &Arc<DecisionPoint>, store: StoreId, arguments: Arguments
             tokio::spawn(async move {
                 for number in 0..each {
                     let tuple = Tuple::parse(&format!("team:w{writer}"), "member", &format!("user:w{number}")).unwrap();
-                    let batch = WriteBatch { writes: vec![tuple], ..WriteBatch::default() };
+                    let batch = WriteBatch::of(vec![tuple]);
                     point.write(store, None, batch).await.unwrap();
                 }
             })

@@ -54,7 +54,7 @@ fn what_a_node_learned_by_its_own_reads_is_not_justified_by_what_comes_later() {
     graph.expand(Graph::ROOT).unwrap();
     let reads = graph.take_reads();
     let enumeration = reads[0].0;
-    graph.answer(enumeration, TupleAnswer::Ids(vec!["f".into()]), provenance(1, &[])).unwrap();
+    graph.answer(enumeration, TupleAnswer::Members(vec!["f".into()]), provenance(1, &[])).unwrap();
     graph.settle();
     let fresh = graph.take_fresh();
     let (first, second) = (node_of(&graph, &fresh, "first"), node_of(&graph, &fresh, "second"));
@@ -63,7 +63,7 @@ fn what_a_node_learned_by_its_own_reads_is_not_justified_by_what_comes_later() {
     graph.expand(second).unwrap();
     let reads = graph.take_reads();
     let found = read_of(&reads, "folder:f", "first");
-    graph.answer(found, TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.answer(found, TupleAnswer::Found(Presence::Present), provenance(1, &[])).unwrap();
     graph.settle();
     assert_eq!(graph.value(first), Some(true));
     // What the other evaluation found is from after a change.
@@ -100,7 +100,7 @@ fn enumerate(graph: &mut Graph<'_>, reads: &mut Vec<(ReadId, TupleRead)>, object
     let wanted = |read: &TupleRead| matches!(read, TupleRead::Enumerate { object, relation: name, .. } if *object == of && **name == *relation);
     let (id, _) = *reads.iter().find(|(_, read)| wanted(read)).as_ref().unwrap();
     let ids = ids.iter().map(|id| (*id).into()).collect();
-    graph.answer(*id, TupleAnswer::Ids(ids), provenance(1, &[])).unwrap();
+    graph.answer(*id, TupleAnswer::Members(ids), provenance(1, &[])).unwrap();
     grow(graph, reads);
 }
 
@@ -114,7 +114,7 @@ fn a_way_that_is_too_long_hides_no_short_one() {
     enumerate(&mut graph, &mut reads, "doc:2", "parent", &["3"]);
     enumerate(&mut graph, &mut reads, "doc:3", "parent", &["4"]);
     assert_eq!((graph.value(Graph::ROOT), graph.too_deep().map(|bound| bound.max)), (None, Some(2)));
-    graph.answer(read_of(&reads, "doc:2", "seen"), TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.answer(read_of(&reads, "doc:2", "seen"), TupleAnswer::Found(Presence::Present), provenance(1, &[])).unwrap();
     graph.settle();
     assert_eq!(graph.value(Graph::ROOT), Some(true));
 }
@@ -130,7 +130,7 @@ fn a_shorter_way_brings_what_lies_behind_it_nearer() {
     assert!(graph.too_deep().is_some());
     enumerate(&mut graph, &mut reads, "doc:1", "link", &["3"]);
     assert!(graph.too_deep().is_none());
-    graph.answer(read_of(&reads, "doc:4", "seen"), TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.answer(read_of(&reads, "doc:4", "seen"), TupleAnswer::Found(Presence::Present), provenance(1, &[])).unwrap();
     graph.settle();
     assert_eq!(graph.value(Graph::ROOT), Some(true));
 }
@@ -159,7 +159,7 @@ async fn a_bound_that_only_cached_parts_lead_to_is_no_error() {
         ("group:inner", "member", "user:ann"),
     ];
     let writes = tuples.map(|(object, relation, subject)| Tuple::parse(object, relation, subject).unwrap()).to_vec();
-    point.write(store, None, WriteBatch { writes, ..WriteBatch::default() }).await.unwrap();
+    point.write(store, None, WriteBatch::of(writes)).await.unwrap();
     let ask = async |relation: &str, object: &str, consistency| {
         let request = CheckRequest {
             store,
@@ -168,6 +168,8 @@ async fn a_bound_that_only_cached_parts_lead_to_is_no_error() {
             relation: relation.into(),
             object: Object::parse(object).unwrap(),
             contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
             consistency,
         };
         point.check(&request).await.map(|decision| decision.allowed).map_err(|error| error.to_string())
@@ -194,7 +196,7 @@ fn a_model_of_thousands_of_relations_in_a_row_is_ready_at_once() {
     graph.expand(Graph::ROOT).unwrap();
     let reads = graph.take_reads();
     assert_eq!(reads.len(), 1, "only the last one is written");
-    graph.answer(reads[0].0, TupleAnswer::Found(true), provenance(1, &[])).unwrap();
+    graph.answer(reads[0].0, TupleAnswer::Found(Presence::Present), provenance(1, &[])).unwrap();
     graph.settle();
     assert_eq!(graph.value(Graph::ROOT), Some(true));
 }
@@ -212,7 +214,7 @@ fn the_links_of_an_evaluation_are_bounded() {
         let reads = graph.take_reads();
         assert_eq!(reads.len(), 1);
         let ids = (0..9_000).map(|number| format!("f{number}").into()).collect();
-        graph.answer(reads[0].0, TupleAnswer::Ids(ids), provenance(1, &[])).map(|()| {
+        graph.answer(reads[0].0, TupleAnswer::Members(ids), provenance(1, &[])).map(|()| {
             graph.settle();
             let nodes = graph.take_fresh();
             for node in &nodes {

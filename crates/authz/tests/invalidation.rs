@@ -40,7 +40,7 @@ async fn world(limits: Limits) -> (DecisionPoint, StoreId) {
         ("document:a", "parent", "folder:plans"),
     ];
     let writes = writes.map(|(object, relation, subject)| Tuple::parse(object, relation, subject).unwrap()).to_vec();
-    point.write(store, None, WriteBatch { writes, ..WriteBatch::default() }).await.unwrap();
+    point.write(store, None, WriteBatch::of(writes)).await.unwrap();
     (point, store)
 }
 
@@ -52,6 +52,8 @@ async fn ask(point: &DecisionPoint, store: StoreId, subject: &str) -> (bool, Sou
         relation: "viewer".into(),
         object: Object::parse("document:a").unwrap(),
         contextual_tuples: Vec::new(),
+        context: Default::default(),
+        properties: Default::default(),
         consistency: Consistency::MinimizeLatency,
     };
     let decision = point.check(&request).await.unwrap();

@@ -8,10 +8,10 @@ use ulid::Ulid;
 use super::error::CheckError;
 use super::{DecisionPoint, InvalidationReport, sink, validate};
 use crate::model::Model;
-use crate::relation::{Text, Tuple};
+use crate::relation::Tuple;
 use crate::store::{
-    Committed, InvalidationScope, MAX_PAGE, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple,
-    TupleChange, TupleFilter, WriteBatch,
+    ChangeFilter, Committed, InvalidationScope, MAX_PAGE, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord,
+    StoredTuple, TupleChange, TupleFilter, WriteBatch,
 };
 use cache_core::Revision;
 
@@ -115,8 +115,8 @@ impl DecisionPoint {
         batch: WriteBatch,
     ) -> Result<Committed, CheckError> {
         let version = self.models.resolve(store, model).await?;
-        for tuple in &batch.writes {
-            validate::tuple(tuple, version.plan.model())?;
+        for write in &batch.writes {
+            validate::relationship(write, version.plan.model())?;
         }
         Ok(self.origin.write(store, batch).await?)
     }
@@ -142,11 +142,11 @@ impl DecisionPoint {
     pub async fn changes(
         &self,
         store: StoreId,
-        object_type: Option<Text>,
+        filter: ChangeFilter,
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, CheckError> {
         self.store(store).await?;
-        Ok(self.origin.changes(store, object_type, page).await?)
+        Ok(self.origin.changes(store, filter, page).await?)
     }
 
     /// Invalidates by an administrator's word. In force when it returns.

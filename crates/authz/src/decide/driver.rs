@@ -8,6 +8,7 @@
 //! **Waiting.** An evaluation waits only for parts of older evaluations, and gives its snapshot back before: so neither waiting nor
 //! a small pool of readers can go round in a circle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache_core::single_flight::Invocation;
@@ -23,7 +24,7 @@ use super::models::Version;
 use super::value::CachedValue;
 use super::{Assignment, DecisionChain};
 use crate::evaluate::{Graph, Justified, Limits, NodeId, Provenance, ReadId, tags};
-use crate::relation::{Object, Subject, Text, Tuple};
+use crate::relation::{Member, Object, Presence, Relationship, Subject, Text, Tuple};
 use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead};
 
 /// The most subjects of an enumeration that is worth a place in the caches.
@@ -41,7 +42,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) subject: &'a Subject,
     pub(super) relation: &'a Text,
     pub(super) object: &'a Object,
-    pub(super) contextual: &'a [Tuple],
+    pub(super) contextual: &'a [Relationship],
 }
 
 /// The load that an evaluation belongs to.
@@ -113,7 +114,7 @@ impl Evaluation<'_> {
             TupleRead::Point(Tuple { object, relation, subject: Subject::Wildcard { type_name } }) => {
                 Some(ReadKey::Wildcard { store: self.store, object, relation, type_name })
             }
-            TupleRead::Point(_) => None,
+            TupleRead::Point(_) | TupleRead::Reverse { .. } | TupleRead::Properties(_) => None,
         }
     }
 
@@ -123,20 +124,22 @@ impl Evaluation<'_> {
             return answer;
         }
         match (read, answer) {
-            (TupleRead::Point(tuple), TupleAnswer::Found(found)) => {
-                TupleAnswer::Found(found || self.contextual.contains(tuple))
+            (TupleRead::Point(tuple), answer @ TupleAnswer::Found(_)) => {
+                let given = self.contextual.iter().find(|given| given.tuple == *tuple);
+                given.map_or(answer, |given| TupleAnswer::Found(Presence::of(given.condition.clone())))
             }
-            (TupleRead::Enumerate { object, relation, kind }, TupleAnswer::Ids(mut ids)) => {
-                let added = self.contextual.iter().filter(|tuple| {
+            (TupleRead::Enumerate { object, relation, kind }, TupleAnswer::Members(members)) => {
+                let given = self.contextual.iter().filter(|Relationship { tuple, .. }| {
                     tuple.object == *object
                         && tuple.relation == *relation
                         && tuple.subject.kind() == *kind
                         && !matches!(tuple.subject, Subject::Wildcard { .. })
                 });
-                ids.extend(added.map(|tuple| Text::from(tuple.subject.id())));
-                ids.sort_unstable();
-                ids.dedup();
-                TupleAnswer::Ids(ids)
+                let given = given.map(|given| Member {
+                    id: Text::from(given.tuple.subject.id()),
+                    condition: given.condition.clone(),
+                });
+                TupleAnswer::Members(overlaid(members, given))
             }
             (_, answer) => answer,
         }
@@ -148,17 +151,13 @@ impl Evaluation<'_> {
         for ((_, read), answer) in reads.iter().zip(answers) {
             let Some(source) = self.read_key(read) else { continue };
             let value = match answer {
-                TupleAnswer::Found(found) => CachedValue::Exists(*found),
-                TupleAnswer::Ids(ids) if ids.len() <= MAX_CACHED_SUBJECTS => {
-                    CachedValue::Subjects(Arc::new(ids.clone()))
+                TupleAnswer::Found(presence) => CachedValue::Exists(presence.clone()),
+                TupleAnswer::Members(members) if members.len() <= MAX_CACHED_SUBJECTS => {
+                    CachedValue::Subjects(Arc::new(members.clone()))
                 }
-                TupleAnswer::Ids(_) | TupleAnswer::TooMany => continue,
+                TupleAnswer::Members(_) | TupleAnswer::Properties(_) | TupleAnswer::TooMany => continue,
             };
-            let tag = match read {
-                TupleRead::Point(tuple) => tags::point(self.store, tuple),
-                TupleRead::Enumerate { object, relation, kind } => tags::userset(self.store, object, relation, kind),
-            };
-            let read_set: ReadSet = [tag].into_iter().collect();
+            let read_set: ReadSet = [tags::of_read(self.store, read)].into_iter().collect();
             let draft = Draft { value, stamp, read_set, types: TypeSet::default(), hard_expiry: Moment::NEVER };
             sources.push((source, draft));
         }
@@ -324,8 +323,8 @@ impl<'a> Run<'a> {
             let hit: Option<Hit<CachedValue>> =
                 source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
             let answer = hit.as_ref().and_then(|hit| match hit.value() {
-                CachedValue::Exists(found) => Some(TupleAnswer::Found(*found)),
-                CachedValue::Subjects(ids) => Some(TupleAnswer::Ids(ids.to_vec())),
+                CachedValue::Exists(presence) => Some(TupleAnswer::Found(presence.clone())),
+                CachedValue::Subjects(members) => Some(TupleAnswer::Members(members.to_vec())),
                 CachedValue::Decision(_) => None,
             });
             match (hit, answer) {
@@ -454,4 +453,11 @@ fn provenance(entry: &Entry<CachedValue>) -> Provenance {
         tags: entry.tags().to_vec(),
         types: entry.types(),
     }
+}
+
+/// Members with those of a question, which stand in the place of stored ones.
+fn overlaid(stored: Vec<Member>, given: impl Iterator<Item = Member>) -> Vec<Member> {
+    let mut members: BTreeMap<Text, Member> = stored.into_iter().map(|member| (member.id.clone(), member)).collect();
+    members.extend(given.map(|member| (member.id.clone(), member)));
+    members.into_values().collect()
 }

@@ -5,7 +5,7 @@
 use cache_core::{CacheKey, CacheType, KeyEncoder};
 
 use crate::evaluate::tags::STORE_ENTITY;
-use crate::relation::{Object, Subject, SubjectKind, Tuple};
+use crate::relation::{Object, Relationship, Subject, SubjectKind, Tuple};
 use crate::store::{ModelId, StoreId};
 
 /// The key of a decision, of a whole one or of one that others are composed of.
@@ -18,7 +18,7 @@ pub(super) struct DecisionKey<'a> {
     pub(super) relation: &'a str,
     pub(super) object: &'a Object,
     /// Relationships that hold for this question only, sorted, each once.
-    pub(super) contextual: &'a [Tuple],
+    pub(super) contextual: &'a [Relationship],
 }
 
 /// The key of what was read of relationships, the same for every subject and under every model.
@@ -50,7 +50,7 @@ impl CacheKey for DecisionKey<'_> {
         encoder.text(relation);
         encode_object(encoder, object);
         encoder.list(contextual.len());
-        for tuple in *contextual {
+        for Relationship { tuple, condition: _ } in *contextual {
             let Tuple { object, relation, subject } = tuple;
             encode_object(encoder, object);
             encoder.text(relation);
@@ -137,7 +137,7 @@ mod tests {
     fn each_input_changes_the_key() {
         let keyer = Keyer::with_secret((1, 2));
         let (subject, object) = (Subject::parse("user:ann").unwrap(), Object::parse("doc:1").unwrap());
-        let contextual = [Tuple::parse("doc:1", "viewer", "user:ann").unwrap()];
+        let contextual = [Relationship::from(Tuple::parse("doc:1", "viewer", "user:ann").unwrap())];
         let base = DecisionKey {
             cache_type: GENERATION_RIGHTS,
             store: StoreId(Ulid(1)),

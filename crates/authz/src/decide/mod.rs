@@ -26,11 +26,12 @@ pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
 };
-pub use validate::tuple as validate_tuple;
+pub use validate::{relationship as validate_relationship, tuple as validate_tuple};
 pub use value::CachedValue;
 
+use crate::condition::Context;
 use crate::evaluate::Limits;
-use crate::relation::{Object, Subject, Text, Tuple};
+use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, Store, StoreError, StoreId, WallClock};
 use driver::{Evaluated, Evaluation, Flight};
 use models::{Models, Version};
@@ -57,9 +58,25 @@ pub struct CheckRequest {
     /// To what.
     pub object: Object,
     /// Relationships that hold for this question only, at most [`MAX_CONTEXTUAL_TUPLES`].
-    pub contextual_tuples: Vec<Tuple>,
+    pub contextual_tuples: Vec<Relationship>,
+    /// Values for the parameters of conditions. Those of a relationship come before these.
+    pub context: Context,
+    /// Properties that the question brings for its entities. They come before those that are stored.
+    pub properties: RequestProperties,
     /// How fresh the answer must be.
     pub consistency: Consistency,
+}
+
+/// Properties of the entities of a question, as conditions read them: parameters called `subject`, `resource` and `action`, each an object with
+/// `type` and `id` (for an action `name`) and `properties`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RequestProperties {
+    /// Of the subject.
+    pub subject: Context,
+    /// Of the resource.
+    pub resource: Context,
+    /// Of the action.
+    pub action: Context,
 }
 
 /// How fresh an answer must be.
@@ -175,7 +192,7 @@ impl DecisionPoint {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::request(request, &version.plan)?;
         let mut contextual = request.contextual_tuples.clone();
-        contextual.sort_unstable();
+        contextual.sort_by(|left, right| left.tuple.cmp(&right.tuple));
         contextual.dedup();
         let evaluation = self.evaluation(request, &version, &contextual);
         let source = evaluation.decision_key(&request.object, &request.relation);
@@ -227,7 +244,7 @@ impl DecisionPoint {
         &'a self,
         request: &'a CheckRequest,
         version: &'a Version,
-        contextual: &'a [Tuple],
+        contextual: &'a [Relationship],
     ) -> Evaluation<'a> {
         Evaluation {
             chain: &self.chain,

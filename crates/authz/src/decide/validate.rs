@@ -4,18 +4,36 @@ use super::error::CheckError;
 use super::{CheckRequest, MAX_CONTEXTUAL_TUPLES};
 use crate::evaluate::Plan;
 use crate::model::{Model, RestrictionTarget, Rewrite};
-use crate::relation::{Subject, Tuple};
+use crate::relation::{Relationship, Subject, Tuple};
 
 /// Checks the names of a question, and the relationships that come with it.
 pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckError> {
-    let CheckRequest { store: _, model: _, subject, relation, object, contextual_tuples, consistency: _ } = request;
+    let CheckRequest {
+        store: _,
+        model: _,
+        subject,
+        relation,
+        object,
+        contextual_tuples,
+        context: _,
+        properties: _,
+        consistency: _,
+    } = request;
     relation_of(plan.model(), &object.type_name, relation)?;
     subject_of(plan.model(), subject)?;
     if contextual_tuples.len() > MAX_CONTEXTUAL_TUPLES {
         let count = contextual_tuples.len();
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
-    contextual_tuples.iter().try_for_each(|tuple| self::tuple(tuple, plan.model()))
+    contextual_tuples.iter().try_for_each(|given| relationship(given, plan.model()))
+}
+
+/// Whether the model lets a relationship be written, with its condition.
+///
+/// # Errors
+/// What the model allows instead.
+pub fn relationship(relationship: &Relationship, model: &Model) -> Result<(), CheckError> {
+    tuple(&relationship.tuple, model)
 }
 
 /// Whether the model lets a relationship be written.

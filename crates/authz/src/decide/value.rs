@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cache_core::CacheValue;
 
-use crate::relation::Text;
+use crate::relation::{Member, Presence};
 
 /// A cached value of authorization.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,9 +12,9 @@ pub enum CachedValue {
     /// Allow, or deny.
     Decision(bool),
     /// Whether a tuple exists.
-    Exists(bool),
+    Exists(Presence),
     /// The ids of the subjects of one kind. Behind a thin pointer, which leaves decisions the smaller.
-    Subjects(Arc<Vec<Text>>),
+    Subjects(Arc<Vec<Member>>),
 }
 
 impl CacheValue for CachedValue {
@@ -24,15 +24,17 @@ impl CacheValue for CachedValue {
         match self {
             Self::Decision(_) | Self::Exists(_) => 0,
             Self::Subjects(ids) => {
-                let texts: usize = ids.iter().map(|id| (ARC + id.len() + 8).next_multiple_of(16).max(32)).sum();
-                ARC + size_of::<Vec<Text>>() + ids.capacity() * size_of::<Text>() + texts
+                let texts: usize =
+                    ids.iter().map(|member| (ARC + member.id.len() + 8).next_multiple_of(16).max(32)).sum();
+                ARC + size_of::<Vec<Member>>() + ids.capacity() * size_of::<Member>() + texts
             }
         }
     }
 
     fn is_negative(&self) -> bool {
         match self {
-            Self::Decision(held) | Self::Exists(held) => !held,
+            Self::Decision(held) => !held,
+            Self::Exists(presence) => *presence == Presence::Absent,
             Self::Subjects(ids) => ids.is_empty(),
         }
     }

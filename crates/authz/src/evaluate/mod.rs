@@ -3,10 +3,12 @@
 //! [`Plan`] is a model made ready; [`Graph`] is one question on its way. Neither does I/O: the decision point drives them, and so do tests.
 
 mod graph;
+mod judge;
 mod plan;
 pub(crate) mod tags;
 
 pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
+pub use judge::{Judge, Judgement};
 pub use plan::Plan;
 
 /// The bounds of one evaluation.

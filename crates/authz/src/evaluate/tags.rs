@@ -16,7 +16,7 @@
 use cache_core::{Kill, Tag, TagBuilder, entity_tag};
 
 use crate::relation::{Object, Subject, SubjectKind, Tuple};
-use crate::store::{Change, StoreId};
+use crate::store::{Change, StoreId, TupleRead};
 
 /// The kind of entity under which every key names its store. No type can be called this.
 pub(crate) const STORE_ENTITY: &str = "@store";
@@ -51,6 +51,16 @@ pub(crate) fn any(store: StoreId) -> Tag {
     begin("any", store).finish()
 }
 
+/// The stored properties of an object.
+pub(crate) fn properties(store: StoreId, object: &Object) -> Tag {
+    begin("properties", store).field(object.type_name.as_bytes()).field(object.id.as_bytes()).finish()
+}
+
+/// Any stored properties.
+pub(crate) fn all_properties(store: StoreId) -> Tag {
+    begin("all properties", store).finish()
+}
+
 /// Which model is the store's latest one.
 pub(crate) fn latest_model(store: StoreId) -> Tag {
     begin("latest model", store).finish()
@@ -59,6 +69,26 @@ pub(crate) fn latest_model(store: StoreId) -> Tag {
 /// Stands for every entity in read sets that were coarsened.
 pub(crate) fn coarse() -> Tag {
     Tag::of("coarse").finish()
+}
+
+/// What a look-up reads.
+pub(crate) fn of_read(store: StoreId, read: &TupleRead) -> Tag {
+    match read {
+        TupleRead::Point(tuple) => point(store, tuple),
+        TupleRead::Enumerate { object, relation, kind } => userset(store, object, relation, kind),
+        TupleRead::Reverse { subject, object_type, relation } => reverse(store, subject, object_type, relation),
+        TupleRead::Properties(object) => properties(store, object),
+    }
+}
+
+/// What stands for a look-up in a read set that grew past its bound.
+pub(crate) fn coarser(store: StoreId, read: &TupleRead) -> Tag {
+    match read {
+        TupleRead::Point(Tuple { object, relation: name, .. })
+        | TupleRead::Enumerate { object, relation: name, .. } => relation(store, &object.type_name, name),
+        TupleRead::Reverse { object_type, relation: name, .. } => relation(store, object_type, name),
+        TupleRead::Properties(_) => all_properties(store),
+    }
 }
 
 /// What a change of the origin kills. An administrator's invalidation is not among these: it needs the names of the cache types.
@@ -75,6 +105,9 @@ pub(crate) fn kills(change: &Change) -> Vec<Kill> {
             ]
             .map(Kill::Tag)
             .to_vec()
+        }
+        Change::PropertiesChanged(store, object) => {
+            [properties(*store, object), all_properties(*store), any(*store)].map(Kill::Tag).to_vec()
         }
         Change::ModelWritten(store) => vec![Kill::Tag(latest_model(*store))],
         Change::StoreReplaced(store) => vec![

@@ -13,6 +13,7 @@ mod validate;
 
 pub use error::{Feature, MAX_ERRORS, ModelError, ModelErrorKind, ModelErrors, Place};
 
+pub use crate::condition::{ConditionDefinition, Parameter, ParameterType};
 use crate::relation::{SubjectKind, Text};
 
 /// An authorization model.
@@ -22,6 +23,8 @@ pub struct Model {
     pub schema_version: SchemaVersion,
     /// The types, in the order in which they were written.
     pub types: Vec<TypeDefinition>,
+    /// The conditions, in the order in which they were written.
+    pub conditions: Vec<ConditionDefinition>,
 }
 
 /// The version of the modelling language.
@@ -29,6 +32,8 @@ pub struct Model {
 pub enum SchemaVersion {
     /// `schema 1.1`
     V1_1,
+    /// `schema 1.2`: that of modular models.
+    V1_2,
 }
 
 /// One type of objects.
@@ -38,6 +43,8 @@ pub struct TypeDefinition {
     pub name: Text,
     /// Its relations, in the order in which they were written.
     pub relations: Vec<RelationDefinition>,
+    /// The module that defines it; none outside of modular models.
+    pub module: Option<Text>,
     /// Where it stands in the DSL; none for models that came as JSON.
     pub place: Option<Place>,
 }
@@ -51,6 +58,8 @@ pub struct RelationDefinition {
     pub rewrite: Rewrite,
     /// Who may be written into it directly; empty where its rewrite has no [`Rewrite::Direct`].
     pub restrictions: Vec<Restriction>,
+    /// The module that adds it to a type of another module; none elsewhere.
+    pub module: Option<Text>,
     /// Where it stands in the DSL.
     pub place: Option<Place>,
 }
@@ -92,6 +101,8 @@ pub struct Restriction {
     pub type_name: Text,
     /// Which subjects of that type.
     pub target: RestrictionTarget,
+    /// `[user with valid_until]`: the condition under which such relationships are written.
+    pub condition: Option<Text>,
 }
 
 /// Which subjects of a type a [`Restriction`] lets in.
@@ -111,6 +122,7 @@ impl SchemaVersion {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1_1 => "1.1",
+            Self::V1_2 => "1.2",
         }
     }
 
@@ -137,6 +149,12 @@ impl Model {
     #[must_use]
     pub fn type_definition(&self, name: &str) -> Option<&TypeDefinition> {
         self.types.iter().find(|definition| &*definition.name == name)
+    }
+
+    /// The definition of a condition.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Option<&ConditionDefinition> {
+        self.conditions.iter().find(|definition| &*definition.name == name)
     }
 
     /// The definition of a relation of a type.

@@ -34,7 +34,7 @@ fn restriction() -> impl Strategy<Value = Restriction> {
         Just(RestrictionTarget::Wildcard),
         name().prop_map(RestrictionTarget::Userset),
     ];
-    (name(), target).prop_map(|(type_name, target)| Restriction { type_name, target })
+    (name(), target).prop_map(|(type_name, target)| Restriction { type_name, target, condition: None })
 }
 
 fn is_direct(rewrite: &Rewrite) -> bool {
@@ -57,14 +57,17 @@ fn relation() -> impl Strategy<Value = (Rewrite, Vec<Restriction>)> {
 fn model() -> impl Strategy<Value = Model> {
     let relations = prop::collection::btree_map(name(), relation(), 0..5);
     prop::collection::btree_map(name(), relations, 0..5).prop_map(|types| Model {
+        conditions: Vec::new(),
         schema_version: SchemaVersion::V1_1,
         types: types
             .into_iter()
             .map(|(name, relations)| TypeDefinition {
+                module: None,
                 name,
                 relations: relations
                     .into_iter()
                     .map(|(name, (rewrite, restrictions))| RelationDefinition {
+                        module: None,
                         name,
                         rewrite,
                         restrictions,

@@ -1,6 +1,7 @@
 //! Relationships: who (a subject) stands in which relation to what (an object).
 
 mod ident;
+mod relationship;
 
 use std::fmt;
 
@@ -8,8 +9,9 @@ pub use ident::{
     IdentError, MAX_ID_BYTES, MAX_RELATION_BYTES, MAX_TYPE_BYTES, Object, Subject, SubjectKind, Text, check_id,
     check_relation, check_type,
 };
+pub use relationship::{Member, Presence, Relationship, RelationshipCondition};
 
-/// One relationship: `subject` stands in `relation` to `object`. The field calls it a relationship tuple.
+/// Who stands in which relation to what: `subject` stands in `relation` to `object`. The field calls it a relationship tuple.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tuple {
     /// What the relation is to.

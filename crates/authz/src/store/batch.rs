@@ -12,7 +12,8 @@ impl WriteBatch {
             return Err(WriteConflict::TooMany { given });
         }
         let mut seen = HashSet::with_capacity(given);
-        match self.deletes.iter().chain(&self.writes).find(|tuple| !seen.insert(*tuple)) {
+        match self.deletes.iter().chain(self.writes.iter().map(|write| &write.tuple)).find(|tuple| !seen.insert(*tuple))
+        {
             Some(tuple) => Err(WriteConflict::Repeated(tuple.clone())),
             None => Ok(()),
         }

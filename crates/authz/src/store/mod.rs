@@ -22,7 +22,10 @@ use ulid::Ulid;
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
 
-use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
+use crate::condition::Context;
+use crate::relation::{
+    Member, Object, Presence, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple,
+};
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type UnixMillis = u64;
@@ -88,9 +91,27 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(
         &self,
         store: StoreId,
-        object_type: Option<Text>,
+        filter: ChangeFilter,
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError>;
+
+    /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form.
+    async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError>;
+    /// The assertions of a version of a model; none where none were ever written.
+    async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError>;
+
+    /// Replaces the stored properties of objects, all or none; an empty context removes them. At most [`MAX_WRITE_BATCH`] objects, each once.
+    async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, StoreError>;
+    /// Objects with stored properties, in the order of type and id.
+    async fn properties(
+        &self,
+        store: StoreId,
+        page: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, StoreError>;
 
     /// Appends an invalidation that no change of data stands behind.
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError>;
@@ -129,33 +150,56 @@ pub enum TupleRead {
         /// The kind of the subjects.
         kind: SubjectKind,
     },
+    /// The other way round: the objects of one type that a subject stands in a relation to, as it was written. A wildcard asks for the wildcard's own tuples.
+    Reverse {
+        /// The subject.
+        subject: Subject,
+        /// The type of the objects.
+        object_type: Text,
+        /// The relation.
+        relation: Text,
+    },
+    /// The properties that were stored for an object.
+    Properties(Object),
 }
 
 /// The answer to one [`TupleRead`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TupleAnswer {
     /// To a point: whether it exists.
-    Found(bool),
-    /// To an enumeration: the subjects' ids, sorted.
-    Ids(Vec<Text>),
-    /// To an enumeration with more than [`MAX_ENUMERATED`] subjects: refused, not cut.
+    Found(Presence),
+    /// To an enumeration, of either direction: who or what was found, sorted by id.
+    Members(Vec<Member>),
+    /// To an enumeration with more than [`MAX_ENUMERATED`] subjects, or [`MAX_REVERSE`] objects: refused, not cut.
     TooMany,
+    /// The stored properties; empty where there are none.
+    Properties(Context),
 }
 
 /// The most subjects that one enumeration answers.
 pub const MAX_ENUMERATED: usize = 10_000;
+/// The most objects that one reverse enumeration answers.
+pub const MAX_REVERSE: usize = 100_000;
 
 /// Relationships to write and to delete in one transaction.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WriteBatch {
     /// To add.
-    pub writes: Vec<Tuple>,
+    pub writes: Vec<Relationship>,
     /// To remove.
     pub deletes: Vec<Tuple>,
-    /// What to do where a tuple to add exists already.
+    /// What to do where a tuple to add exists already. One that exists under another condition, or with other values, is a conflict in any case.
     pub on_duplicate: OnConflict,
     /// What to do where a tuple to remove does not exist.
     pub on_missing: OnConflict,
+}
+
+impl WriteBatch {
+    /// A batch that writes.
+    #[must_use]
+    pub fn of(writes: impl IntoIterator<Item = impl Into<Relationship>>) -> Self {
+        Self { writes: writes.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
 }
 
 /// What a write does where there is nothing to do.
@@ -182,6 +226,8 @@ pub enum Change {
     Inserted(StoreId, Tuple),
     /// A relationship was removed.
     Deleted(StoreId, Tuple),
+    /// The stored properties of an object are others, or none any more.
+    PropertiesChanged(StoreId, Object),
     /// A store has a new latest model.
     ModelWritten(StoreId),
     /// Everything about a store may have changed: it was created, deleted, or loaded in bulk.
@@ -253,6 +299,8 @@ pub struct StoreRecord {
 pub struct StoredTuple {
     /// The relationship.
     pub tuple: Tuple,
+    /// When it counts; always without.
+    pub condition: Option<Arc<RelationshipCondition>>,
     /// When it was written.
     pub written_at: UnixMillis,
 }
@@ -264,6 +312,8 @@ pub struct TupleChange {
     pub inserted: bool,
     /// The relationship.
     pub tuple: Tuple,
+    /// The condition that it was written under; none for one that was removed.
+    pub condition: Option<Arc<RelationshipCondition>>,
     /// When.
     pub at: UnixMillis,
     /// The revision.
@@ -281,6 +331,15 @@ pub struct TupleFilter {
     pub relation: Option<Text>,
     /// The subject.
     pub subject: Option<Subject>,
+}
+
+/// Which changes to read. Every field that is given must match.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChangeFilter {
+    /// The type of the object.
+    pub object_type: Option<Text>,
+    /// Changes that were made before this are left out.
+    pub since: Option<UnixMillis>,
 }
 
 /// Which part of a list is wanted.

@@ -235,7 +235,7 @@ impl<F: Fn(DecisionPointBuilder) -> DecisionPointBuilder + Send + Sync> Decider 
         let store = point.create_store("test").await.map_err(|error| error.to_string())?.id;
         point.write_model(store, model).await.map_err(|error| error.to_string())?;
         for chunk in tuples.chunks(MAX_WRITE_BATCH) {
-            let batch = WriteBatch { writes: chunk.to_vec(), ..WriteBatch::default() };
+            let batch = WriteBatch::of(chunk.iter().cloned());
             point.write(store, None, batch).await.map_err(|error| error.to_string())?;
         }
         self.world = Some((point, store));
@@ -251,6 +251,8 @@ impl<F: Fn(DecisionPointBuilder) -> DecisionPointBuilder + Send + Sync> Decider 
             relation: check.relation.clone(),
             object: check.object.clone(),
             contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
             consistency: Consistency::MinimizeLatency,
         };
         point.check(&request).await.map(|decision| decision.allowed).map_err(|error| error.to_string())

@@ -133,7 +133,7 @@ impl<S: Store> World<S> {
 }
 
 pub(crate) async fn has(snapshot: &mut dyn Snapshot, store: StoreId, text: &str) -> bool {
-    snapshot.read(store, vec![TupleRead::Point(tuple(text))]).await.unwrap() == [TupleAnswer::Found(true)]
+    snapshot.read(store, vec![TupleRead::Point(tuple(text))]).await.unwrap() == [TupleAnswer::Found(Presence::Present)]
 }
 
 /// `document:1#viewer@user:ann`, also with a userset or a wildcard.
@@ -144,7 +144,7 @@ pub(crate) fn tuple(text: &str) -> Tuple {
 }
 
 pub(crate) fn writes(tuples: &[&str]) -> WriteBatch {
-    WriteBatch { writes: tuples.iter().map(|text| tuple(text)).collect(), ..WriteBatch::default() }
+    WriteBatch::of(tuples.iter().map(|text| tuple(text)))
 }
 
 pub(crate) fn deletes(tuples: &[&str]) -> WriteBatch {
@@ -162,5 +162,5 @@ pub(crate) fn enumerate(object: &str, relation: &str, kind: &str) -> TupleRead {
 }
 
 pub(crate) fn ids(expected: &[&str]) -> TupleAnswer {
-    TupleAnswer::Ids(expected.iter().map(|id| Text::from(*id)).collect())
+    TupleAnswer::Members(expected.iter().map(|id| Text::from(*id)).collect())
 }

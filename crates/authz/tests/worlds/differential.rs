@@ -268,7 +268,7 @@ impl Arena {
         self.write_model(&state.model).await;
         let tuples: Vec<Tuple> = state.tuples.iter().cloned().collect();
         for chunk in tuples.chunks(MAX_WRITE_BATCH) {
-            let batch = WriteBatch { writes: chunk.to_vec(), ..WriteBatch::default() };
+            let batch = WriteBatch::of(chunk.iter().cloned());
             self.cached.write(self.store, None, batch).await.expect("the model allows what was drawn");
         }
     }
@@ -309,6 +309,8 @@ impl Arena {
             relation,
             object,
             contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
             consistency,
         }
     }

@@ -109,7 +109,7 @@ impl Generator {
                 let relations = self.relations(name);
                 types.push(TypeDefinition { name: name.into(), relations, place: None });
             }
-            let model = Model { schema_version: SchemaVersion::V1_1, types };
+            let model = Model { schema_version: SchemaVersion::V1_1, types, conditions: Vec::new() };
             if model.validate().is_ok() {
                 return model;
             }
@@ -160,18 +160,30 @@ impl Generator {
     fn restrictions(&mut self, type_name: &'static str) -> Vec<Restriction> {
         let mut found = vec![plain(PEOPLE[0])];
         if self.one_in(3) {
-            found.push(Restriction { type_name: PEOPLE[0].into(), target: RestrictionTarget::Wildcard });
+            found.push(Restriction {
+                type_name: PEOPLE[0].into(),
+                target: RestrictionTarget::Wildcard,
+                condition: None,
+            });
         }
         if self.one_in(5) {
             found.push(plain(PEOPLE[1]));
         }
         if self.one_in(12) {
-            found.push(Restriction { type_name: PEOPLE[1].into(), target: RestrictionTarget::Wildcard });
+            found.push(Restriction {
+                type_name: PEOPLE[1].into(),
+                target: RestrictionTarget::Wildcard,
+                condition: None,
+            });
         }
         for _ in 0..self.rng.usize(..=2) {
             let of = if self.one_in(2) { type_name } else { self.pick(&self.things.clone()) };
             let name = if self.one_in(5) { self.pick(&COMPUTED) } else { self.pick(&WRITTEN[..2]) };
-            found.push(Restriction { type_name: of.into(), target: RestrictionTarget::Userset(name.into()) });
+            found.push(Restriction {
+                type_name: of.into(),
+                target: RestrictionTarget::Userset(name.into()),
+                condition: None,
+            });
         }
         if self.one_in(8) && found.len() > 1 {
             found.remove(0);
@@ -395,7 +407,7 @@ fn object(type_name: &str, index: usize) -> Object {
 }
 
 fn plain(type_name: &str) -> Restriction {
-    Restriction { type_name: type_name.into(), target: RestrictionTarget::Object }
+    Restriction { type_name: type_name.into(), target: RestrictionTarget::Object, condition: None }
 }
 
 fn computed(name: &str) -> Rewrite {

@@ -78,7 +78,7 @@ impl World {
         self.decisions.write_model(store, &Model::from_dsl(MODEL).unwrap()).await.unwrap();
         let tuple = |object, relation, subject| Tuple::parse(object, relation, subject).unwrap();
         let writes = vec![tuple("team:9", "member", "user:ann"), tuple("document:plan", "viewer", "team:9#member")];
-        self.decisions.write(store, None, WriteBatch { writes, ..WriteBatch::default() }).await.unwrap();
+        self.decisions.write(store, None, WriteBatch::of(writes)).await.unwrap();
         store
     }
 

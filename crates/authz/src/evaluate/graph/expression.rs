@@ -1,7 +1,7 @@
 //! Expressions of nodes, and their values by Kleene's three-valued logic.
 
 use super::{Graph, NodeId, ReadId};
-use crate::relation::Text;
+use crate::relation::{Presence, Text};
 use crate::store::TupleAnswer;
 
 /// How a node follows from reads and from other nodes.
@@ -45,8 +45,9 @@ impl Graph<'_> {
     pub(super) fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
         match expr {
             Expr::Const(value) => Some(*value),
-            Expr::Read(read) => match self.reads[read.0 as usize].answer {
-                Some(TupleAnswer::Found(found)) => Some(found),
+            Expr::Read(read) => match &self.reads[read.0 as usize].answer {
+                Some(TupleAnswer::Found(Presence::Present)) => Some(true),
+                Some(TupleAnswer::Found(Presence::Absent)) => Some(false),
                 _ => None,
             },
             Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),

@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use super::expression::Expr;
 use super::{Graph, NodeId, Provenance, ReadId, State};
 use crate::evaluate::tags;
-use crate::store::{TupleAnswer, TupleRead};
+use crate::relation::Presence;
+use crate::store::TupleAnswer;
 use cache_core::{Mistake, Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag, planted};
 
 /// What a value rests on.
@@ -126,20 +127,10 @@ impl Graph<'_> {
 
     fn collect_read(&self, id: ReadId, into: &mut Collected) {
         let read = &self.reads[id.0 as usize];
-        let found = matches!(&read.answer, Some(TupleAnswer::Found(true)))
-            || matches!(&read.answer, Some(TupleAnswer::Ids(ids)) if !ids.is_empty());
+        let found = matches!(&read.answer, Some(TupleAnswer::Found(Presence::Present | Presence::Conditional(_))))
+            || matches!(&read.answer, Some(TupleAnswer::Members(ids)) if !ids.is_empty());
         if found || !planted(Mistake::FoundOnly) {
-            let (tag, coarser) = match &read.read {
-                TupleRead::Point(tuple) => (
-                    tags::point(self.store, tuple),
-                    tags::relation(self.store, &tuple.object.type_name, &tuple.relation),
-                ),
-                TupleRead::Enumerate { object, relation, kind } => (
-                    tags::userset(self.store, object, relation, kind),
-                    tags::relation(self.store, &object.type_name, relation),
-                ),
-            };
-            into.own.push((tag, coarser));
+            into.own.push((tags::of_read(self.store, &read.read), tags::coarser(self.store, &read.read)));
         }
         if let Some(provenance) = &read.provenance {
             into.add(provenance);

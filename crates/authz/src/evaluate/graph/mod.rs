@@ -493,7 +493,7 @@ impl<'p> Graph<'p> {
     /// The nodes that an answered enumeration leads to; none while it is not answered.
     fn children(&mut self, read: ReadId, relation: &Text, parent: NodeId) -> Result<Option<Vec<NodeId>>, TooComplex> {
         let slot = &self.reads[read.0 as usize];
-        let (Some(TupleAnswer::Ids(ids)), TupleRead::Enumerate { kind, .. }) = (&slot.answer, &slot.read) else {
+        let (Some(TupleAnswer::Members(ids)), TupleRead::Enumerate { kind, .. }) = (&slot.answer, &slot.read) else {
             return Ok(None);
         };
         let (ids, type_name) = (ids.clone(), kind.type_name.clone());
@@ -504,7 +504,7 @@ impl<'p> Graph<'p> {
         let depth = self.nodes[parent.0 as usize].depth + 1;
         ids.into_iter()
             .map(|id| {
-                let object = Object { type_name: type_name.clone(), id };
+                let object = Object { type_name: type_name.clone(), id: id.id };
                 self.node(object, relation.clone(), depth, Some(parent))
             })
             .collect::<Result<_, _>>()

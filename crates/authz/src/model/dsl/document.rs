@@ -29,7 +29,7 @@ pub(super) fn read(mut cursor: Cursor<'_>, faults: &mut Faults) -> Model {
             document.cursor.skip_line();
         }
     }
-    Model { schema_version: SchemaVersion::V1_1, types: document.types }
+    Model { schema_version: SchemaVersion::V1_1, types: document.types, conditions: Vec::new() }
 }
 
 /// Reads `model` and `schema 1.1`. Where it is faulty the types are read nevertheless.
@@ -107,7 +107,8 @@ impl Document<'_, '_> {
         // The relations below belong to nobody else, whatever is wrong with the name.
         self.known.relations.clear();
         self.in_relations = false;
-        let unnamed = TypeDefinition { name: Text::from(""), relations: Vec::new(), place: Some(keyword.place) };
+        let unnamed =
+            TypeDefinition { name: Text::from(""), relations: Vec::new(), module: None, place: Some(keyword.place) };
         self.types.push(unnamed);
         if self.types.len() > MAX_TYPES {
             self.types.pop();
@@ -181,6 +182,7 @@ impl Document<'_, '_> {
         }
         if let Some(current) = self.types.last_mut() {
             current.relations.push(RelationDefinition {
+                module: None,
                 name,
                 rewrite: definition.rewrite,
                 restrictions: definition.restrictions,
@@ -200,7 +202,7 @@ impl Document<'_, '_> {
         let (name, _) = self.cursor.name("the name of a type", "name the type that is extended", check_type)?;
         self.known.relations.clear();
         self.in_relations = false;
-        self.types.push(TypeDefinition { name, relations: Vec::new(), place: Some(inner.place) });
+        self.types.push(TypeDefinition { name, relations: Vec::new(), module: None, place: Some(inner.place) });
         self.cursor.line_end("give every type a line of its own, and its relations lines below")
     }
 

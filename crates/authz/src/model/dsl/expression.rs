@@ -218,7 +218,7 @@ impl<'a> Reader<'_, 'a> {
             let what = format!("`{type_name}` is let in under the condition `{condition}`");
             self.faults.push(ModelError::unsupported(Feature::Conditions, what).at(Some(with.place)));
         }
-        Ok(Restriction { type_name, target })
+        Ok(Restriction { type_name, target, condition: None })
     }
 
     /// A list that was never closed must not swallow the definitions below it.

@@ -27,7 +27,7 @@ fn computed(relation: &str) -> Rewrite {
 }
 
 fn restriction(type_name: &str, target: RestrictionTarget) -> Restriction {
-    Restriction { type_name: Text::from(type_name), target }
+    Restriction { type_name: Text::from(type_name), target, condition: None }
 }
 
 /// Each text with what is said of it, for a snapshot.

@@ -103,7 +103,7 @@ impl Reader<'_> {
             }
             types.push(definition);
         }
-        Model { schema_version, types }
+        Model { schema_version, types, conditions: Vec::new() }
     }
 
     fn type_definition(&mut self, value: &Value, at: &Path<'_>) -> Parsed<TypeDefinition> {
@@ -128,7 +128,7 @@ impl Reader<'_> {
             let read = self.relation(relation, rewrite, infos, &relations_at, &infos_at);
             relations.extend(self.keep(read));
         }
-        Ok(TypeDefinition { name, relations, place: None })
+        Ok(TypeDefinition { name, relations, module: None, place: None })
     }
 
     /// `infos` may tell of relations that the type doesn't define; they are passed over, as OpenFGA does.
@@ -153,7 +153,7 @@ impl Reader<'_> {
             Some(info) => self.restrictions(info, &info_at)?,
             None => Vec::new(),
         };
-        Ok(RelationDefinition { name: checked, rewrite, restrictions, place: None })
+        Ok(RelationDefinition { name: checked, rewrite, restrictions, module: None, place: None })
     }
 
     fn restrictions(&mut self, info: &Map<String, Value>, info_at: &Path<'_>) -> Parsed<Vec<Restriction>> {
@@ -183,7 +183,7 @@ impl Reader<'_> {
                 let what = format!("`{type_name}` is let in under a condition");
                 self.faults.push(ModelError::unsupported(Feature::Conditions, what).under(at.key("condition")));
             }
-            restrictions.push(Restriction { type_name, target });
+            restrictions.push(Restriction { type_name, target, condition: None });
         }
         Ok(restrictions)
     }

@@ -24,8 +24,11 @@ fn restriction() -> impl Strategy<Value = Restriction> {
         1 => Just(RestrictionTarget::Wildcard),
         6 => relation_name().prop_map(RestrictionTarget::Userset),
     ];
-    (prop::sample::select(&TYPES[..]), target)
-        .prop_map(|(type_name, target)| Restriction { type_name: Text::from(type_name), target })
+    (prop::sample::select(&TYPES[..]), target).prop_map(|(type_name, target)| Restriction {
+        type_name: Text::from(type_name),
+        target,
+        condition: None,
+    })
 }
 
 fn rewrite() -> impl Strategy<Value = Rewrite> {
@@ -50,7 +53,7 @@ fn relation(name: &str) -> impl Strategy<Value = RelationDefinition> {
         if !leaves(&rewrite).any(|leaf| matches!(leaf, Rewrite::Direct)) {
             restrictions.clear();
         }
-        RelationDefinition { name: name.clone(), rewrite, restrictions, place: None }
+        RelationDefinition { name: name.clone(), rewrite, restrictions, module: None, place: None }
     })
 }
 
@@ -59,17 +62,25 @@ fn model() -> impl Strategy<Value = Model> {
     let definition = |name: &'static str| {
         (RELATIONS.map(relation), prop::sample::select(&TYPES[..])).prop_map(move |(relations, parent)| {
             let parent = RelationDefinition {
+                module: None,
                 name: Text::from("parent"),
                 rewrite: Rewrite::Direct,
-                restrictions: vec![Restriction { type_name: Text::from(parent), target: RestrictionTarget::Object }],
+                restrictions: vec![Restriction {
+                    type_name: Text::from(parent),
+                    target: RestrictionTarget::Object,
+                    condition: None,
+                }],
                 place: None,
             };
             let relations = relations.into_iter().chain([parent]).collect();
-            TypeDefinition { name: Text::from(name), relations, place: None }
+            TypeDefinition { name: Text::from(name), relations, module: None, place: None }
         })
     };
-    (definition(TYPES[0]), definition(TYPES[1]))
-        .prop_map(|(s, t)| Model { schema_version: SchemaVersion::V1_1, types: vec![s, t] })
+    (definition(TYPES[0]), definition(TYPES[1])).prop_map(|(s, t)| Model {
+        schema_version: SchemaVersion::V1_1,
+        types: vec![s, t],
+        conditions: Vec::new(),
+    })
 }
 
 /// Whether a rewrite leads to somebody without passing one relation twice.

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cache_core::{Revision, Stamp};
 
-use self::world::{Content, Key, World};
+use self::world::{Content, Key, Row, World};
 use super::{
-    Change, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, OnConflict, Page, PageRequest, Snapshot,
-    Store, StoreError, StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter,
-    TupleRead, UnixMillis, WallClock, WriteBatch, WriteConflict,
+    Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, OnConflict, Page,
+    PageRequest, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer,
+    TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch, WriteConflict,
 };
-use crate::relation::{Text, Tuple};
+use crate::condition::Context;
+use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
 
 /// An origin that is gone with its process. Cheap to create; a snapshot costs one reference count.
 pub struct MemoryStore {
@@ -29,9 +30,16 @@ pub struct MemoryStore {
 struct State {
     world: Arc<World>,
     head: u64,
-    log: Vec<(LoggedChange, UnixMillis)>,
+    log: Vec<LogRow>,
     sink: Option<Arc<dyn ChangeSink>>,
     closed: bool,
+}
+
+/// A change with what only readers of changes want to know.
+struct LogRow {
+    logged: LoggedChange,
+    condition: Option<Arc<RelationshipCondition>>,
+    at: UnixMillis,
 }
 
 impl MemoryStore {
@@ -66,15 +74,27 @@ impl State {
 
     /// Numbers the changes of one transaction, logs and applies them.
     fn commit(&mut self, changes: Vec<Change>, at: UnixMillis) -> Committed {
+        let conditions = vec![None; changes.len()];
+        self.commit_with(changes, conditions, at)
+    }
+
+    /// As [`Self::commit`], with the condition of each relationship that was added.
+    fn commit_with(
+        &mut self,
+        changes: Vec<Change>,
+        conditions: Vec<Option<Arc<RelationshipCondition>>>,
+        at: UnixMillis,
+    ) -> Committed {
         let begin = self.log.len();
-        for change in changes {
+        for (change, condition) in changes.into_iter().zip(conditions) {
             self.head += 1;
-            self.log.push((LoggedChange { revision: Revision::new(self.head), change }, at));
+            let logged = LoggedChange { revision: Revision::new(self.head), change };
+            self.log.push(LogRow { logged, condition, at });
         }
         if let Some(sink) = &self.sink
             && begin < self.log.len()
         {
-            let new: Vec<LoggedChange> = self.log[begin..].iter().map(|(change, _)| change.clone()).collect();
+            let new: Vec<LoggedChange> = self.log[begin..].iter().map(|row| row.logged.clone()).collect();
             sink.apply(&new);
         }
         Committed { revision: Revision::new(self.head) }
@@ -88,7 +108,7 @@ impl Store for MemoryStore {
         if state.sink.is_some() {
             return Err(StoreError::Unusable(Arc::from("this origin has a sink already; attach once")));
         }
-        let past: Vec<LoggedChange> = state.log.iter().map(|(change, _)| change.clone()).collect();
+        let past: Vec<LoggedChange> = state.log.iter().map(|row| row.logged.clone()).collect();
         sink.joined(Revision::ZERO, &past, Revision::new(state.head));
         state.sink = Some(sink);
         Ok(())
@@ -108,17 +128,17 @@ impl Store for MemoryStore {
         // No tuple stands twice in a batch, so everything can be checked against the state before.
         let (mut deletes, mut writes) = (Vec::new(), Vec::new());
         for tuple in batch.deletes {
-            match (content.has(&tuple), batch.on_missing) {
+            match (content.row(&tuple).is_some(), batch.on_missing) {
                 (true, _) => deletes.push(tuple),
                 (false, OnConflict::Ignore) => {}
                 (false, OnConflict::Error) => return Err(WriteConflict::Missing(tuple).into()),
             }
         }
-        for tuple in batch.writes {
-            match (content.has(&tuple), batch.on_duplicate) {
-                (false, _) => writes.push(tuple),
-                (true, OnConflict::Ignore) => {}
-                (true, OnConflict::Error) => return Err(WriteConflict::Duplicate(tuple).into()),
+        for write in batch.writes {
+            match content.row(&write.tuple) {
+                None => writes.push(write),
+                Some(row) if batch.on_duplicate == OnConflict::Ignore && row.condition == write.condition => {}
+                Some(_) => return Err(WriteConflict::Duplicate(write.tuple).into()),
             }
         }
         let content = state.content_mut(store)?;
@@ -127,11 +147,13 @@ impl Store for MemoryStore {
             content.tuples.remove(&Key(tuple.clone()));
             changes.push(Change::Deleted(store, tuple));
         }
-        for tuple in writes {
-            content.tuples.insert(Key(tuple.clone()), now);
+        let mut conditions = vec![None; changes.len()];
+        for Relationship { tuple, condition } in writes {
+            content.tuples.insert(Key(tuple.clone()), Row { written_at: now, condition: condition.clone() });
             changes.push(Change::Inserted(store, tuple));
+            conditions.push(condition);
         }
-        Ok(state.commit(changes, now))
+        Ok(state.commit_with(changes, conditions, now))
     }
 
     async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
@@ -163,7 +185,7 @@ impl Store for MemoryStore {
             return Ok(None);
         }
         Arc::make_mut(&mut state.world).stores.remove(&id);
-        state.log.retain(|(logged, _)| store_of(&logged.change) != Some(id));
+        state.log.retain(|row| store_of(&row.logged.change) != Some(id));
         Ok(Some(state.commit(vec![Change::StoreReplaced(id)], now)))
     }
 
@@ -207,40 +229,87 @@ impl Store for MemoryStore {
         let state = self.state()?;
         let limit = page.bounded();
         let from = page.after.map_or(Bound::Unbounded, |after| Bound::Excluded(Key(after)));
-        let rest = state
-            .content(store)?
-            .tuples
-            .range((from, Bound::Unbounded))
-            .filter(|(key, _)| filter.matches(&key.0))
-            .map(|(key, &written_at)| StoredTuple { tuple: key.0.clone(), written_at });
+        let rest =
+            state.content(store)?.tuples.range((from, Bound::Unbounded)).filter(|(key, _)| filter.matches(&key.0)).map(
+                |(key, row)| StoredTuple {
+                    tuple: key.0.clone(),
+                    condition: row.condition.clone(),
+                    written_at: row.written_at,
+                },
+            );
         Ok(Page::cut(rest, limit, |stored| stored.tuple.clone()))
     }
 
     async fn changes(
         &self,
         store: StoreId,
-        object_type: Option<Text>,
+        filter: ChangeFilter,
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError> {
         let state = self.state()?;
         state.content(store)?;
         let after = page.after.unwrap_or(Revision::ZERO);
-        let begin = state.log.partition_point(|(logged, _)| logged.revision <= after);
+        let begin = state.log.partition_point(|row| row.logged.revision <= after);
         let items: Vec<TupleChange> = state.log[begin..]
             .iter()
-            .filter_map(|(logged, at)| {
+            .filter_map(|LogRow { logged, condition, at }| {
                 let (inserted, tuple) = match &logged.change {
                     Change::Inserted(of, tuple) if *of == store => (true, tuple.clone()),
                     Change::Deleted(of, tuple) if *of == store => (false, tuple.clone()),
                     _ => return None,
                 };
-                Some(TupleChange { inserted, tuple, at: *at, revision: logged.revision })
+                Some(TupleChange { inserted, tuple, condition: condition.clone(), at: *at, revision: logged.revision })
             })
-            .filter(|change| object_type.as_ref().is_none_or(|wanted| *wanted == change.tuple.object.type_name))
+            .filter(|change| filter.matches(change))
             .take(page.bounded())
             .collect();
         let next = items.last().map(|change| change.revision).or(page.after);
         Ok(Page { items, next })
+    }
+
+    async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {
+        self.state()?.content_mut(store)?.assertions.insert(model, Arc::from(body));
+        Ok(())
+    }
+
+    async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError> {
+        Ok(self.state()?.content(store)?.assertions.get(&model).map(ToString::to_string))
+    }
+
+    async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, StoreError> {
+        let now = self.clock.unix_millis();
+        let mut state = self.state()?;
+        let content = state.content_mut(store)?;
+        let mut changes = Vec::with_capacity(properties.len());
+        for (object, given) in properties {
+            if given.is_empty() {
+                content.properties.remove(&object);
+            } else {
+                content.properties.insert(object.clone(), given);
+            }
+            changes.push(Change::PropertiesChanged(store, object));
+        }
+        Ok(state.commit(changes, now))
+    }
+
+    async fn properties(
+        &self,
+        store: StoreId,
+        page: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, StoreError> {
+        let state = self.state()?;
+        let limit = page.bounded();
+        let from = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = state
+            .content(store)?
+            .properties
+            .range((from, Bound::Unbounded))
+            .map(|(object, properties)| (object.clone(), properties.clone()));
+        Ok(Page::cut(rest, limit, |(object, _)| object.clone()))
     }
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
@@ -281,6 +350,7 @@ fn store_of(change: &Change) -> Option<StoreId> {
     match change {
         Change::Inserted(store, _)
         | Change::Deleted(store, _)
+        | Change::PropertiesChanged(store, _)
         | Change::ModelWritten(store)
         | Change::StoreReplaced(store) => Some(*store),
         Change::Invalidated(_) => None,

@@ -15,7 +15,7 @@ use super::log::head;
 use super::queries::{model_exists, store_exists};
 use super::row::{IdText, TupleColumns, signed};
 use super::schema::{changes, meta, models, stores, tuples};
-use crate::relation::Tuple;
+use crate::relation::{Relationship, Tuple};
 
 /// What a job needs of the group that it is part of.
 pub(super) struct Work<'a> {
@@ -44,10 +44,10 @@ pub(super) fn write(work: &mut Work<'_>, store: StoreId, batch: &WriteBatch) -> 
         date(connection, before, *now).map_err(|error| running("dating deletions", &error))?;
     }
     for tuple in &batch.writes {
-        let added =
-            insert(connection, id.as_str(), tuple, *now).map_err(|error| running("writing a relationship", &error))?;
+        let added = insert(connection, id.as_str(), &tuple.tuple, *now)
+            .map_err(|error| running("writing a relationship", &error))?;
         if added == 0 && batch.on_duplicate == OnConflict::Error {
-            return Err(WriteConflict::Duplicate(tuple.clone()).into());
+            return Err(WriteConflict::Duplicate(tuple.tuple.clone()).into());
         }
     }
     committed(connection)
@@ -117,14 +117,18 @@ pub(super) fn append(work: &mut Work<'_>, scope: &InvalidationScope) -> Result<C
 }
 
 /// Adds a part of a bulk load, and one row that stands for all of it. Returns how many relationships were new.
-pub(super) fn load(work: &mut Work<'_>, store: StoreId, part: &[Tuple]) -> Result<(usize, Committed), StoreError> {
+pub(super) fn load(
+    work: &mut Work<'_>,
+    store: StoreId,
+    part: &[Relationship],
+) -> Result<(usize, Committed), StoreError> {
     let id = IdText::of(store.0);
     require(work.connection, store, &id)?;
     let mut added = 0;
     let done = (|| {
         diesel::update(meta::table).set(meta::loading.eq(1)).execute(work.connection)?;
         for tuple in part {
-            added += insert(work.connection, id.as_str(), tuple, work.now)?;
+            added += insert(work.connection, id.as_str(), &tuple.tuple, work.now)?;
         }
         diesel::update(meta::table).set(meta::loading.eq(0)).execute(work.connection)?;
         diesel::insert_into(changes::table)

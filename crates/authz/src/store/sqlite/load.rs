@@ -5,7 +5,7 @@ use cache_core::Revision;
 use super::super::{Committed, StoreError, StoreId};
 use super::job;
 use super::origin::SqliteStore;
-use crate::relation::Tuple;
+use crate::relation::Relationship;
 
 /// How far a load has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,14 +33,14 @@ impl SqliteStore {
         mut progress: impl FnMut(LoadProgress),
     ) -> Result<(LoadProgress, Committed), StoreError>
     where
-        I: IntoIterator<Item = Tuple>,
+        I: IntoIterator<Item: Into<Relationship>>,
     {
         let size = self.config().load_chunk.max(1);
         let mut tuples = tuples.into_iter();
         let mut total = LoadProgress::default();
         let mut committed = Committed { revision: Revision::ZERO };
         loop {
-            let part: Vec<Tuple> = tuples.by_ref().take(size).collect();
+            let part: Vec<Relationship> = tuples.by_ref().take(size).map(Into::into).collect();
             // An empty load still finds out whether there is such a store.
             if part.is_empty() && total.read > 0 {
                 return Ok((total, committed));

@@ -7,8 +7,8 @@ use cache_core::Revision;
 use diesel::prelude::*;
 
 use super::super::{
-    ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError, StoreId,
-    StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError,
+    StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{running, unusable};
 use super::log::Log;
@@ -20,7 +20,8 @@ use super::schema::{models, stores};
 use super::snapshot::SqliteSnapshot;
 use super::writer::{Desk, Writer};
 use super::{SqliteConfig, job, open, pages, queries};
-use crate::relation::{Text, Tuple};
+use crate::condition::Context;
+use crate::relation::{Object, Tuple};
 
 /// The embedded origin. Needs a tokio runtime with time. Close it ([`Store::close`]) to wait for its threads; dropped, it
 /// lets them end on their own.
@@ -168,13 +169,33 @@ impl Store for SqliteStore {
     async fn changes(
         &self,
         store: StoreId,
-        object_type: Option<Text>,
+        filter: ChangeFilter,
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
-            pages::changes(connection, store, object_type.as_deref(), &page)
+            pages::changes(connection, store, filter.object_type.as_deref(), &page)
         })
         .await
+    }
+
+    async fn write_assertions(&self, _: StoreId, _: ModelId, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn assertions(&self, _: StoreId, _: ModelId) -> Result<Option<String>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn write_properties(&self, _: StoreId, _: Vec<(Object, Context)>) -> Result<Committed, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn properties(
+        &self,
+        _: StoreId,
+        _: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, StoreError> {
+        Err(StoreError::Closed)
     }
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {

@@ -100,6 +100,7 @@ pub(super) fn changes(
                         subject_relation.unwrap_or_default(),
                         subject_id.unwrap_or_default(),
                     ),
+                    condition: None,
                     at: unsigned(at),
                     revision: Revision::new(unsigned(revision)),
                 }

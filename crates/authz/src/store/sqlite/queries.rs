@@ -7,13 +7,17 @@ use diesel::sqlite::SqliteConnection;
 use super::super::{MAX_ENUMERATED, TupleAnswer, TupleRead};
 use super::row::{NO_RELATION, TupleColumns, WILDCARD};
 use super::schema::{models, stores, tuples};
-use crate::relation::{Object, SubjectKind, Text, Tuple};
+use crate::relation::{Member, Object, Presence, SubjectKind, Tuple};
 
 /// Answers one question.
 pub(super) fn answer(connection: &mut SqliteConnection, store: &str, read: &TupleRead) -> QueryResult<TupleAnswer> {
     match read {
-        TupleRead::Point(tuple) => point(connection, store, tuple).map(TupleAnswer::Found),
+        TupleRead::Point(tuple) => {
+            let found = point(connection, store, tuple)?;
+            Ok(TupleAnswer::Found(if found { Presence::Present } else { Presence::Absent }))
+        }
         TupleRead::Enumerate { object, relation, kind } => enumerate(connection, store, object, relation, kind),
+        TupleRead::Reverse { .. } | TupleRead::Properties(_) => Err(diesel::result::Error::NotFound),
     }
 }
 
@@ -55,7 +59,7 @@ fn enumerate(
     if ids.len() > MAX_ENUMERATED {
         return Ok(TupleAnswer::TooMany);
     }
-    Ok(TupleAnswer::Ids(ids.into_iter().map(Text::from).collect()))
+    Ok(TupleAnswer::Members(ids.iter().map(|id| Member::from(id.as_str())).collect()))
 }
 
 pub(super) fn store_exists(connection: &mut SqliteConnection, store: &str) -> QueryResult<bool> {

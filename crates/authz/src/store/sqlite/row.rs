@@ -82,6 +82,7 @@ impl From<TupleRow> for StoredTuple {
                 row.subject_relation,
                 row.subject_id,
             ),
+            condition: None,
             written_at: unsigned(row.written_at),
         }
     }

@@ -85,7 +85,10 @@ async fn answers_come_in_the_order_of_the_questions<F: Fixture>() {
         ],
     )
     .await;
-    assert_eq!(answers, [TupleAnswer::Found(false), ids(&["bob"]), TupleAnswer::Found(true), ids(&[])]);
+    assert_eq!(
+        answers,
+        [TupleAnswer::Found(Presence::Absent), ids(&["bob"]), TupleAnswer::Found(Presence::Present), ids(&[])]
+    );
     assert_eq!(read(&world, vec![]).await, []);
 }
 
@@ -171,7 +174,7 @@ async fn hostile_ids_are_only_ids<F: Fixture>() {
             subject: Subject::object("user", id).unwrap(),
         })
         .collect();
-    world.origin.write(world.store, WriteBatch { writes: all.clone(), ..WriteBatch::default() }).await.unwrap();
+    world.origin.write(world.store, WriteBatch::of(all.clone())).await.unwrap();
     for (tuple, id) in all.iter().zip(&hostile) {
         let question = TupleRead::Enumerate {
             object: tuple.object.clone(),
@@ -179,7 +182,7 @@ async fn hostile_ids_are_only_ids<F: Fixture>() {
             kind: tuple.subject.kind(),
         };
         let answers = read(&world, vec![TupleRead::Point(tuple.clone()), question]).await;
-        assert_eq!(answers, [TupleAnswer::Found(true), ids(&[id])], "{id}");
+        assert_eq!(answers, [TupleAnswer::Found(Presence::Present), ids(&[id])], "{id}");
     }
 }
 
@@ -188,15 +191,15 @@ async fn too_many_subjects_are_refused_and_not_cut<F: Fixture>() {
     let all: Vec<Tuple> = (0..=MAX_ENUMERATED).map(|n| tuple(&format!("team:1#member@user:{n:05}"))).collect();
     let (most, last) = all.split_at(MAX_ENUMERATED);
     for part in most.chunks(MAX_WRITE_BATCH) {
-        let batch = WriteBatch { writes: part.to_vec(), ..WriteBatch::default() };
+        let batch = WriteBatch::of(part.iter().cloned());
         world.origin.write(world.store, batch).await.unwrap();
     }
     let question = || vec![enumerate("team:1", "member", "user")];
     match &read(&world, question()).await[..] {
-        [TupleAnswer::Ids(ids)] => assert_eq!(ids.len(), MAX_ENUMERATED),
+        [TupleAnswer::Members(ids)] => assert_eq!(ids.len(), MAX_ENUMERATED),
         other => panic!("{other:?}"),
     }
-    world.origin.write(world.store, WriteBatch { writes: last.to_vec(), ..WriteBatch::default() }).await.unwrap();
+    world.origin.write(world.store, WriteBatch::of(last.iter().cloned())).await.unwrap();
     assert_eq!(read(&world, question()).await, [TupleAnswer::TooMany]);
 }
 

@@ -67,6 +67,8 @@ impl Question<'_> {
             relation: check_relation(action).map_err(|error| Fault::invalid(format!("action.name: {error}")))?,
             object: resource.object("resource")?,
             contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
             consistency: self.consistency()?,
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use authz::relation::check_type;
-use authz::store::{PageRequest, TupleChange};
+use authz::store::{ChangeFilter, PageRequest, TupleChange};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use cache_core::Revision;
@@ -52,7 +52,11 @@ pub(crate) async fn changes(
     let list = List::new::<Revision>(Some(store), &object_type);
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
-    let page = app.decisions.changes(store, object_type, page).await.map_err(|error| app.fault(error))?;
+    let page = app
+        .decisions
+        .changes(store, ChangeFilter { object_type, since: None }, page)
+        .await
+        .map_err(|error| app.fault(error))?;
     let continuation_token = list.token(page.next.or(after).as_ref());
     Ok(ok(&Changes { changes: page.items.iter().map(Change::from).collect(), continuation_token }))
 }

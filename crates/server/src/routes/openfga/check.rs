@@ -42,7 +42,15 @@ pub(crate) async fn check(State(app): State<Arc<App>>, StorePath { store, .. }: 
         subject,
         relation,
         object,
-        contextual_tuples: question.contextual_tuples.unwrap_or_default().tuples()?,
+        contextual_tuples: question
+            .contextual_tuples
+            .unwrap_or_default()
+            .tuples()?
+            .into_iter()
+            .map(Into::into)
+            .collect(),
+        context: Default::default(),
+        properties: Default::default(),
         consistency: consistency(question.consistency.as_deref())?,
     };
     let decision = app.decisions.check(&request).await.map_err(|error| app.fault(error))?;

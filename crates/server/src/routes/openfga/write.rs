@@ -50,7 +50,7 @@ fn batch(writes: &Part, deletes: &Part) -> Result<WriteBatch, Fault> {
         return Err(Fault::new(FaultKind::Invalid, "exceeded_entity_limit", message));
     }
     Ok(WriteBatch {
-        writes: writes.keys.tuples()?,
+        writes: writes.keys.tuples()?.into_iter().map(Into::into).collect(),
         deletes: deletes.keys.tuples()?,
         on_duplicate: on_conflict(writes.on_duplicate.as_deref(), "on_duplicate")?,
         on_missing: on_conflict(deletes.on_missing.as_deref(), "on_missing")?,
