@@ -43,6 +43,10 @@ fn literal(value: &Value) -> String {
             other => other.to_i128().map_or_else(|| other.to_u128().unwrap_or_default().to_string(), |n| n.to_string()),
         },
         Value::Array(_, items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
-        Value::Empty(..) | Value::Dict(..) => "{}".to_owned(),
+        Value::Dict(_, dict) => {
+            let pairs = dict.iter().map(|(key, value)| format!("{key} = {}", literal(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        Value::Empty(..) => "{}".to_owned(),
     }
 }

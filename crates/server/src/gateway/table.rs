@@ -1,0 +1,207 @@
+//! The route map: which question a method and a path stand for.
+//!
+//! The path decides first, and the most specific template wins: text before a placeholder, a placeholder before a catch-all, whatever their
+//! order in the configuration. Only then the method is looked up, so that a catch-all never takes what a more specific route refuses.
+
+use std::collections::BTreeMap;
+
+use authz::relation::{Text, check_relation};
+use authz::store::StoreId;
+use matchit::{InsertError, Router};
+use ulid::Ulid;
+
+use super::refusal::Refusal;
+use super::target::{Target, fold};
+use super::template::{Breadth, PathTemplate, ResourceTemplate};
+use crate::config;
+
+/// The methods that a route may name. Any other one is denied.
+pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The most routes.
+const MAX_ROUTES: usize = 10_000;
+
+/// What a route asks.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    /// Nothing: everybody may.
+    Nobody,
+    /// The decision point.
+    Decision(Box<Asked>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) store: Option<StoreId>,
+    pub(super) relation: Text,
+    pub(super) resource: ResourceTemplate,
+}
+
+/// All routes.
+pub(super) struct Table {
+    /// Places in `places`, by template.
+    router: Router<usize>,
+    places: Vec<Place>,
+    /// The least breadth of the templates that are the same without case and slashes at the end.
+    folded: Router<Breadth>,
+}
+
+/// A template with what its methods ask.
+struct Place {
+    template: PathTemplate,
+    asks: Vec<Entry>,
+}
+
+struct Entry {
+    method: &'static str,
+    ask: Ask,
+    /// Its number in the configuration, from 1.
+    number: usize,
+}
+
+impl Table {
+    /// The table, with every fault of the configuration, one line each. A route with a fault is left out.
+    pub(super) fn new(routes: &[config::Route]) -> (Self, Vec<String>) {
+        let mut table = Self { router: Router::new(), places: Vec::new(), folded: Router::new() };
+        let mut faults = Vec::new();
+        if routes.len() > MAX_ROUTES {
+            faults.push(format!("there are {} routes; at most {MAX_ROUTES} are allowed", routes.len()));
+        }
+        for (number, route) in (1..).zip(routes.iter().take(MAX_ROUTES)) {
+            let before = faults.len();
+            let said = table.add(number, route, &mut faults);
+            faults.extend(said.err());
+            for fault in &mut faults[before..] {
+                *fault = format!("route {number} ({:?}): {fault}", route.path);
+            }
+        }
+        table.fold();
+        (table, faults)
+    }
+
+    fn add(&mut self, number: usize, route: &config::Route, faults: &mut Vec<String>) -> Result<(), String> {
+        let methods = methods(&route.methods, faults);
+        let template = PathTemplate::parse(&route.path).map_err(|fault| fault.to_string())?;
+        let ask = ask(route, &template)?;
+        let place = self.place(template)?;
+        for method in methods {
+            if let Some(other) = place.asks.iter().find(|entry| entry.method == method) {
+                let other = other.number;
+                return Err(format!("{method} of this path is already route {other}; remove one of the two"));
+            }
+            place.asks.push(Entry { method, ask: ask.clone(), number });
+        }
+        Ok(())
+    }
+
+    /// The place of a template, which is a new one unless the same template was there before.
+    fn place(&mut self, template: PathTemplate) -> Result<&mut Place, String> {
+        let known = self.places.iter().position(|place| place.template.text == template.text);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let at = self.places.len();
+                self.router.insert(template.text.clone(), at).map_err(|error| self.conflict(&error))?;
+                self.places.push(Place { template, asks: Vec::new() });
+                at
+            }
+        };
+        self.places.get_mut(at).ok_or_else(|| "there is no place for it".to_owned())
+    }
+
+    fn conflict(&self, error: &InsertError) -> String {
+        match error {
+            InsertError::Conflict { with } => {
+                let other = self.places.iter().find(|place| place.template.text == *with);
+                let number = other.and_then(|place| place.asks.first()).map_or(0, |entry| entry.number);
+                format!(
+                    "it matches the same paths as route {number} ({with:?}); give their placeholders the same names, \
+                     and have either a placeholder or a catch-all in one place"
+                )
+            }
+            other => format!("the path can't be read: {other}"),
+        }
+    }
+
+    fn fold(&mut self) {
+        let mut least: BTreeMap<String, Breadth> = BTreeMap::new();
+        for place in &self.places {
+            let text = place.template.folded(fold_segment);
+            let text = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(&text).to_owned();
+            let breadth = least.entry(text).or_insert(place.template.breadth);
+            *breadth = place.template.breadth.min(*breadth);
+        }
+        for (text, breadth) in least {
+            // One that can't be had here was refused above, where its neighbours are spelled as they are here.
+            if let Err(error) = self.folded.insert(text, breadth) {
+                tracing::warn!(%error, "a route is not compared without case");
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// What a request asks, and how to read its placeholders.
+    pub(super) fn find<'t, 'p>(
+        &'t self,
+        method: &[u8],
+        target: &'p Target,
+    ) -> Result<(&'t Ask, matchit::Params<'t, 'p>), Refusal> {
+        let found = self.router.at(target.as_str()).map_err(|_| Refusal::NoRoute)?;
+        let place = self.places.get(*found.value).ok_or(Refusal::NoRoute)?;
+        if self.is_shadowed(place, target) {
+            return Err(Refusal::Shadowed);
+        }
+        let entry = place.asks.iter().find(|entry| entry.method.as_bytes() == method).ok_or(Refusal::Method)?;
+        Ok((&entry.ask, found.params))
+    }
+
+    /// Whether an application that knows neither case nor a slash at the end could take the path for one of a more specific route.
+    fn is_shadowed(&self, place: &Place, target: &Target) -> bool {
+        let breadth = place.template.breadth;
+        breadth > Breadth::Fixed && self.folded.at(&target.folded()).is_ok_and(|other| *other.value < breadth)
+    }
+}
+
+fn fold_segment(segment: &str) -> String {
+    fold(segment)
+}
+
+fn methods(named: &[String], faults: &mut Vec<String>) -> Vec<&'static str> {
+    if named.is_empty() {
+        faults.push(format!("methods is empty; name some of {}", METHODS.join(", ")));
+    }
+    let mut methods = Vec::new();
+    for name in named {
+        match METHODS.into_iter().find(|method| method == name) {
+            Some(method) if methods.contains(&method) => {
+                faults.push(format!("methods holds {method} twice; remove one"))
+            }
+            Some(method) => methods.push(method),
+            None => faults.push(format!("methods holds {name:?}; allowed are {}", METHODS.join(", "))),
+        }
+    }
+    methods
+}
+
+fn ask(route: &config::Route, path: &PathTemplate) -> Result<Ask, String> {
+    if route.public {
+        return match (&route.action, &route.resource, &route.store) {
+            (None, None, None) => Ok(Ask::Nobody),
+            _ => Err("a public route asks nothing; remove action, resource and store, or public".to_owned()),
+        };
+    }
+    let (Some(action), Some(resource)) = (&route.action, &route.resource) else {
+        return Err("action or resource is missing; set both, or public = true for everybody".to_owned());
+    };
+    let relation = check_relation(action).map_err(|error| format!("action: {error}"))?;
+    let resource = ResourceTemplate::parse(resource, path).map_err(|fault| fault.to_string())?;
+    let store = match &route.store {
+        None => None,
+        Some(id) => Some(StoreId(
+            id.parse::<Ulid>().map_err(|_| format!("store is {id:?}, which is no store's id; it has 26 characters"))?,
+        )),
+    };
+    Ok(Ask::Decision(Box::new(Asked { store, relation, resource })))
+}
