@@ -7,7 +7,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use ulid::Ulid;
 
 use super::{CACHE_TYPES, Loaded};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, GatewayFault};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -23,7 +23,8 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);
     checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);
     if let Err(faults) = Gateway::new(&settings.gateway) {
-        checks.faults.extend(faults.into_iter().map(|fault| placed(loaded, &fault)));
+        let placed = |fault: GatewayFault| format!("{} ({}): {}", fault.key, loaded.origin(fault.key), fault.text);
+        checks.faults.extend(faults.into_iter().map(placed));
     }
     let level = &settings.log.level;
     checks.holds("log.level", level, "error, warn, info, debug, trace, or a list by module as in info,server=debug", {
@@ -71,12 +72,6 @@ fn cache(checks: &mut Checks<'_>) {
             names.contains(&cache_type.as_str()),
         );
     }
-}
-
-/// A fault with where its setting comes from.
-fn placed(loaded: &Loaded, fault: &str) -> String {
-    let key = fault.split([':', ' ']).next().unwrap_or_default();
-    format!("{fault} ({})", loaded.origin(key))
 }
 
 /// A word without `=` would be taken for a module of which everything is logged; here it must be a level.

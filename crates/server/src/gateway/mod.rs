@@ -26,6 +26,16 @@ pub struct Gateway {
     subjects: Subjects,
 }
 
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {text}")]
+pub struct GatewayFault {
+    /// The setting.
+    pub key: &'static str,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
 /// A request as the client sent it to the gateway.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Original<'a> {
@@ -47,25 +57,24 @@ impl Gateway {
     /// Reads the settings.
     ///
     /// # Errors
-    /// With every fault, one line each: which setting or route, and what to do.
-    pub fn new(settings: &config::Gateway) -> Result<Self, Vec<String>> {
+    /// With every fault: which route, and what to do.
+    pub fn new(settings: &config::Gateway) -> Result<Self, Vec<GatewayFault>> {
         let (gateway, faults) = Self::read(settings);
         if faults.is_empty() { Ok(gateway) } else { Err(faults) }
     }
 
-    /// What settings mean that were checked before. Were there a fault in them, its route would be closed.
+    /// What settings mean that were checked before. Were there a fault in them, everything would be closed.
     pub(crate) fn checked(settings: &config::Gateway) -> Self {
-        let (gateway, faults) = Self::read(settings);
-        for fault in faults {
-            tracing::error!(fault, "a part of the gateway's settings is left out");
-        }
-        gateway
+        Self::new(settings).unwrap_or_else(|faults| {
+            tracing::error!(?faults, "the gateway's settings are wrong; nothing is let through");
+            Self::read(&config::Gateway::default()).0
+        })
     }
 
-    fn read(settings: &config::Gateway) -> (Self, Vec<String>) {
+    fn read(settings: &config::Gateway) -> (Self, Vec<GatewayFault>) {
         let (subjects, mut faults) = Subjects::new(settings);
         let (table, more) = Table::new(&settings.routes);
-        faults.extend(more.into_iter().map(|fault| format!("gateway.routes: {fault}")));
+        faults.extend(more.into_iter().map(|text| GatewayFault { key: "gateway.routes", text }));
         (Self { table, subjects }, faults)
     }
 

@@ -5,7 +5,7 @@
 use authz::relation::{Subject, Text, check_id, check_type};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Refusal;
+use super::{GatewayFault, Refusal};
 use crate::config;
 
 /// Headers that say something else already.
@@ -21,36 +21,32 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    pub(super) fn new(settings: &config::Gateway) -> (Self, Vec<String>) {
+    pub(super) fn new(settings: &config::Gateway) -> (Self, Vec<GatewayFault>) {
         let mut faults = Vec::new();
+        let mut fault = |key, text| faults.push(GatewayFault { key, text });
         let header = header(&settings.subject_header).unwrap_or_else(|| {
             let name = &settings.subject_header;
-            faults.push(format!(
-                "gateway.subject_header is {name:?}; allowed is the name of a header that says nothing else"
-            ));
+            fault(
+                "gateway.subject_header",
+                format!("it is {name:?}; allowed is the name of a header that says nothing else"),
+            );
             HeaderName::from_static("x-forwarded-user")
         });
         let type_name = check_type(&settings.subject_type).unwrap_or_else(|error| {
-            faults.push(format!("gateway.subject_type: {error}"));
+            fault("gateway.subject_type", error.to_string());
             Text::from("user")
         });
-        let anonymous = settings
-            .anonymous
-            .as_deref()
-            .and_then(|id| check_id(id).map_err(|error| faults.push(format!("gateway.anonymous: {error}"))).ok());
-        let challenge = settings.challenge.as_deref().and_then(|text| {
-            let value = HeaderValue::from_str(text).ok().filter(|value| !value.is_empty() && value.to_str().is_ok());
-            if value.is_none() {
-                faults.push(format!(
-                    "gateway.challenge is {text:?}; allowed is a challenge on one line, as Basic realm=\"app\""
-                ));
-            }
-            value
+        let anonymous = settings.anonymous.as_deref().map(check_id).transpose().unwrap_or_else(|error| {
+            fault("gateway.anonymous", error.to_string());
+            None
+        });
+        let challenge = settings.challenge.as_deref().map(challenge).transpose().unwrap_or_else(|text| {
+            fault("gateway.challenge", text);
+            None
         });
         for name in settings.hosts.iter().filter(|name| !is_host(name)) {
-            faults.push(format!(
-                "gateway.hosts holds {name:?}; allowed are names without scheme and port, as app.example.com"
-            ));
+            let text = format!("it holds {name:?}; allowed are names without scheme and port, as app.example.com");
+            fault("gateway.hosts", text);
         }
         (Self { header, type_name, anonymous, challenge }, faults)
     }
@@ -83,8 +79,17 @@ fn header(name: &str) -> Option<HeaderName> {
     name.parse::<HeaderName>().ok().filter(|name| !TAKEN.contains(&name.as_str()))
 }
 
+fn challenge(text: &str) -> Result<HeaderValue, String> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_plain);
+    value.ok_or_else(|| format!("it is {text:?}; allowed is a challenge on one line, as Basic realm=\"app\""))
+}
+
+/// A name, or an IPv6 address in brackets.
 fn is_host(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte)) && {
-        name.starts_with('[') || !name.contains(':')
+    let inside = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
     }
 }

@@ -1,7 +1,8 @@
 //! The route map: which question a method and a path stand for.
 //!
 //! The path decides first, and the most specific template wins: text before a placeholder, a placeholder before a catch-all, whatever their
-//! order in the configuration. Only then the method is looked up, so that a catch-all never takes what a more specific route refuses.
+//! order in the configuration. Only then the method is looked up, so that a catch-all never takes what a more specific route refuses. Nor does it take
+//! what an application that knows neither case nor a slash at the end would serve as a path of a more specific route.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +12,14 @@ use matchit::{InsertError, Router};
 use ulid::Ulid;
 
 use super::refusal::Refusal;
-use super::target::{Target, fold};
-use super::template::{Breadth, PathTemplate, ResourceTemplate};
+use super::target::Target;
+use super::template::{PathTemplate, ResourceTemplate};
 use crate::config;
 
 /// The methods that a route may name. Any other one is denied.
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The longest part of a path in a message.
+const MAX_SHOWN_CHARS: usize = 80;
 /// The most routes.
 const MAX_ROUTES: usize = 10_000;
 
@@ -41,8 +44,8 @@ pub(super) struct Table {
     /// Places in `places`, by template.
     router: Router<usize>,
     places: Vec<Place>,
-    /// The least breadth of the templates that are the same without case and slashes at the end.
-    folded: Router<Breadth>,
+    /// The places whose templates are the same without case and slashes at the end.
+    folded: Router<Vec<usize>>,
 }
 
 /// A template with what its methods ask.
@@ -71,10 +74,10 @@ impl Table {
             let said = table.add(number, route, &mut faults);
             faults.extend(said.err());
             for fault in &mut faults[before..] {
-                *fault = format!("route {number} ({:?}): {fault}", route.path);
+                *fault = format!("{}: {fault}", name(number, &route.path));
             }
         }
-        table.fold();
+        table.fold(&mut faults);
         (table, faults)
     }
 
@@ -112,9 +115,9 @@ impl Table {
         match error {
             InsertError::Conflict { with } => {
                 let other = self.places.iter().find(|place| place.template.text == *with);
-                let number = other.and_then(|place| place.asks.first()).map_or(0, |entry| entry.number);
+                let other = other.map_or_else(|| with.clone(), Place::name);
                 format!(
-                    "it matches the same paths as route {number} ({with:?}); give their placeholders the same names, \
+                    "it matches the same paths as {other}; give their placeholders the same names, \
                      and have either a placeholder or a catch-all in one place"
                 )
             }
@@ -122,18 +125,22 @@ impl Table {
         }
     }
 
-    fn fold(&mut self) {
-        let mut least: BTreeMap<String, Breadth> = BTreeMap::new();
-        for place in &self.places {
-            let text = place.template.folded(fold_segment);
-            let text = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(&text).to_owned();
-            let breadth = least.entry(text).or_insert(place.template.breadth);
-            *breadth = place.template.breadth.min(*breadth);
+    fn fold(&mut self, faults: &mut Vec<String>) {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, place) in self.places.iter().enumerate() {
+            groups.entry(place.template.plain().to_lowercase()).or_default().push(at);
         }
-        for (text, breadth) in least {
-            // One that can't be had here was refused above, where its neighbours are spelled as they are here.
-            if let Err(error) = self.folded.insert(text, breadth) {
-                tracing::warn!(%error, "a route is not compared without case");
+        for (text, group) in groups {
+            let mut places = group.iter().filter_map(|at| self.places.get(*at));
+            let Some(first) = places.next() else { continue };
+            let differing = places.find(|place| place.template.plain() != first.template.plain());
+            let refused = self.folded.insert(text, group.clone()).is_err().then_some(first);
+            if let Some(place) = differing.or(refused) {
+                faults.push(format!(
+                    "{}: another route matches the same paths but for their case, which applications may not tell apart; \
+                     keep one spelling",
+                    place.name()
+                ));
             }
         }
     }
@@ -150,22 +157,30 @@ impl Table {
     ) -> Result<(&'t Ask, matchit::Params<'t, 'p>), Refusal> {
         let found = self.router.at(target.as_str()).map_err(|_| Refusal::NoRoute)?;
         let place = self.places.get(*found.value).ok_or(Refusal::NoRoute)?;
-        if self.is_shadowed(place, target) {
+        if !place.is_fixed() && self.folded.at(&target.folded()).is_ok_and(|group| !group.value.contains(found.value)) {
             return Err(Refusal::Shadowed);
         }
         let entry = place.asks.iter().find(|entry| entry.method.as_bytes() == method).ok_or(Refusal::Method)?;
         Ok((&entry.ask, found.params))
     }
+}
 
-    /// Whether an application that knows neither case nor a slash at the end could take the path for one of a more specific route.
-    fn is_shadowed(&self, place: &Place, target: &Target) -> bool {
-        let breadth = place.template.breadth;
-        breadth > Breadth::Fixed && self.folded.at(&target.folded()).is_ok_and(|other| *other.value < breadth)
+impl Place {
+    /// Whether it is one path, spelled out by the operator.
+    fn is_fixed(&self) -> bool {
+        self.template.names.is_empty()
+    }
+
+    fn name(&self) -> String {
+        name(self.asks.first().map_or(0, |entry| entry.number), &self.template.text)
     }
 }
 
-fn fold_segment(segment: &str) -> String {
-    fold(segment)
+/// A route as an operator finds it.
+fn name(number: usize, path: &str) -> String {
+    let cut: String = path.chars().take(MAX_SHOWN_CHARS).collect();
+    let mark = if cut.len() < path.len() { "…" } else { "" };
+    format!("route {number} ({cut}{mark})")
 }
 
 fn methods(named: &[String], faults: &mut Vec<String>) -> Vec<&'static str> {

@@ -71,18 +71,15 @@ impl Target {
         &self.0
     }
 
-    /// The same path as an application may see it that knows neither case nor a slash at the end.
-    pub(crate) fn folded(&self) -> String {
-        fold(&self.0)
+    /// The same path as an application sees it that knows neither case nor a slash at the end.
+    pub(super) fn folded(&self) -> String {
+        without_slash(&self.0).to_lowercase()
     }
 }
 
-/// Without differences of case and without a slash at the end.
-pub(super) fn fold(path: &str) -> String {
-    match path.strip_suffix('/') {
-        Some("") | None => path.to_lowercase(),
-        Some(rest) => rest.to_lowercase(),
-    }
+/// A path without the slash at its end, unless it is nothing else.
+pub(super) fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path)
 }
 
 /// Whether a decoded segment has one meaning.

@@ -5,21 +5,10 @@
 
 use authz::relation::{IdentError, Object, Text, check_type};
 
-use super::target::{Ambiguous, check_segment};
+use super::target::{Ambiguous, check_segment, without_slash};
 
 /// The longest template, in bytes.
 const MAX_TEMPLATE_BYTES: usize = 1_024;
-
-/// How many paths a template stands for; the lower, the more specific.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Breadth {
-    /// One path.
-    Fixed,
-    /// One for each value of its placeholders.
-    Segments,
-    /// Whatever begins alike.
-    CatchAll,
-}
 
 /// A path with placeholders.
 #[derive(Clone, Debug)]
@@ -27,7 +16,8 @@ pub(super) struct PathTemplate {
     pub(super) text: String,
     /// In their order.
     pub(super) names: Vec<String>,
-    pub(super) breadth: Breadth,
+    /// Whether the last one takes all that follows.
+    catch_all: bool,
 }
 
 /// A resource with placeholders in its id.
@@ -89,7 +79,7 @@ impl PathTemplate {
             return Err(TemplateFault::TooLong);
         }
         let rest = text.strip_prefix('/').ok_or(TemplateFault::NoSlash)?;
-        let mut template = Self { text: text.to_owned(), names: Vec::new(), breadth: Breadth::Fixed };
+        let mut template = Self { text: text.to_owned(), names: Vec::new(), catch_all: false };
         let mut segments = rest.split('/').peekable();
         while let Some(segment) = segments.next() {
             let is_last = segments.peek().is_none();
@@ -107,9 +97,9 @@ impl PathTemplate {
                 _ => Ok(check_segment(segment)?),
             };
         };
-        let (name, breadth) = match inside.strip_prefix('*') {
-            Some(name) => (name, Breadth::CatchAll),
-            None => (inside, Breadth::Segments),
+        let (name, catch_all) = match inside.strip_prefix('*') {
+            Some(name) => (name, true),
+            None => (inside, false),
         };
         if !is_name(name) {
             return Err(TemplateFault::Braces(segment.to_owned()));
@@ -117,26 +107,27 @@ impl PathTemplate {
         if self.names.iter().any(|known| known == name) {
             return Err(TemplateFault::Twice(name.to_owned()));
         }
-        if breadth == Breadth::CatchAll && !is_last {
+        if catch_all && !is_last {
             return Err(TemplateFault::NotLast(name.to_owned()));
         }
         self.names.push(name.to_owned());
-        self.breadth = self.breadth.max(breadth);
+        self.catch_all |= catch_all;
         Ok(())
     }
 
-    /// The same template with its text made alike by `fold` and its placeholders named by their order.
-    pub(super) fn folded(&self, fold: impl Fn(&str) -> String) -> String {
+    /// The template without a slash at its end and with its placeholders named by their order: what is left says which paths it matches.
+    pub(super) fn plain(&self) -> String {
         let mut number = 0;
         let segments = self.text.split('/').map(|segment| {
-            let mark = if segment.starts_with("{*") { "*" } else { "" };
             if !segment.starts_with('{') {
-                return fold(segment);
+                return segment.to_owned();
             }
             number += 1;
+            let mark = if segment.starts_with("{*") { "*" } else { "" };
             format!("{{{mark}p{number}}}")
         });
-        segments.collect::<Vec<_>>().join("/")
+        let text = segments.collect::<Vec<_>>().join("/");
+        without_slash(&text).to_owned()
     }
 }
 
@@ -154,7 +145,7 @@ impl ResourceTemplate {
     }
 
     fn check_values(&self, path: &PathTemplate) -> Result<(), TemplateFault> {
-        let catch_all = path.names.last().filter(|_| path.breadth == Breadth::CatchAll);
+        let catch_all = path.names.last().filter(|_| path.catch_all);
         let mut apart = true;
         for (at, piece) in self.id.iter().enumerate() {
             match piece {
