@@ -95,7 +95,9 @@ fn a_route_map_that_is_wrong_is_refused_with_the_file_and_the_route() {
     insta::assert_snapshot!(refused(&config(&ROUTES.replace("document:{id}", "document:{doc}"), &[], &[])));
     insta::assert_snapshot!(refused(&config(&ROUTES.replace("public", "pubic"), &[], &[])));
     insta::assert_snapshot!(refused(&config(&ROUTES.replace("methods = ['GET']\n", ""), &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("public", "colour"), &[], &[])));
     insta::assert_snapshot!(refused(&config("gateway.routes = 3\n", &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("['GET']", "'GET'"), &[], &[])));
     let settings = "[gateway]\nsubject_header = 'Host'\nsubject_type = 'a b'\nanonymous = '*'\nchallenge = \"a\\nb\"\n\
                     hosts = ['https://app.example.com']\n";
     insta::assert_snapshot!(refused(&config(settings, &[], &[])));

@@ -48,11 +48,16 @@ impl Known {
     }
 
     fn nearest(&self, key: &str) -> Option<&str> {
-        let likeness =
-            |known: &String| strsim::jaro_winkler(known, key).max(strsim::jaro_winkler(last(known), last(key)));
-        let near = self.0.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-        (likeness(near) >= ALIKE).then_some(near.as_str())
+        let known: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        nearest(key, &known)
     }
+}
+
+/// The name that is most like this one, if any is alike.
+pub(super) fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let likeness = |known: &str| strsim::jaro_winkler(known, key).max(strsim::jaro_winkler(last(known), last(key)));
+    let near = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(near) >= ALIKE).then_some(near)
 }
 
 /// The environment variable of a setting.
