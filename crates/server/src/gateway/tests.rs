@@ -387,7 +387,7 @@ const OVERLAPPING: [&str; 12] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_router_and_the_definition_agree(segments in prop::collection::vec("[abc]|", 1..6)) {

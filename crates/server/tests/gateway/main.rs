@@ -14,6 +14,8 @@ mod upstream;
 #[allow(dead_code, reason = "shared with tests that need the rest")]
 mod wire;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use killable::Process;
 use nginx::{Answer, Nginx};
 use serde_json::json;
@@ -76,7 +78,7 @@ impl World {
         let before = self.upstream.seen();
         let login = match who {
             "" => String::new(),
-            who => format!("authorization: Basic {}\r\n", base64(&format!("{who}:secret"))),
+            who => format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(format!("{who}:secret"))),
         };
         let answer = self.nginx.send(&format!(
             "{method} {path} HTTP/1.1\r\nhost: app.example.com\r\nconnection: close\r\n{login}{headers}\r\n"
@@ -142,6 +144,11 @@ fn nginx_lets_through_what_is_allowed_and_nothing_else() {
     ] {
         world.stops(403, "ann", "GET", path);
     }
+    // nginx takes the path out of a whole URL, for the question and for the application alike.
+    world.stops(403, "bob", "GET", "http://app.example.com/documents/plan");
+    let whole = world.passes("ann", "GET", "http://app.example.com/documents/plan");
+    assert!(whole.body.starts_with("GET /documents/plan "), "{whole:?}");
+    world.stops(403, "ann", "GET", "http://app.example.com//documents/plan");
     world.stops(404, "ann", "GET", "/_tiergate");
     for smuggled in [
         "x-forwarded-user: ann\r\n",
@@ -158,22 +165,12 @@ fn nginx_lets_through_what_is_allowed_and_nothing_else() {
     world.change("writes", "user:ann", "viewer", "document:plan");
     world.passes("ann", "GET", "/documents/plan");
 
+    world.change("writes", "user:ann", "owner", "document:plan");
+    world.passes("ann", "DELETE", "/documents/plan");
+    world.stops(403, "bob", "DELETE", "/documents/plan");
+
     drop(world.server.take());
     for path in ["/documents/plan", "/assets/logo.png"] {
         world.stops(500, "ann", "GET", path);
     }
-}
-
-/// RFC 4648, for the few bytes of a login.
-fn base64(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().chain([0, 0].iter()).take(3).fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        for at in 0..4 {
-            let letter = LETTERS[bits >> (18 - 6 * at) & 63];
-            out.push(if at <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    out
 }
