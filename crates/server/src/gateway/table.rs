@@ -1,8 +1,8 @@
 //! The route map: which question a method and a path stand for.
 //!
 //! The path decides first, and the most specific template wins: text before a placeholder, a placeholder before a catch-all, whatever their
-//! order in the configuration. Only then the method is looked up, so that a catch-all never takes what a more specific route refuses. Nor does it take
-//! what an application that knows neither case nor a slash at the end would serve as a path of a more specific route.
+//! order in the configuration. Only then the method is looked up, so that a catch-all never takes what a more specific route refuses. Nor
+//! does it take what an application that knows neither case nor a slash at the end would serve as a path of a more specific route.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,8 @@ pub(super) struct Table {
     /// Places in `places`, by template.
     router: Router<usize>,
     places: Vec<Place>,
+    /// Places in `places`, by the text of their template.
+    known: BTreeMap<String, usize>,
     /// The places whose templates are the same without case and slashes at the end.
     folded: Router<Vec<usize>>,
 }
@@ -64,7 +66,8 @@ struct Entry {
 impl Table {
     /// The table, with every fault of the configuration, one line each. A route with a fault is left out.
     pub(super) fn new(routes: &[config::Route]) -> (Self, Vec<String>) {
-        let mut table = Self { router: Router::new(), places: Vec::new(), folded: Router::new() };
+        let mut table =
+            Self { router: Router::new(), places: Vec::new(), known: BTreeMap::new(), folded: Router::new() };
         let mut faults = Vec::new();
         if routes.len() > MAX_ROUTES {
             faults.push(format!("there are {} routes; at most {MAX_ROUTES} are allowed", routes.len()));
@@ -98,12 +101,12 @@ impl Table {
 
     /// The place of a template, which is a new one unless the same template was there before.
     fn place(&mut self, template: PathTemplate) -> Result<&mut Place, String> {
-        let known = self.places.iter().position(|place| place.template.text == template.text);
-        let at = match known {
-            Some(at) => at,
+        let at = match self.known.get(&template.text) {
+            Some(at) => *at,
             None => {
                 let at = self.places.len();
                 self.router.insert(template.text.clone(), at).map_err(|error| self.conflict(&error))?;
+                self.known.insert(template.text.clone(), at);
                 self.places.push(Place { template, asks: Vec::new() });
                 at
             }
@@ -114,7 +117,7 @@ impl Table {
     fn conflict(&self, error: &InsertError) -> String {
         match error {
             InsertError::Conflict { with } => {
-                let other = self.places.iter().find(|place| place.template.text == *with);
+                let other = self.known.get(with).and_then(|at| self.places.get(*at));
                 let other = other.map_or_else(|| with.clone(), Place::name);
                 format!(
                     "it matches the same paths as {other}; give their placeholders the same names, \

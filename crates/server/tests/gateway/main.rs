@@ -1,7 +1,7 @@
 //! A walk through a real nginx, with the configuration that docs/GATEWAYS.md shows.
 //!
-//! The program is found through `TIERGATE_NGINX`, on the PATH or in /usr/sbin; `cargo xtask test` brings it under the target directory. Where there is none, the
-//! test says so; in CI that is a failure.
+//! The program is found through `TIERGATE_NGINX`, on the PATH or in /usr/sbin; `cargo xtask test` brings it under the target directory.
+//! Where there is none, the test says so; in CI that is a failure.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
