@@ -1,6 +1,8 @@
 //! The reference engine is asked about random conditions, by way of its command-line tool: where it answers, this engine answers the same, and where it
 //! fails, this engine fails.
 //!
+//! `TIERGATE_CONDITIONS` is how many are drawn, `TIERGATE_CONDITIONS_SEED` what they are drawn from.
+//!
 //! The tool is looked for where `TIERGATE_FGA` says, on the `PATH`, and where `xtask` installs it.
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use super::generator::{Generator, PARAMETERS};
 
 /// Conditions that are asked about.
 const CONDITIONS: usize = 600;
+/// What they are drawn from.
+const SEED: u64 = 7;
 /// Conditions in one model; it refuses more.
 const CONDITIONS_A_MODEL: usize = 25;
 /// Bytes of an expression; it refuses more.
@@ -33,6 +37,12 @@ fn tool() -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/fga/bin/fga");
     std::env::split_paths(&path).map(|directory| directory.join("fga")).chain([installed]).find(|path| path.is_file())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
+fn number(name: &str) -> Option<usize> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number")))
 }
 
 /// A condition with values, and what came of it here.
@@ -199,9 +209,10 @@ fn the_reference_engine_agrees_about_conditions() {
         return;
     };
     let directory = tempfile::TempDir::new().expect("a temporary directory");
-    let mut generator = Generator::new(7);
+    let conditions = number("TIERGATE_CONDITIONS").unwrap_or(CONDITIONS);
+    let mut generator = Generator::new(number("TIERGATE_CONDITIONS_SEED").map_or(SEED, |seed| seed as u64));
     let mut tally = Tally::default();
-    for first in (0..CONDITIONS).step_by(CONDITIONS_A_MODEL) {
+    for first in (0..conditions).step_by(CONDITIONS_A_MODEL) {
         let asked = (first..first + CONDITIONS_A_MODEL).map(|number| (number, draw(&mut generator))).collect();
         compare(&tool, directory.path(), asked, &mut tally);
     }
@@ -211,6 +222,6 @@ fn the_reference_engine_agrees_about_conditions() {
         tool.display()
     );
     assert!(faults.is_empty(), "the reference engine answers otherwise:\n{faults}");
-    assert!(refused * 100 <= CONDITIONS * REFUSED_OF_A_HUNDRED, "the reference engine refused {refused} conditions");
+    assert!(refused * 100 <= conditions * REFUSED_OF_A_HUNDRED, "the reference engine refused {refused} conditions");
     assert!(met > compared / 5 && compared > met + failed + compared / 10, "the draw says little: {met}, {failed}");
 }
