@@ -136,11 +136,11 @@ async fn properties_that_are_too_much_are_refused<F: Fixture>() {
     assert_eq!(refused(twice).await, WriteConflict::RepeatedObject(object("user:a")));
     let sized = |bytes: usize| context(&format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8)));
     let large = vec![(object("user:a"), some.clone()), (object("user:b"), sized(MAX_PROPERTIES_BYTES + 1))];
-    let expected = WriteConflict::PropertiesTooLarge {
-        object: object("user:b"),
-        given: format!("{} bytes", MAX_PROPERTIES_BYTES + 1),
-    };
+    let expected = WriteConflict::PropertiesTooLarge { object: object("user:b"), given: MAX_PROPERTIES_BYTES + 1 };
     assert_eq!(refused(large).await, expected);
+    let deep = context(&format!(r#"{{"a":{}{}}}"#, "[".repeat(100), "]".repeat(100)));
+    let deep = vec![(object("user:a"), some.clone()), (object("user:b"), deep)];
+    assert_eq!(refused(deep).await, WriteConflict::PropertiesTooDeep(object("user:b")));
     assert!(of(&world, world.store, "user:a").await.is_empty(), "all or nothing");
 
     world.origin.write_properties(world.store, many(MAX_WRITE_BATCH)).await.unwrap();

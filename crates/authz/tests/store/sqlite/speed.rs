@@ -43,12 +43,12 @@ async fn figures_of_writes_and_reads() {
         println!("written by {CALLERS} callers, with a condition: {conditional}: {a_second:.0} tuples/s");
     }
     let start = Instant::now();
-    let all = (0..LOADED).map(|n| tuple(&format!("doc:{n:06}#viewer@user:{}", n % 2)));
+    let all = (0..LOADED).map(|n| tuple(&format!("page:{n:06}#viewer@user:{}", n % 4)));
     world.origin.load(world.store, all, |_| {}).await.unwrap();
     println!("loaded: {:.0} tuples/s", LOADED as f64 / seconds(start));
 
     let points: Vec<TupleRead> = (0..10_000)
-        .map(|n| TupleRead::Point(tuple(&format!("doc:{:06}#viewer@user:{}", n * 7 % LOADED, n % 2))))
+        .map(|n| TupleRead::Point(tuple(&format!("page:{:06}#viewer@user:{}", n * 7 % LOADED, n % 4))))
         .collect();
     for round in 0..2 {
         let mut snapshot = world.origin.snapshot().await.unwrap();
@@ -56,7 +56,7 @@ async fn figures_of_writes_and_reads() {
         snapshot.read(world.store, points.clone()).await.unwrap();
         println!("points, round {round}: {:.2} us each", seconds(start) * 1e6 / points.len() as f64);
         let start = Instant::now();
-        let answer = snapshot.read(world.store, vec![reverse("user:1", "doc", "viewer")]).await.unwrap();
+        let answer = snapshot.read(world.store, vec![reverse("user:1", "page", "viewer")]).await.unwrap();
         let TupleAnswer::Members(found) = &answer[0] else { panic!("too many") };
         println!("reverse, round {round}: {} objects in {:.1} ms", found.len(), seconds(start) * 1e3);
     }
