@@ -293,6 +293,74 @@ fn models_that_chance_broke_have_the_verdict_of_the_reference_engine() {
     assert!(differences.is_empty(), "{} differences\n{}", differences.len(), differences.join("\n\n"));
 }
 
+/// What stands under a name in a module, as text.
+fn module(name: &str, rest: &str) -> String {
+    format!("module {name}\n{rest}\n")
+}
+
+#[test]
+fn modular_models_have_the_verdict_of_the_reference_engine() {
+    let Some(tool) = Tool::find() else { return };
+    let core = module("core", "type user\n  relations\n    define friend: [user]");
+    let extend = |name: &str, of: &str, relation: &str| {
+        module(name, &format!("extend type {of}\n  relations\n    define {relation}: [user]"))
+    };
+    let condition = "condition c(x: int) {\n  x < 1\n}";
+    let doc = "type doc\n  relations\n    define r: [user with c]";
+    let cases: Vec<Vec<String>> = vec![
+        vec![core.clone()],
+        vec![core.clone(), extend("b", "user", "foe")],
+        vec![extend("b", "user", "foe"), core.clone()],
+        vec![core.clone(), extend("core", "user", "foe")],
+        vec![core.clone() + "extend type user\n  relations\n    define foe: [user]\n"],
+        vec![core.clone(), extend("b", "usr", "foe")],
+        vec![core.clone(), extend("b", "user", "friend")],
+        vec![core.clone(), extend("b", "user", "foe"), extend("c", "user", "foe")],
+        vec![core.clone(), extend("b", "user", "foe"), extend("b", "user", "fan")],
+        vec![core.clone(), extend("b", "user", "foe") + "extend type user\n  relations\n    define fan: [user]\n"],
+        vec![core.clone(), module("b", "extend type user")],
+        vec![module("a", "type user"), extend("b", "user", "foe")],
+        vec![core.clone(), core.clone()],
+        vec![core.clone(), module("b", doc), module("c", condition)],
+        vec![core.clone(), module("b", doc)],
+        vec![core.clone(), module("b", &format!("{doc}\n{condition}")), module("c", condition)],
+        vec![core.clone(), "model\n  schema 1.1\ntype doc\n".to_owned()],
+        vec![core.clone(), "type doc\n".to_owned()],
+        vec![core.clone(), module("b", "type doc\n  relations\n    define r: [usr]")],
+        vec![core.clone(), extend("b", "user", "self")],
+        vec![
+            core.clone(),
+            module("b", "type doc\n  relations\n    define r: [user] or s from p\n    define p: [user]"),
+        ],
+    ];
+    for files in cases {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut manifest = "schema: '1.2'\ncontents:\n".to_owned();
+        for (number, text) in files.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{number}.fga")), text).unwrap();
+            manifest += &format!("  - {number}.fga\n");
+        }
+        let path = folder.path().join("fga.mod");
+        std::fs::write(&path, manifest).unwrap();
+        let ours = Model::load(&path).and_then(|model| model.validate().map(|()| model));
+        let said = tool.say(&["model", "validate"], &path);
+        assert_eq!(ours.is_ok(), said.contains("\"is_valid\":true"), "{files:#?}\n{said}\n{ours:?}");
+        if let Ok(model) = ours {
+            let said = tool.say(&["model", "transform", "--output-format", "json"], &path);
+            assert_eq!(lean(&model.to_json()), lean(&serde_json::from_str(&said).unwrap()), "{files:#?}");
+        }
+    }
+}
+
+#[test]
+fn our_store_files_hold_for_the_reference_engine() {
+    let Some(tool) = Tool::find() else { return };
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("stores/*.fga.yaml");
+    let output = Command::new(&tool.path).args(["model", "test", "--tests"]).arg(stores).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_model_that_is_refused_says_why_in_a_known_way() {
     let kinds: Vec<ModelErrorKind> = Model::from_dsl(&WHOLE.replace("condition late", "condition early"))
