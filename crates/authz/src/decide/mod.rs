@@ -9,6 +9,7 @@ mod builder;
 mod driver;
 mod error;
 mod key;
+mod list;
 mod models;
 mod sink;
 mod types;
@@ -22,6 +23,7 @@ use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revi
 
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
+pub use list::{ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS};
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
@@ -146,7 +148,7 @@ impl DecisionPoint {
                 stamp: hit.entry.stamp(),
                 model: version.id,
             }),
-            CachedValue::Exists(_) | CachedValue::Subjects(_) => None,
+            CachedValue::Exists(_) | CachedValue::Subjects(_) | CachedValue::Objects(_) | CachedValue::Users(_) => None,
         }
     }
 

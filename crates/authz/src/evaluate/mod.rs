@@ -2,11 +2,14 @@
 //!
 //! [`Plan`] is a model made ready; [`Graph`] is one question on its way. Neither does I/O: the decision point drives them, and so do tests.
 
+mod account;
 mod graph;
 mod judge;
+pub mod list;
 mod plan;
 pub(crate) mod tags;
 
+pub use account::Account;
 pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
 pub use judge::{Judge, Judgement};
 pub use plan::Plan;

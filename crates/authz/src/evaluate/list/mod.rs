@@ -1,0 +1,7 @@
+//! Lists: to which objects is a subject in a relation, and which subjects are in a relation to an object?
+//!
+//! A list is complete and exact, or an error: what it holds is what checks would allow, under the same model, in the same snapshot.
+
+mod objects;
+
+pub use objects::{Found, ObjectSearch, SearchRead};
