@@ -6,7 +6,7 @@ use std::sync::Arc;
 use authz::decide::{CheckRequest, Consistency, DecisionPoint};
 use authz::evaluate::{Graph, Limits, NodeId, Plan, Provenance, ReadId};
 use authz::model::Model;
-use authz::relation::{Object, Subject, Tuple};
+use authz::relation::{Member, Object, Presence, Subject, Tuple};
 use authz::store::memory::MemoryStore;
 use authz::store::{StoreId, TupleAnswer, TupleRead, WriteBatch};
 use cache_core::{Moment, Revision, Tag, TypeSet};
@@ -213,7 +213,7 @@ fn the_links_of_an_evaluation_are_bounded() {
         graph.expand(Graph::ROOT).unwrap();
         let reads = graph.take_reads();
         assert_eq!(reads.len(), 1);
-        let ids = (0..9_000).map(|number| format!("f{number}").into()).collect();
+        let ids = (0..9_000).map(|number| Member::from(&*format!("f{number}"))).collect();
         graph.answer(reads[0].0, TupleAnswer::Members(ids), provenance(1, &[])).map(|()| {
             graph.settle();
             let nodes = graph.take_fresh();

@@ -33,6 +33,12 @@ impl Context {
         self.0.is_none()
     }
 
+    /// What it takes, by the names, texts and numbers in it. Cheaper than writing it down.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
+    }
+
     /// All values, by their names' order.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> {
         self.0.iter().flat_map(|values| values.iter())
@@ -42,5 +48,18 @@ impl Context {
 impl From<serde_json::Map<String, Value>> for Context {
     fn from(values: serde_json::Map<String, Value>) -> Self {
         Self::new(values.into_iter().map(|(name, value)| (Text::from(name), value)))
+    }
+}
+
+fn size_of_value(value: &Value) -> usize {
+    /// Of a number, a truth value, or the marks around an item.
+    const SMALL: usize = 8;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => SMALL,
+        Value::String(text) => SMALL + text.len(),
+        Value::Array(items) => SMALL + items.iter().map(size_of_value).sum::<usize>(),
+        Value::Object(fields) => {
+            SMALL + fields.iter().map(|(name, value)| name.len() + size_of_value(value)).sum::<usize>()
+        }
     }
 }

@@ -8,3 +8,5 @@ mod definition;
 
 pub use context::Context;
 pub use definition::{ConditionDefinition, Parameter, ParameterType};
+mod stub;
+pub use stub::*;

@@ -9,8 +9,9 @@ use cache_core::{
 
 use super::models::Models;
 use super::sink::OriginLog;
-use super::{Assignment, CachedValue, DEFAULT_CHECK_TIMEOUT, DecisionChain, DecisionPoint};
+use super::{Assignment, CachedValue, DEFAULT_CHECK_TIMEOUT, DEFAULT_CLOCK_PARAMETER, DecisionChain, DecisionPoint};
 use crate::evaluate::Limits;
+use crate::relation::Text;
 use crate::store::{ChangeSink, Store, StoreError, SystemWallClock, WallClock};
 
 /// Collects the parts of a [`DecisionPoint`].
@@ -22,6 +23,7 @@ pub struct DecisionPointBuilder {
     assignment: Assignment,
     limits: Limits,
     timeout: Duration,
+    clock_parameter: Option<Text>,
     clock: Arc<dyn Clock>,
     wall_clock: Arc<dyn WallClock>,
     entropy: Arc<dyn Entropy>,
@@ -55,6 +57,7 @@ impl DecisionPointBuilder {
             assignment: Assignment::default(),
             limits: Limits::default(),
             timeout: DEFAULT_CHECK_TIMEOUT,
+            clock_parameter: Some(Text::from(DEFAULT_CLOCK_PARAMETER)),
             clock: Arc::new(SystemClock),
             wall_clock: Arc::new(SystemWallClock),
             entropy: Arc::new(SystemEntropy),
@@ -101,6 +104,14 @@ impl DecisionPointBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The parameter of conditions that stands for the time where neither a relationship nor a question gives it; none where the time must be given.
+    /// [`DEFAULT_CLOCK_PARAMETER`] by default.
+    #[must_use]
+    pub fn clock_parameter(mut self, name: Option<&str>) -> Self {
+        self.clock_parameter = name.map(Text::from);
         self
     }
 
@@ -162,6 +173,7 @@ impl DecisionPointBuilder {
             assignment: self.assignment,
             limits: self.limits,
             timeout: self.timeout,
+            clock_parameter: self.clock_parameter,
             clock: self.wall_clock,
             entropy: self.entropy,
             last_id: Mutex::new(0),

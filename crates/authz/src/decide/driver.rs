@@ -18,6 +18,7 @@ use cache_core::{
     TypeSet, Verdict, planted,
 };
 
+use super::circumstances::{Circumstances, Clocks, Given};
 use super::error::CheckError;
 use super::key::{DecisionKey, ReadKey};
 use super::models::Version;
@@ -43,6 +44,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) relation: &'a Text,
     pub(super) object: &'a Object,
     pub(super) contextual: &'a [Relationship],
+    pub(super) given: Given<'a>,
+    pub(super) clocks: Clocks<'a>,
 }
 
 /// The load that an evaluation belongs to.
@@ -97,6 +100,8 @@ impl Evaluation<'_> {
             relation,
             object,
             contextual: self.contextual,
+            given: self.given,
+            reads: self.version.plan.reads(&object.type_name, relation),
         }
     }
 
@@ -144,6 +149,7 @@ struct Run<'a> {
     evaluation: &'a Evaluation<'a>,
     flight: Option<Flight>,
     graph: Graph<'a>,
+    circumstances: Circumstances<'a>,
     snapshot: Option<Box<dyn Snapshot>>,
     snapshots: usize,
     /// Whether anything came from a cache or from another evaluation.
@@ -166,10 +172,18 @@ impl<'a> Run<'a> {
             evaluation.object.clone(),
             evaluation.relation.clone(),
         );
+        let circumstances = Circumstances::new(
+            &evaluation.version.plan,
+            evaluation.given,
+            evaluation.clocks,
+            evaluation.chain.clock().as_ref(),
+            evaluation.limits.max_condition_steps,
+        );
         Self {
             evaluation,
             flight,
             graph,
+            circumstances,
             snapshot: None,
             snapshots: 0,
             used_parts: false,
@@ -188,6 +202,7 @@ impl<'a> Run<'a> {
     async fn answer(&mut self) -> Result<Evaluated, CheckError> {
         // The root itself was looked for before anybody came here.
         self.graph.take_fresh();
+        self.read_properties().await?;
         self.graph.expand(Graph::ROOT)?;
         loop {
             self.resolve_without_origin().await?;
@@ -206,9 +221,10 @@ impl<'a> Run<'a> {
                 }
             } else {
                 // Everything is read. What is left lies too deep, or waits for itself.
-                return match self.graph.too_deep() {
-                    Some(bound) => Err(bound.into()),
-                    None => Ok(self.cut_short()),
+                return match (self.circumstances.error(), self.graph.too_deep()) {
+                    (Some(error), _) => Err(error.clone()),
+                    (None, Some(bound)) => Err(bound.into()),
+                    (None, None) => Ok(self.cut_short()),
                 };
             }
         }
@@ -304,6 +320,7 @@ impl<'a> Run<'a> {
                 (Some(hit), Some(answer)) => {
                     self.used_parts = true;
                     let answer = with_contextual(self.evaluation.contextual, read, answer);
+                    let answer = self.circumstances.judged(read, answer);
                     self.graph.answer(*id, answer, provenance(&hit.entry))?;
                 }
                 _ => misses.push((*id, read.clone())),
@@ -313,9 +330,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reads one level from the snapshot, and fills what others can use.
-    async fn read_level(&mut self) -> Result<(), CheckError> {
-        let missing = std::mem::take(&mut self.missing);
+    /// The snapshot, which is taken when it is needed first.
+    async fn snapshot(&mut self) -> Result<(&mut Box<dyn Snapshot>, Stamp), CheckError> {
         let snapshot = match &mut self.snapshot {
             Some(snapshot) => snapshot,
             none => {
@@ -325,8 +341,36 @@ impl<'a> Run<'a> {
         };
         let stamp = snapshot.stamp();
         self.stamp = Some(self.stamp.map_or(stamp, |known| known.meet(stamp)));
+        Ok((snapshot, stamp))
+    }
+
+    /// Reads the stored properties that conditions on the way may read, before any condition is met.
+    async fn read_properties(&mut self) -> Result<(), CheckError> {
+        let Evaluation { version, given, object, relation, store, .. } = *self.evaluation;
+        let entities = given.stored(version.plan.reads(&object.type_name, relation));
+        if entities.is_empty() {
+            return Ok(());
+        }
+        let reads = entities.iter().map(|entity| TupleRead::Properties((*entity).clone())).collect();
+        let (snapshot, stamp) = self.snapshot().await?;
+        let answers = snapshot.read(store, reads).await?;
+        for (entity, answer) in entities.into_iter().zip(answers) {
+            let TupleAnswer::Properties(stored) = answer else { continue };
+            self.circumstances.add_stored(entity, &stored);
+            let provenance =
+                Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types: TypeSet::default() };
+            self.graph.note_properties(entity, provenance);
+        }
+        Ok(())
+    }
+
+    /// Reads one level from the snapshot, and fills what others can use.
+    async fn read_level(&mut self) -> Result<(), CheckError> {
+        let missing = std::mem::take(&mut self.missing);
+        let store = self.evaluation.store;
+        let (snapshot, stamp) = self.snapshot().await?;
         let reads: Vec<TupleRead> = missing.iter().map(|(_, read)| read.clone()).collect();
-        let answers = snapshot.read(self.evaluation.store, reads).await?;
+        let answers = snapshot.read(store, reads).await?;
         if let Some(flight) = self.flight {
             self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }
@@ -334,6 +378,7 @@ impl<'a> Run<'a> {
             // The type that the same answer has in a cache: an invalidation by type reaches both.
             let types = self.evaluation.read_key(&read).map_or(TypeSet::default(), |key| TypeSet::of(key.cache_type()));
             let answer = with_contextual(self.evaluation.contextual, &read, answer);
+            let answer = self.circumstances.judged(&read, answer);
             self.graph.answer(id, answer, Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types })?;
         }
         Ok(())

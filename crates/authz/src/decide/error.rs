@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::condition::ConditionError;
 use crate::evaluate;
 use crate::model::ModelErrors;
 use crate::store::{ModelId, StoreError, StoreId};
@@ -49,6 +50,17 @@ pub enum CheckError {
         tuple: String,
         /// What the model allows instead.
         reason: String,
+    },
+    /// A condition could not be evaluated, and the answer depends on it.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
+    /// A condition of the model is faulty, and the answer depends on it.
+    #[error(
+        "the condition '{name}' of the model can't be used; write the model anew, which says what is wrong with it"
+    )]
+    FaultyCondition {
+        /// The condition.
+        name: String,
     },
     /// A bound of the request: a batch, a number of contextual tuples.
     #[error("{what} has {count} items; at most {max} are allowed")]

@@ -3,9 +3,13 @@
 //! Both keys are destructured without `..`, so that an input that is added and not encoded does not compile.
 
 use cache_core::{CacheKey, CacheType, KeyEncoder};
+use serde_json::Value;
 
+use super::RequestProperties;
+use super::circumstances::{ACTION, Given, RESOURCE, SUBJECT};
+use crate::condition::Context;
 use crate::evaluate::tags::STORE_ENTITY;
-use crate::relation::{Object, Relationship, Subject, SubjectKind, Tuple};
+use crate::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple};
 use crate::store::{ModelId, StoreId};
 
 /// The key of a decision, of a whole one or of one that others are composed of.
@@ -19,6 +23,10 @@ pub(super) struct DecisionKey<'a> {
     pub(super) object: &'a Object,
     /// Relationships that hold for this question only, sorted, each once.
     pub(super) contextual: &'a [Relationship],
+    /// What the question brings for conditions.
+    pub(super) given: Given<'a>,
+    /// The names of what conditions can read on the way: nothing else that was given is an input.
+    pub(super) reads: &'a [Text],
 }
 
 /// The key of what was read of relationships, the same for every subject and under every model.
@@ -46,18 +54,13 @@ impl CacheKey for DecisionKey<'_> {
 
     fn encode(&self, encoder: &mut KeyEncoder) {
         // The type itself is encoded by the caller.
-        let Self { cache_type: _, store, model, subject, relation, object, contextual } = self;
+        let Self { cache_type: _, store, model, subject, relation, object, contextual, given, reads } = self;
         encoder.variant(domain::DECISION).u128(store.0.0).u128(model.0.0);
         encode_subject(encoder, subject);
         encoder.text(relation);
         encode_object(encoder, object);
-        encoder.list(contextual.len());
-        for Relationship { tuple, condition: _ } in *contextual {
-            let Tuple { object, relation, subject } = tuple;
-            encode_object(encoder, object);
-            encoder.text(relation);
-            encode_subject(encoder, subject);
-        }
+        encode_contextual(encoder, contextual);
+        encode_given(encoder, given, reads);
     }
 
     fn entities(&self, visit: &mut dyn FnMut(&str, &str)) {
@@ -104,6 +107,90 @@ impl CacheKey for ReadKey<'_> {
     }
 }
 
+/// Relationships that hold for one question.
+pub(super) fn encode_contextual(encoder: &mut KeyEncoder, contextual: &[Relationship]) {
+    encoder.list(contextual.len());
+    for Relationship { tuple, condition } in contextual {
+        let Tuple { object, relation, subject } = tuple;
+        encode_object(encoder, object);
+        encoder.text(relation);
+        encode_subject(encoder, subject);
+        match condition.as_deref() {
+            None => {
+                encoder.none();
+            }
+            Some(RelationshipCondition { name, context }) => {
+                encoder.text(name);
+                encode_context(encoder, context);
+            }
+        }
+    }
+}
+
+/// Of what was given, that which can be read. The names are part of the model, which the key has.
+pub(super) fn encode_given(encoder: &mut KeyEncoder, given: &Given<'_>, reads: &[Text]) {
+    let Given { context, properties, subject, action, resource } = given;
+    let RequestProperties { subject: of_subject, resource: of_resource, action: of_action } = properties;
+    encoder.list(reads.len());
+    for name in reads {
+        match (context.get(name), &**name) {
+            (Some(value), _) => encode_value(encoder.variant(1), value),
+            (None, SUBJECT) => {
+                encode_subject(encoder.variant(2), subject);
+                encode_context(encoder, of_subject);
+            }
+            (None, RESOURCE) => {
+                encode_object(encoder.variant(3), resource);
+                encode_context(encoder, of_resource);
+            }
+            (None, ACTION) => encode_context(encoder.variant(4).text(action), of_action),
+            (None, _) => {
+                encoder.none();
+            }
+        }
+    }
+}
+
+fn encode_context(encoder: &mut KeyEncoder, context: &Context) {
+    encoder.list(context.iter().count());
+    for (name, value) in context.iter() {
+        encode_value(encoder.text(name), value);
+    }
+}
+
+fn encode_value(encoder: &mut KeyEncoder, value: &Value) {
+    match value {
+        Value::Null => {
+            encoder.none();
+        }
+        Value::Bool(value) => {
+            encoder.variant(1 + u8::from(*value));
+        }
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => {
+                encoder.variant(3).u64(number);
+            }
+            (None, Some(number)) => {
+                encoder.variant(4).u64(number.cast_unsigned());
+            }
+            (None, None) => {
+                encoder.variant(5).u64(number.as_f64().unwrap_or_default().to_bits());
+            }
+        },
+        Value::String(text) => {
+            encoder.variant(6).text(text);
+        }
+        Value::Array(items) => {
+            encoder.variant(7).list(items.len());
+            items.iter().for_each(|item| encode_value(encoder, item));
+        }
+        Value::Object(fields) => {
+            encoder.variant(8).list(fields.len());
+            fields.iter().for_each(|(name, value)| encode_value(encoder.text(name), value));
+        }
+    }
+}
+
 pub(super) fn encode_object(encoder: &mut KeyEncoder, object: &Object) {
     let Object { type_name, id } = object;
     encoder.text(type_name).text(id);
@@ -139,6 +226,15 @@ mod tests {
     fn each_input_changes_the_key() {
         let keyer = Keyer::with_secret((1, 2));
         let (subject, object) = (Subject::parse("user:ann").unwrap(), Object::parse("doc:1").unwrap());
+        let (context, properties) = (Context::default(), RequestProperties::default());
+        let given = Given {
+            context: &context,
+            properties: &properties,
+            subject: &subject,
+            action: "viewer",
+            resource: &object,
+        };
+        let reads = [Text::from("level"), Text::from("subject")];
         let contextual = [Relationship::from(Tuple::parse("doc:1", "viewer", "user:ann").unwrap())];
         let base = DecisionKey {
             cache_type: GENERATION_RIGHTS,
@@ -148,6 +244,8 @@ mod tests {
             relation: "viewer",
             object: &object,
             contextual: &[],
+            given,
+            reads: &reads,
         };
         let subjects = ["user:bob", "group:ann", "user:ann#viewer", "user:*"].map(|text| Subject::parse(text).unwrap());
         let objects = ["doc:2", "file:1"].map(|text| Object::parse(text).unwrap());

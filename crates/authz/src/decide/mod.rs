@@ -6,6 +6,7 @@
 
 mod administration;
 mod builder;
+mod circumstances;
 mod driver;
 mod error;
 mod key;
@@ -28,13 +29,14 @@ pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
 };
-pub use validate::{relationship as validate_relationship, tuple as validate_tuple};
+pub use validate::relationship as validate_relationship;
 pub use value::CachedValue;
 
 use crate::condition::Context;
 use crate::evaluate::Limits;
 use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, Store, StoreError, StoreId, WallClock};
+use circumstances::{Clocks, Given};
 use driver::{Evaluated, Evaluation, Flight};
 use models::{Models, Version};
 
@@ -43,6 +45,10 @@ pub type DecisionChain = Chain<CachedValue>;
 
 /// The most relationships that may come with a question.
 pub const MAX_CONTEXTUAL_TUPLES: usize = 100;
+/// The parameter of conditions that stands for the time of the server by default, where neither a relationship nor a question gives it.
+pub const DEFAULT_CLOCK_PARAMETER: &str = "current_time";
+/// The most bytes of the values that a question brings, by the texts and numbers in them.
+pub const MAX_CONTEXT_BYTES: usize = 64 << 10;
 /// The default time limit of a question.
 pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -124,6 +130,8 @@ pub struct DecisionPoint {
     limits: Limits,
     timeout: Duration,
     clock: Arc<dyn WallClock>,
+    /// The parameter of conditions that stands for the time of `clock` where nobody gives it.
+    clock_parameter: Option<Text>,
     entropy: Arc<dyn Entropy>,
     /// The last id that was given out, so that ids never run backwards.
     last_id: Mutex<u128>,
@@ -259,6 +267,14 @@ impl DecisionPoint {
             relation: &request.relation,
             object: &request.object,
             contextual,
+            given: Given {
+                context: &request.context,
+                properties: &request.properties,
+                subject: &request.subject,
+                action: &request.relation,
+                resource: &request.object,
+            },
+            clocks: Clocks { parameter: self.clock_parameter.as_ref(), wall: self.clock.as_ref() },
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::error::CheckError;
 use super::list::{ListObjectsRequest, ListUsersRequest, MAX_USER_FILTERS};
-use super::{CheckRequest, MAX_CONTEXTUAL_TUPLES};
+use super::{CheckRequest, MAX_CONTEXT_BYTES, MAX_CONTEXTUAL_TUPLES, RequestProperties};
+use crate::condition::Context;
 use crate::evaluate::Plan;
 use crate::model::{Model, RestrictionTarget, Rewrite};
 use crate::relation::{Relationship, Subject, Tuple};
@@ -16,8 +17,8 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
         relation,
         object,
         contextual_tuples,
-        context: _,
-        properties: _,
+        context,
+        properties,
         consistency: _,
     } = request;
     relation_of(plan.model(), &object.type_name, relation)?;
@@ -26,6 +27,7 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
         let count = contextual_tuples.len();
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
+    bounded(context, properties)?;
     contextual_tuples.iter().try_for_each(|given| relationship(given, plan.model()))
 }
 
@@ -38,12 +40,13 @@ pub(super) fn list_objects(request: &ListObjectsRequest, plan: &Plan) -> Result<
         relation,
         object_type,
         contextual_tuples,
-        context: _,
-        properties: _,
+        context,
+        properties,
         consistency: _,
     } = request;
     relation_of(plan.model(), object_type, relation)?;
     subject_of(plan.model(), subject)?;
+    bounded(context, properties)?;
     contextual(contextual_tuples, plan)
 }
 
@@ -56,8 +59,8 @@ pub(super) fn list_users(request: &ListUsersRequest, plan: &Plan) -> Result<(), 
         relation,
         filters,
         contextual_tuples,
-        context: _,
-        properties: _,
+        context,
+        properties,
         consistency: _,
     } = request;
     relation_of(plan.model(), &object.type_name, relation)?;
@@ -71,6 +74,7 @@ pub(super) fn list_users(request: &ListUsersRequest, plan: &Plan) -> Result<(), 
             None => type_of(plan.model(), &filter.type_name)?,
         }
     }
+    bounded(context, properties)?;
     contextual(contextual_tuples, plan)
 }
 
@@ -83,23 +87,25 @@ pub(super) fn contextual(relationships: &[Relationship], plan: &Plan) -> Result<
     relationships.iter().try_for_each(|given| relationship(given, plan.model()))
 }
 
+/// Whether what a question brings for conditions is no more than it may be.
+pub(super) fn bounded(context: &Context, properties: &RequestProperties) -> Result<(), CheckError> {
+    let RequestProperties { subject, resource, action } = properties;
+    let bytes: usize = [context, subject, resource, action].iter().map(|values| values.size_bytes()).sum();
+    if bytes > MAX_CONTEXT_BYTES {
+        return Err(CheckError::TooMany { what: "the context, in bytes,", count: bytes, max: MAX_CONTEXT_BYTES });
+    }
+    Ok(())
+}
+
 /// Whether the model lets a relationship be written, with its condition.
 ///
 /// # Errors
 /// What the model allows instead.
 pub fn relationship(relationship: &Relationship, model: &Model) -> Result<(), CheckError> {
-    tuple(&relationship.tuple, model)
-}
-
-/// Whether the model lets a relationship be written.
-///
-/// # Errors
-/// What the model allows instead.
-pub fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
-    let Tuple { object, relation, subject } = tuple;
+    let Relationship { tuple: Tuple { object, relation, subject }, condition } = relationship;
     relation_of(model, &object.type_name, relation)?;
     subject_of(model, subject)?;
-    let refuse = |reason: String| Err(CheckError::InvalidTuple { tuple: tuple.to_string(), reason });
+    let refuse = |reason: String| Err(CheckError::InvalidTuple { tuple: relationship.to_string(), reason });
     let Some(definition) = model.relation(&object.type_name, relation) else { return Ok(()) };
     if definition.restrictions.is_empty() || !has_direct(&definition.rewrite) {
         return refuse(format!(
@@ -110,8 +116,10 @@ pub fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
     if matches!(subject, Subject::Userset { object: own, relation: name } if own == object && name == relation) {
         return refuse("a userset contains itself already".to_owned());
     }
+    let condition = condition.as_ref().map(|condition| &condition.name);
     let fits = definition.restrictions.iter().any(|restriction| {
         restriction.type_name == *subject.type_name()
+            && restriction.condition.as_ref() == condition
             && match (&restriction.target, subject) {
                 (RestrictionTarget::Object, Subject::Object(_))
                 | (RestrictionTarget::Wildcard, Subject::Wildcard { .. }) => true,
@@ -122,15 +130,7 @@ pub fn tuple(tuple: &Tuple, model: &Model) -> Result<(), CheckError> {
     if fits {
         return Ok(());
     }
-    let allowed: Vec<String> = definition
-        .restrictions
-        .iter()
-        .map(|restriction| match &restriction.target {
-            RestrictionTarget::Object => restriction.type_name.to_string(),
-            RestrictionTarget::Userset(relation) => format!("{}#{relation}", restriction.type_name),
-            RestrictionTarget::Wildcard => format!("{}:*", restriction.type_name),
-        })
-        .collect();
+    let allowed: Vec<String> = definition.restrictions.iter().map(ToString::to_string).collect();
     refuse(format!("'{relation}' of '{}' takes [{}]", object.type_name, allowed.join(", ")))
 }
 
@@ -190,7 +190,8 @@ mod tests {
     }
 
     fn refusal(object: &str, relation: &str, subject: &str) -> String {
-        tuple(&Tuple::parse(object, relation, subject).unwrap(), &model()).unwrap_err().to_string()
+        let tuple = Tuple::parse(object, relation, subject).unwrap();
+        relationship(&tuple.into(), &model()).unwrap_err().to_string()
     }
 
     #[test]
@@ -198,7 +199,7 @@ mod tests {
         for (object, relation, subject) in
             [("team:1", "member", "user:ann"), ("team:1", "member", "team:2#member"), ("doc:1", "viewer", "user:*")]
         {
-            tuple(&Tuple::parse(object, relation, subject).unwrap(), &model()).unwrap();
+            relationship(&Tuple::parse(object, relation, subject).unwrap().into(), &model()).unwrap();
         }
     }
 

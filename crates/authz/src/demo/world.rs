@@ -238,7 +238,7 @@ mod tests {
     fn every_relationship_fits_the_model() {
         let model = super::super::model();
         for tuple in World::new(Size::SMALL).tuples() {
-            crate::decide::validate_tuple(&tuple, &model).unwrap();
+            crate::decide::validate_relationship(&tuple.into(), &model).unwrap();
         }
     }
 

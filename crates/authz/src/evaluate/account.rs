@@ -45,6 +45,12 @@ impl Account {
         enter(&mut self.by_relation, max, || tags::coarser(store, read));
     }
 
+    /// Enters a predicate, and what stands for it where there are too many.
+    pub fn tag(&mut self, exact: Tag, coarser: Tag) {
+        enter(&mut self.exact, self.max_read_set, || exact);
+        enter(&mut self.by_relation, self.max_read_set, || coarser);
+    }
+
     /// Enters an object that the answer's key does not name. An administrator's invalidation of it reaches the answer.
     pub fn entity(&mut self, object: &Object) {
         enter(&mut self.exact, self.max_read_set, || entity_tag(&object.type_name, &object.id));
@@ -64,12 +70,12 @@ impl Account {
             enter(&mut self.by_relation, self.max_read_set, || *tag);
         }
         self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
-        self.ends_at(*hard_expiry);
+        self.end_by(*hard_expiry);
         self.types(*types);
     }
 
     /// Enters a moment from which on the answer may be another. The earliest one counts.
-    pub fn ends_at(&mut self, end: Moment) {
+    pub fn end_by(&mut self, end: Moment) {
         self.hard_expiry = self.hard_expiry.min(end);
     }
 

@@ -3,6 +3,7 @@
 //! [`Plan`] is a model made ready; [`Graph`] is one question on its way. Neither does I/O: the decision point drives them, and so do tests.
 
 mod account;
+mod context;
 mod graph;
 mod judge;
 pub mod list;
@@ -11,8 +12,10 @@ pub(crate) mod tags;
 
 pub use account::Account;
 pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
-pub use judge::{Judge, Judgement};
+pub use judge::{Judge, Judged, Judgement, NoConditions};
 pub use plan::Plan;
+
+use crate::condition::DEFAULT_MAX_STEPS;
 
 /// The bounds of one evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,10 +30,19 @@ pub struct Limits {
     pub max_edges: usize,
     /// The most tags of a read set before it is coarsened.
     pub max_read_set: usize,
+    /// The most steps of conditions.
+    pub max_condition_steps: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 25, max_nodes: 10_000, max_reads: 10_000, max_edges: 500_000, max_read_set: 48 }
+        Self {
+            max_depth: 25,
+            max_nodes: 10_000,
+            max_reads: 10_000,
+            max_edges: 500_000,
+            max_read_set: 48,
+            max_condition_steps: DEFAULT_MAX_STEPS,
+        }
     }
 }

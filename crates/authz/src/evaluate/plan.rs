@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub(super) use backward::{Backward, By};
 
-use crate::model::{Model, RelationDefinition, RestrictionTarget, Rewrite};
-use crate::relation::{Subject, SubjectKind, Text};
+use super::context;
+use crate::condition::Program;
+use crate::model::{Model, RelationDefinition, Restriction, RestrictionTarget, Rewrite};
+use crate::relation::{Subject, SubjectKind, Text, Tuple};
+use crate::store::TupleRead;
 
 /// A model that was compiled.
 #[derive(Debug)]
 pub struct Plan {
     model: Arc<Model>,
     types: HashMap<Text, TypePlan>,
+    conditions: HashMap<Text, Program>,
     /// For each relation those that may take their subjects from it.
     users: Vec<Vec<u32>>,
     /// For each kind of subject the relations into which it is written directly.
@@ -49,6 +53,10 @@ pub(super) struct RelationPlan {
     pub(super) step: Step,
     /// Its number in the plan.
     pub(super) index: u32,
+    /// Who may be written into it, and under which condition.
+    written: Vec<Restriction>,
+    /// The values that conditions below it read, by name.
+    reads: Box<[Text]>,
 }
 
 /// A kind of subject that can be written, or asked for.
@@ -91,6 +99,12 @@ impl Plan {
     /// Compiles a model that was validated.
     #[must_use]
     pub fn new(model: Arc<Model>) -> Self {
+        // One that is faulty was stored by somebody else: whatever meets it is unknown.
+        let compiled = model.conditions.iter().filter_map(|definition| {
+            Program::compile(definition).ok().map(|program| (definition.name.clone(), program))
+        });
+        let conditions: HashMap<Text, Program> = compiled.collect();
+        let mut reads = context::reads(&model, &conditions);
         let mut types: HashMap<Text, TypePlan> = HashMap::new();
         let mut member_types: HashSet<Text> = HashSet::new();
         let mut count = 0;
@@ -102,8 +116,15 @@ impl Plan {
                         member_types.insert(restriction.type_name.clone());
                     }
                 }
+                let below = reads.remove(&(definition.name.clone(), relation.name.clone())).unwrap_or_default();
                 let step = step(&model, &relation.rewrite, &definition.name, relation);
-                plan.relations.insert(relation.name.clone(), RelationPlan { step, index: count });
+                let planned = RelationPlan {
+                    step,
+                    index: count,
+                    written: relation.restrictions.clone(),
+                    reads: below.into_iter().collect(),
+                };
+                plan.relations.insert(relation.name.clone(), planned);
                 count += 1;
             }
         }
@@ -115,6 +136,7 @@ impl Plan {
         let mut plan = Self {
             model,
             types,
+            conditions,
             users: vec![Vec::new(); count as usize],
             written: HashMap::new(),
             reaches: Mutex::default(),
@@ -128,6 +150,45 @@ impl Plan {
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// A condition of the model.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Option<&Program> {
+        self.conditions.get(name)
+    }
+
+    /// Whether the model lets what was read be written under this condition, or under none.
+    pub(crate) fn allows(&self, read: &TupleRead, condition: Option<&str>) -> bool {
+        if !self.has_conditions() {
+            // Nobody reads where the model lets nobody in.
+            return condition.is_none();
+        }
+        let (type_name, relation, subject) = match read {
+            TupleRead::Point(Tuple { object, relation, subject }) => (&object.type_name, relation, target(subject)),
+            TupleRead::Enumerate { object, relation, kind } => {
+                let target = kind.relation.clone().map_or(RestrictionTarget::Object, RestrictionTarget::Userset);
+                (&object.type_name, relation, (&kind.type_name, target))
+            }
+            TupleRead::Reverse { subject, object_type, relation } => (object_type, relation, target(subject)),
+            TupleRead::Properties(_) => return true,
+        };
+        let written = self.relation(type_name, relation).map(|plan| plan.written.as_slice()).unwrap_or_default();
+        written.iter().any(|allowed| {
+            allowed.type_name == *subject.0 && allowed.target == subject.1 && allowed.condition.as_deref() == condition
+        })
+    }
+
+    /// Whether the model has conditions.
+    #[must_use]
+    pub fn has_conditions(&self) -> bool {
+        !self.model.conditions.is_empty()
+    }
+
+    /// The values that conditions read below a relation: what its answer may depend on besides relationships. Sorted by name.
+    #[must_use]
+    pub fn reads(&self, type_name: &str, relation: &str) -> &[Text] {
+        self.relation(type_name, relation).map_or(&[], |plan| &plan.reads)
     }
 
     /// Whether the type exists.
@@ -249,11 +310,28 @@ impl Plan {
     }
 }
 
+/// A subject as a restriction names it.
+fn target(subject: &Subject) -> (&Text, RestrictionTarget) {
+    let target = match subject {
+        Subject::Object(_) => RestrictionTarget::Object,
+        Subject::Userset { relation, .. } => RestrictionTarget::Userset(relation.clone()),
+        Subject::Wildcard { .. } => RestrictionTarget::Wildcard,
+    };
+    (subject.type_name(), target)
+}
+
 impl Leaf {
     fn type_name(&self) -> &str {
         match self {
             Self::Object(name) | Self::Wildcard(name) | Self::Userset(name, _) => name,
         }
+    }
+}
+
+/// Adds what may stand there already: a restriction may be repeated with another condition.
+fn once<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
     }
 }
 
@@ -264,24 +342,23 @@ fn step(model: &Model, rewrite: &Rewrite, type_name: &str, relation: &RelationDe
             let (mut objects, mut wildcards, mut usersets) = (Vec::new(), Vec::new(), Vec::new());
             for restriction in &relation.restrictions {
                 match &restriction.target {
-                    RestrictionTarget::Object => objects.push(restriction.type_name.clone()),
-                    RestrictionTarget::Wildcard => wildcards.push(restriction.type_name.clone()),
-                    RestrictionTarget::Userset(name) => usersets.push((restriction.kind(), name.clone())),
+                    RestrictionTarget::Object => once(&mut objects, restriction.type_name.clone()),
+                    RestrictionTarget::Wildcard => once(&mut wildcards, restriction.type_name.clone()),
+                    RestrictionTarget::Userset(name) => once(&mut usersets, (restriction.kind(), name.clone())),
                 }
             }
             Step::Direct { objects, wildcards, usersets }
         }
         Rewrite::Computed { relation } => Step::Computed(relation.clone()),
         Rewrite::TupleToUserset { tupleset, computed } => {
-            let kinds = model
-                .relation(type_name, tupleset)
-                .map(|definition| definition.restrictions.as_slice())
-                .unwrap_or_default()
-                .iter()
-                .filter(|restriction| restriction.target == RestrictionTarget::Object)
-                .filter(|restriction| model.relation(&restriction.type_name, computed).is_some())
-                .map(crate::model::Restriction::kind)
-                .collect();
+            let restrictions = model.relation(type_name, tupleset).map(|found| found.restrictions.as_slice());
+            let mut kinds = Vec::new();
+            for restriction in restrictions.unwrap_or_default() {
+                let leads_on = model.relation(&restriction.type_name, computed).is_some();
+                if restriction.target == RestrictionTarget::Object && leads_on {
+                    once(&mut kinds, restriction.kind());
+                }
+            }
             Step::TupleToUserset { tupleset: tupleset.clone(), kinds, computed: computed.clone() }
         }
         Rewrite::Union(children) => Step::Any(each(children)),

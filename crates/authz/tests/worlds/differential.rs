@@ -394,9 +394,9 @@ impl Arena {
         };
         special.model = Some(*id);
         let count = generator.rng.usize(..=3);
-        special.contextual_tuples = (0..count).filter_map(|_| generator.tuple(&state.model)).collect();
+        special.contextual_tuples = (0..count).filter_map(|_| generator.tuple(&state.model)).map(Into::into).collect();
         let mut meant = State { model: model.clone(), tuples: state.tuples.clone() };
-        meant.tuples.extend(special.contextual_tuples.iter().cloned());
+        meant.tuples.extend(special.contextual_tuples.iter().map(|given| given.tuple.clone()));
         let meant = Reference::new(&meant).answer(question).allowed();
         let full = CheckRequest { consistency: Consistency::Full, ..special.clone() };
         let mut said = Vec::new();

@@ -103,11 +103,16 @@ impl Generator {
     pub(crate) fn model(&mut self) -> Model {
         loop {
             let things = self.things.clone();
-            let people = PEOPLE.map(|name| TypeDefinition { name: name.into(), relations: Vec::new(), place: None });
+            let people = PEOPLE.map(|name| TypeDefinition {
+                name: name.into(),
+                relations: Vec::new(),
+                module: None,
+                place: None,
+            });
             let mut types = people.to_vec();
             for name in things {
                 let relations = self.relations(name);
-                types.push(TypeDefinition { name: name.into(), relations, place: None });
+                types.push(TypeDefinition { name: name.into(), relations, module: None, place: None });
             }
             let model = Model { schema_version: SchemaVersion::V1_1, types, conditions: Vec::new() };
             if model.validate().is_ok() {
@@ -337,9 +342,9 @@ impl Generator {
                     }
                 } else if let Some(tuple) = self.tuple(&state.model)
                     && !state.tuples.contains(&tuple)
-                    && !batch.writes.contains(&tuple)
+                    && !batch.writes.iter().any(|write| write.tuple == tuple)
                 {
-                    batch.writes.push(tuple);
+                    batch.writes.push(tuple.into());
                 }
             }
         }
@@ -392,7 +397,7 @@ impl State {
                 for tuple in &batch.deletes {
                     next.tuples.remove(tuple);
                 }
-                next.tuples.extend(batch.writes.iter().cloned());
+                next.tuples.extend(batch.writes.iter().map(|write| write.tuple.clone()));
             }
             Change::Model(model) => next.model = model.clone(),
             Change::Replace { tuples, .. } => next.tuples = tuples.clone(),
@@ -415,7 +420,7 @@ fn computed(name: &str) -> Rewrite {
 }
 
 fn relation(name: &str, rewrite: Rewrite, restrictions: Vec<Restriction>) -> RelationDefinition {
-    RelationDefinition { name: name.into(), rewrite, restrictions, place: None }
+    RelationDefinition { name: name.into(), rewrite, restrictions, module: None, place: None }
 }
 
 fn has_direct(rewrite: &Rewrite) -> bool {

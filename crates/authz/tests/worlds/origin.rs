@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use authz::relation::{Text, Tuple};
+use authz::condition::Context;
+use authz::relation::{Object, Tuple};
 use authz::store::{
-    ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest, Snapshot, Store, StoreError,
-    StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
 };
 use cache_core::{Revision, Stamp};
 use fastrand::Rng;
@@ -137,10 +138,35 @@ impl Store for SharedOrigin {
     async fn changes(
         &self,
         store: StoreId,
-        object_type: Option<Text>,
+        filter: ChangeFilter,
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError> {
-        self.inner.changes(store, object_type, page).await
+        self.inner.changes(store, filter, page).await
+    }
+
+    async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {
+        self.inner.write_assertions(store, model, body).await
+    }
+
+    async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError> {
+        self.inner.assertions(store, model).await
+    }
+
+    async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, StoreError> {
+        self.pauses.up_to(3).await;
+        self.inner.write_properties(store, properties).await
+    }
+
+    async fn properties(
+        &self,
+        store: StoreId,
+        page: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, StoreError> {
+        self.inner.properties(store, page).await
     }
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {

@@ -2,10 +2,9 @@
 
 use cache_core::{CacheKey, CacheType, KeyEncoder};
 
-use super::super::RequestProperties;
-use super::super::key::{domain, encode_object, encode_subject, visit_store};
-use crate::condition::Context;
-use crate::relation::{Object, Relationship, Subject, SubjectKind, Tuple};
+use super::super::circumstances::Given;
+use super::super::key::{domain, encode_contextual, encode_given, encode_object, encode_subject, visit_store};
+use crate::relation::{Object, Relationship, Subject, SubjectKind, Text};
 use crate::store::{ModelId, StoreId};
 
 /// The key of a list. Destructured without `..`, so that an input that is added and not encoded does not compile.
@@ -18,8 +17,10 @@ pub(super) struct ListKey<'a> {
     pub(super) relation: &'a str,
     /// Relationships that hold for this question only, sorted, each once.
     pub(super) contextual: &'a [Relationship],
-    pub(super) context: &'a Context,
-    pub(super) properties: &'a RequestProperties,
+    /// What the question brings for conditions.
+    pub(super) given: Given<'a>,
+    /// The names of what conditions can read on the way: nothing else that was given is an input.
+    pub(super) reads: &'a [Text],
 }
 
 /// What is listed.
@@ -38,7 +39,7 @@ impl CacheKey for ListKey<'_> {
 
     fn encode(&self, encoder: &mut KeyEncoder) {
         // The type itself is encoded by the caller.
-        let Self { cache_type: _, store, model, what, relation, contextual, context, properties } = self;
+        let Self { cache_type: _, store, model, what, relation, contextual, given, reads } = self;
         match what {
             What::Objects { subject, object_type } => {
                 encode_subject(encoder.variant(domain::OBJECTS), subject);
@@ -57,17 +58,8 @@ impl CacheKey for ListKey<'_> {
             }
         }
         encoder.u128(store.0.0).u128(model.0.0).text(relation);
-        encoder.list(contextual.len());
-        for Relationship { tuple, condition: _ } in *contextual {
-            let Tuple { object, relation, subject } = tuple;
-            encode_object(encoder, object);
-            encoder.text(relation);
-            encode_subject(encoder, subject);
-        }
-        let RequestProperties { subject, resource, action } = properties;
-        for values in [context, subject, resource, action] {
-            encoder.text(&format!("{values:?}"));
-        }
+        encode_contextual(encoder, contextual);
+        encode_given(encoder, given, reads);
     }
 
     fn entities(&self, visit: &mut dyn FnMut(&str, &str)) {

@@ -3,28 +3,25 @@
 //! A list is computed from one snapshot, without cached parts, and is complete or an error. It is cached whole, with the account of everything that it
 //! rests on, absent relationships and refused candidates included: so a revocation reaches it like a decision.
 
+mod judging;
 mod key;
 mod objects;
 mod origin;
 mod request;
 mod verify;
 
-use std::sync::Arc;
-
 use cache_core::{Draft, Key, Lookup, Source, Stamp, TypeSet};
 
+use super::circumstances::{Circumstances, Clocks, Given};
 use super::error::CheckError;
 use super::models::Version;
 use super::value::CachedValue;
 use super::{Consistency, DecisionPoint, from_chain, validate};
-use crate::condition::Context;
 use crate::evaluate::Account;
-use crate::relation::{Relationship, Subject, SubjectKind, Text};
+use crate::relation::{Object, Relationship, Text};
 use crate::store::{ModelId, StoreId};
 use key::{ListKey, What};
 pub use request::{ListObjectsRequest, ListUsersRequest, Listed};
-
-use super::RequestProperties;
 
 /// The most items of a list that is worth a place in the caches.
 pub const MAX_CACHED_ITEMS: usize = 10_000;
@@ -40,8 +37,8 @@ struct Listing<'a> {
     what: What<'a>,
     relation: &'a Text,
     contextual: &'a [Relationship],
-    context: &'a Context,
-    properties: &'a RequestProperties,
+    /// With nobody, or nothing, in the place of what is listed.
+    given: Given<'a>,
 }
 
 /// A list with its provenance.
@@ -84,6 +81,7 @@ impl DecisionPoint {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::list_objects(request, &version.plan)?;
         let contextual = sorted(&request.contextual_tuples);
+        let nothing = nothing_of(&request.object_type);
         let listing = Listing {
             point: self,
             version: &version,
@@ -91,8 +89,13 @@ impl DecisionPoint {
             what: What::Objects { subject: &request.subject, object_type: &request.object_type },
             relation: &request.relation,
             contextual: &contextual,
-            context: &request.context,
-            properties: &request.properties,
+            given: Given {
+                context: &request.context,
+                properties: &request.properties,
+                subject: &request.subject,
+                action: &request.relation,
+                resource: &nothing,
+            },
         };
         listing.answer(request.consistency).await
     }
@@ -152,20 +155,41 @@ impl Listing<'_> {
         }
     }
 
-    fn key(&self) -> ListKey<'_> {
-        let type_name = match self.what {
+    /// The type of the objects that the question is about.
+    fn object_type(&self) -> &str {
+        match self.what {
             What::Objects { object_type, .. } => object_type,
             What::Users { object, .. } => &object.type_name,
-        };
+        }
+    }
+
+    /// The names of what conditions can read on the way.
+    fn reads(&self) -> &[Text] {
+        self.version.plan.reads(self.object_type(), self.relation)
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        let Self { point, version, given, .. } = self;
+        let clocks = Clocks { parameter: point.clock_parameter.as_ref(), wall: point.clock.as_ref() };
+        Circumstances::new(
+            &version.plan,
+            *given,
+            clocks,
+            point.chain.clock().as_ref(),
+            point.limits.max_condition_steps,
+        )
+    }
+
+    fn key(&self) -> ListKey<'_> {
         ListKey {
-            cache_type: self.point.assignment.of(type_name, &self.version.plan),
+            cache_type: self.point.assignment.of(self.object_type(), &self.version.plan),
             store: self.store,
             model: self.version.id,
             what: self.what,
             relation: self.relation,
             contextual: self.contextual,
-            context: self.context,
-            properties: self.properties,
+            given: self.given,
+            reads: self.reads(),
         }
     }
 
@@ -185,6 +209,11 @@ impl Listing<'_> {
         };
         Drafted { draft, cacheable: whole && items <= MAX_CACHED_ITEMS }
     }
+}
+
+/// What stands for the object of a question while it is searched for. No object can be called this.
+fn nothing_of(type_name: &Text) -> Object {
+    Object { type_name: type_name.clone(), id: Text::from("") }
 }
 
 /// The relationships of a question in one order, each once.

@@ -1,8 +1,10 @@
 //! Expressions of nodes, and their values by Kleene's three-valued logic.
 
 use super::{Graph, NodeId, ReadId};
-use crate::relation::{Presence, Text};
-use crate::store::TupleAnswer;
+use cache_core::Moment;
+
+use crate::evaluate::judge::Finding;
+use crate::relation::Text;
 
 /// How a node follows from reads and from other nodes.
 #[derive(Debug)]
@@ -14,7 +16,7 @@ pub(super) enum Expr {
     Through {
         read: ReadId,
         relation: Text,
-        children: Option<Vec<NodeId>>,
+        links: Option<Links>,
     },
     Node(NodeId),
     Any(Vec<Expr>),
@@ -22,14 +24,23 @@ pub(super) enum Expr {
     Minus(Box<Expr>, Box<Expr>),
 }
 
+/// Where an enumeration leads.
+#[derive(Debug)]
+pub(super) struct Links {
+    /// The nodes, each with the end of the condition under which it is linked.
+    pub(super) met: Vec<(NodeId, Moment)>,
+    /// Whether there are links of which it is unknown whether they count.
+    pub(super) unknown: bool,
+}
+
 impl Expr {
     /// The nodes that it is made of, with their depths where its own node lies at `depth`.
     pub(super) fn leads_to(&self, depth: usize, into: &mut Vec<(NodeId, usize)>) {
         match self {
-            Self::Const(_) | Self::Read(_) | Self::Through { children: None, .. } => {}
+            Self::Const(_) | Self::Read(_) | Self::Through { links: None, .. } => {}
             Self::Node(child) => into.push((*child, depth)),
-            Self::Through { children: Some(children), .. } => {
-                into.extend(children.iter().map(|child| (*child, depth + 1)));
+            Self::Through { links: Some(links), .. } => {
+                into.extend(links.met.iter().map(|(child, _)| (*child, depth + 1)));
             }
             Self::Any(parts) | Self::All(parts) => parts.iter().for_each(|part| part.leads_to(depth, into)),
             Self::Minus(base, subtract) => {
@@ -45,12 +56,15 @@ impl Graph<'_> {
     pub(super) fn was(&self, expr: &Expr, before: u32) -> Option<bool> {
         match expr {
             Expr::Const(value) => Some(*value),
-            Expr::Read(read) => match &self.reads[read.0 as usize].answer {
-                Some(TupleAnswer::Found(Presence::Present)) => Some(true),
-                Some(TupleAnswer::Found(Presence::Absent)) => Some(false),
-                _ => None,
+            Expr::Read(read) => match &self.reads[read.0 as usize].answer.as_ref()?.finding {
+                Finding::Point { held, .. } => *held,
+                Finding::Members { .. } | Finding::TooMany => None,
             },
-            Expr::Through { children, .. } => any(children.as_ref()?.iter().map(|child| self.node_was(*child, before))),
+            Expr::Through { links, .. } => {
+                let Links { met, unknown } = links.as_ref()?;
+                let unknown = unknown.then_some(None);
+                any(met.iter().map(|(child, _)| self.node_was(*child, before)).chain(unknown))
+            }
             Expr::Node(child) => self.node_was(*child, before),
             Expr::Any(parts) => any(parts.iter().map(|part| self.was(part, before))),
             Expr::All(parts) => {

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use super::expression::Expr;
 use super::{Graph, NodeId, ReadId, State};
 use crate::evaluate::account::Account;
-use crate::relation::Presence;
-use crate::store::TupleAnswer;
+use crate::evaluate::judge::{Finding, Judged};
+use crate::evaluate::tags;
 use cache_core::{Mistake, Moment, ReadSet, Stamp, TypeSet, planted};
 
 /// What a value rests on.
@@ -81,17 +81,32 @@ impl Graph<'_> {
     fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Account, work: &mut Vec<NodeId>) {
         match expr {
             Expr::Const(_) => {}
-            Expr::Read(read) => self.collect_read(*read, into),
+            Expr::Read(read) => {
+                self.collect_read(*read, into);
+                if let Some(Judged { finding: Finding::Point { until, .. }, .. }) = &self.reads[read.0 as usize].answer
+                {
+                    into.end_by(*until);
+                }
+            }
             Expr::Node(child) => work.push(*child),
-            Expr::Through { read, children, .. } => {
+            Expr::Through { read, links, .. } => {
                 if value || !planted(Mistake::FoundOnly) {
                     self.collect_read(*read, into);
                 }
-                let children = children.iter().flatten();
+                let mut met = links.iter().flat_map(|links| &links.met);
                 if value {
-                    work.extend(children.copied().find(|child| self.node_was(*child, before) == Some(true)));
+                    if let Some((child, until)) = met.find(|(child, _)| self.node_was(*child, before) == Some(true)) {
+                        work.push(*child);
+                        into.end_by(*until);
+                    }
                 } else {
-                    work.extend(children.copied());
+                    // A link that ends leads nowhere; one that begins may.
+                    work.extend(met.map(|(child, _)| *child));
+                    if let Some(Judged { finding: Finding::Members { unmet_until, .. }, .. }) =
+                        &self.reads[read.0 as usize].answer
+                    {
+                        into.end_by(*unmet_until);
+                    }
                 }
             }
             Expr::Any(parts) if value => {
@@ -137,13 +152,18 @@ impl Graph<'_> {
 
     fn collect_read(&self, id: ReadId, into: &mut Account) {
         let read = &self.reads[id.0 as usize];
-        let found = matches!(&read.answer, Some(TupleAnswer::Found(Presence::Present | Presence::Conditional(_))))
-            || matches!(&read.answer, Some(TupleAnswer::Members(ids)) if !ids.is_empty());
+        let found = read.answer.as_ref().is_some_and(Judged::is_found);
         if found || !planted(Mistake::FoundOnly) {
             into.read(&read.read);
         }
         if let Some(provenance) = &read.provenance {
             into.part(provenance);
+        }
+        if read.answer.as_ref().is_some_and(|answer| answer.read_properties) {
+            for (tag, provenance) in &self.properties {
+                into.tag(*tag, tags::all_properties(self.store));
+                into.part(provenance);
+            }
         }
     }
 }

@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 pub use justification::Justified;
 
-use expression::Expr;
+use expression::{Expr, Links};
 
-use super::Limits;
+use super::judge::{Finding, Judged};
 use super::plan::{Plan, Reach, Step};
+use super::{Limits, tags};
 use crate::relation::{Object, Subject, SubjectKind, Text, Tuple};
-use crate::store::{StoreId, TupleAnswer, TupleRead};
+use crate::store::{StoreId, TupleRead};
 use cache_core::{Moment, Stamp, Tag, TypeSet};
 
 /// Identifies a node of one evaluation.
@@ -76,6 +77,8 @@ pub struct Graph<'p> {
     edges: usize,
     /// What the subject can be found in at all.
     reach: Arc<Reach>,
+    /// The look-ups of stored properties that conditions read, with their provenance.
+    properties: Vec<(Tag, Provenance)>,
     /// Orders what became known.
     sequence: u32,
 }
@@ -114,7 +117,7 @@ enum State {
 struct Read {
     read: TupleRead,
     for_nodes: Vec<NodeId>,
-    answer: Option<TupleAnswer>,
+    answer: Option<Judged>,
     provenance: Option<Provenance>,
     /// Whether it waits in `open`.
     queued: bool,
@@ -146,6 +149,7 @@ impl<'p> Graph<'p> {
             unsettled: VecDeque::new(),
             edges: 0,
             reach,
+            properties: Vec::new(),
             sequence: 0,
         };
         let root = graph.node(object, relation, 0, None);
@@ -257,12 +261,18 @@ impl<'p> Graph<'p> {
         Ok(())
     }
 
+    /// Notes stored properties that conditions may read: whatever rests on such a condition rests on them.
+    pub fn note_properties(&mut self, object: &Object, provenance: Provenance) {
+        self.properties.push((tags::properties(self.store, object), provenance));
+    }
+
     /// Answers a read.
     ///
     /// # Errors
     /// Where an enumeration was too large, or leads to more nodes than may be.
-    pub fn answer(&mut self, id: ReadId, answer: TupleAnswer, provenance: Provenance) -> Result<(), TooComplex> {
-        if answer == TupleAnswer::TooMany {
+    pub fn answer(&mut self, id: ReadId, answer: impl Into<Judged>, provenance: Provenance) -> Result<(), TooComplex> {
+        let answer = answer.into();
+        if answer.finding == Finding::TooMany {
             return Err(TooComplex {
                 what: "the number of subjects of one relation",
                 max: crate::store::MAX_ENUMERATED,
@@ -486,29 +496,29 @@ impl<'p> Graph<'p> {
     ) -> Result<Expr, TooComplex> {
         let read = TupleRead::Enumerate { object: object.clone(), relation: relation.clone(), kind: kind.clone() };
         let read = self.read(read, node)?;
-        let children = self.children(read, name, node)?;
-        Ok(Expr::Through { read, relation: name.clone(), children })
+        let links = self.links(read, name, node)?;
+        Ok(Expr::Through { read, relation: name.clone(), links })
     }
 
     /// The nodes that an answered enumeration leads to; none while it is not answered.
-    fn children(&mut self, read: ReadId, relation: &Text, parent: NodeId) -> Result<Option<Vec<NodeId>>, TooComplex> {
+    fn links(&mut self, read: ReadId, relation: &Text, parent: NodeId) -> Result<Option<Links>, TooComplex> {
         let slot = &self.reads[read.0 as usize];
-        let (Some(TupleAnswer::Members(ids)), TupleRead::Enumerate { kind, .. }) = (&slot.answer, &slot.read) else {
+        let (Some(Judged { finding: Finding::Members { met, unknown, .. }, .. }), TupleRead::Enumerate { kind, .. }) =
+            (&slot.answer, &slot.read)
+        else {
             return Ok(None);
         };
-        let (ids, type_name) = (ids.clone(), kind.type_name.clone());
-        self.edges += ids.len();
+        let (met, unknown, type_name) = (met.clone(), *unknown, kind.type_name.clone());
+        self.edges += met.len();
         if self.edges > self.limits.max_edges {
             return Err(TooComplex { what: "the number of links between objects", max: self.limits.max_edges });
         }
         let depth = self.nodes[parent.0 as usize].depth + 1;
-        ids.into_iter()
-            .map(|id| {
-                let object = Object { type_name: type_name.clone(), id: id.id };
-                self.node(object, relation.clone(), depth, Some(parent))
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let met = met.into_iter().map(|(id, until)| {
+            let object = Object { type_name: type_name.clone(), id };
+            Ok((self.node(object, relation.clone(), depth, Some(parent))?, until))
+        });
+        Ok(Some(Links { met: met.collect::<Result<_, _>>()?, unknown }))
     }
 
     /// Fills in the children of a node's enumerations that were answered since.
@@ -522,8 +532,8 @@ impl<'p> Graph<'p> {
 
     fn link(&mut self, expr: &mut Expr, node: NodeId) -> Result<(), TooComplex> {
         match expr {
-            Expr::Through { read, relation, children: children @ None } => {
-                *children = self.children(*read, relation, node)?;
+            Expr::Through { read, relation, links: links @ None } => {
+                *links = self.links(*read, relation, node)?;
                 Ok(())
             }
             Expr::Any(parts) | Expr::All(parts) => parts.iter_mut().try_for_each(|part| self.link(part, node)),
