@@ -142,7 +142,7 @@ impl Backward {
 
     fn link(&mut self, plan: &Plan, type_name: &str, relation: &str, link: Link) {
         if let Some(from) = plan.relation(type_name, relation) {
-            self.sources[from.index as usize].push(link.to);
+            self.sources[link.to as usize].push(from.index);
             self.links[from.index as usize].push(link);
         }
     }
