@@ -24,7 +24,9 @@ use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revi
 
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
-pub use list::{ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS};
+pub use list::{
+    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset, UsersetTree,
+};
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,

@@ -12,7 +12,7 @@ use super::seeds;
 use super::support::World;
 
 /// What an unoptimised build does in half a minute.
-const WORLDS: u64 = 120;
+const WORLDS: u64 = 60;
 /// Questions of each world.
 const QUESTIONS: usize = 6;
 /// Changes of each world.
@@ -81,6 +81,65 @@ async fn objects_of(world: &World, state: &State, contextual: &[Tuple], question
     }
 }
 
+/// Whether a wildcard of a type is written anywhere. Then not everybody who is in is mentioned.
+fn has_wildcard(state: &State, contextual: &[Tuple], of_type: &str) -> bool {
+    let mut tuples = state.tuples.iter().chain(contextual);
+    tuples.any(|tuple| matches!(&tuple.subject, Subject::Wildcard { type_name } if **type_name == *of_type))
+}
+
+async fn users_of(world: &World, state: &State, contextual: &[Tuple], question: &Question, seen: &mut Seen, seed: u64) {
+    let Question { subject, relation, object } = question;
+    let kind = subject.kind();
+    let mut asked: BTreeSet<Subject> = objects(state, contextual, &kind.type_name)
+        .into_iter()
+        .map(|object| match &kind.relation {
+            Some(relation) => Subject::Userset { object, relation: relation.clone() },
+            None => Subject::Object(object),
+        })
+        .collect();
+    match &kind.relation {
+        None => {
+            asked.insert(Subject::Wildcard { type_name: kind.type_name.clone() });
+        }
+        Some(relation) if kind.type_name == object.type_name => {
+            asked.insert(Subject::Userset { object: object.clone(), relation: relation.clone() });
+        }
+        Some(_) => {}
+    }
+    let all_mentioned = kind.relation.is_some() || !has_wildcard(state, contextual, &kind.type_name);
+    let mut allowed: BTreeSet<Subject> = BTreeSet::new();
+    let mut checks = Vec::new();
+    for subject in asked {
+        let check = world.check(&subject, relation, object).await;
+        if matches!(check, Ok(true)) {
+            allowed.insert(subject.clone());
+        }
+        checks.push((subject, check));
+    }
+    for consistency in WAYS {
+        let told = format!("world {seed}: {kind:?} that are {relation} of {object}, {consistency:?}");
+        seen.lists += 1;
+        match world.users(object, relation, kind.clone(), consistency).await {
+            Ok(listed) => {
+                let items: BTreeSet<Subject> = listed.items.iter().cloned().collect();
+                assert!(listed.items.is_sorted() && items.len() == listed.items.len(), "{told}: {items:?}");
+                assert!(items.is_subset(&allowed), "{told}: {items:?}; but {checks:?}");
+                for subject in allowed.difference(&items) {
+                    let by_wildcard = matches!(subject, Subject::Object(_)) && !all_mentioned;
+                    assert!(by_wildcard, "{told}: {subject} is missing in {items:?}; {checks:?}");
+                }
+                seen.items += items.len();
+                seen.cached += usize::from(listed.source != cache_core::Source::Origin);
+            }
+            Err(error) => {
+                let same = |check: &Result<bool, CheckError>| matches!(check, Err(other) if other.to_string() == error.to_string());
+                assert!(checks.iter().any(|(_, check)| same(check)), "{told}: {error}; but {checks:?}");
+                seen.errors += 1;
+            }
+        }
+    }
+}
+
 async fn run(seed: u64, limits: Limits, seen: &mut Seen) {
     let mut generator = Generator::new(seed);
     let mut state = generator.state();
@@ -92,6 +151,7 @@ async fn run(seed: u64, limits: Limits, seen: &mut Seen) {
         world.contextual = contextual.iter().cloned().map(Into::into).collect();
         for question in &questions {
             objects_of(&world, &state, &contextual, question, seen, seed).await;
+            users_of(&world, &state, &contextual, question, seen, seed).await;
         }
         let batch = generator.batch(&state);
         let change = Change::Write(batch.clone());

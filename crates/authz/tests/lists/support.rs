@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use authz::decide::{
-    CheckError, CheckRequest, Consistency, DecisionPoint, ListObjectsRequest, Listed,
+    CheckError, CheckRequest, Consistency, DecisionPoint, ListObjectsRequest, ListUsersRequest, Listed,
 };
 use authz::evaluate::Limits;
 use authz::model::Model;
@@ -72,5 +72,26 @@ impl World {
             consistency,
         };
         self.point.list_objects(&request).await
+    }
+
+    pub(crate) async fn users(
+        &self,
+        object: &Object,
+        relation: &str,
+        filter: SubjectKind,
+        consistency: Consistency,
+    ) -> Result<Listed<Subject>, CheckError> {
+        let request = ListUsersRequest {
+            store: self.store,
+            model: None,
+            object: object.clone(),
+            relation: relation.into(),
+            filters: vec![filter],
+            contextual_tuples: self.contextual.clone(),
+            context: Default::default(),
+            properties: Default::default(),
+            consistency,
+        };
+        self.point.list_users(&request).await
     }
 }

@@ -11,7 +11,7 @@ use super::Listing;
 use super::key::What;
 use super::origin::Origin;
 use crate::evaluate::{Account, Judge, Judgement, TooComplex};
-use crate::relation::{RelationshipCondition, Text};
+use crate::relation::{Member, Presence, RelationshipCondition, Text};
 use crate::store::{MAX_ENUMERATED, MAX_REVERSE, TupleAnswer, TupleRead};
 
 /// Evaluates the conditions of one search.
@@ -46,7 +46,7 @@ impl<'a> Judging<'a> {
         Ok(Self { circumstances, listing, other_side })
     }
 
-    /// What a look-up found: the ids, each with whether it is known that it counts. Those that don't count are left out.
+    /// What a look-up found: the ids, each with whether it is known that it counts. Those that don't count are left out. A point finds an empty id.
     pub(super) fn found(
         &mut self,
         read: &TupleRead,
@@ -56,7 +56,11 @@ impl<'a> Judging<'a> {
         let members = match self.circumstances.allowed(read, answer) {
             TupleAnswer::Members(members) => members,
             TupleAnswer::TooMany => return Err(too_many(read).into()),
-            TupleAnswer::Found(_) | TupleAnswer::Properties(_) => return Ok(Vec::new()),
+            TupleAnswer::Found(Presence::Present) => vec![Member::from("")],
+            TupleAnswer::Found(Presence::Conditional(condition)) => {
+                vec![Member { id: Text::from(""), condition: Some(condition) }]
+            }
+            TupleAnswer::Found(Presence::Absent) | TupleAnswer::Properties(_) => Vec::new(),
         };
         let mut found = Vec::with_capacity(members.len());
         for member in members {

@@ -3,11 +3,13 @@
 //! A list is computed from one snapshot, without cached parts, and is complete or an error. It is cached whole, with the account of everything that it
 //! rests on, absent relationships and refused candidates included: so a revocation reaches it like a decision.
 
+mod expand;
 mod judging;
 mod key;
 mod objects;
 mod origin;
 mod request;
+mod users;
 mod verify;
 
 use cache_core::{Draft, Key, Lookup, Source, Stamp, TypeSet};
@@ -18,9 +20,10 @@ use super::models::Version;
 use super::value::CachedValue;
 use super::{Consistency, DecisionPoint, from_chain, validate};
 use crate::evaluate::Account;
-use crate::relation::{Object, Relationship, Text};
+use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, StoreId};
 use key::{ListKey, What};
+pub use expand::{ExpandRequest, Userset, UsersetTree};
 pub use request::{ListObjectsRequest, ListUsersRequest, Listed};
 
 /// The most items of a list that is worth a place in the caches.
@@ -70,6 +73,19 @@ impl DecisionPoint {
         }
     }
 
+    /// The subjects of some kinds that are in a relation to an object: all that a check would allow and that a relationship mentions on a way that lets
+    /// them in. Where everybody of a type is in, `type:*` stands for those whom nothing mentions.
+    ///
+    /// # Errors
+    /// As [`Self::list_objects`].
+    pub async fn list_users(&self, request: &ListUsersRequest) -> Result<Listed<Subject>, CheckError> {
+        let Answered { value, source, stamp, model } = self.in_time(Box::pin(self.users(request))).await?;
+        match value {
+            CachedValue::Users(items) => Ok(Listed { items, source, stamp, model }),
+            _ => Err(CheckError::Overloaded),
+        }
+    }
+
     async fn in_time<T>(&self, list: impl Future<Output = Result<T, CheckError>>) -> Result<T, CheckError> {
         match tokio::time::timeout(self.timeout, list).await {
             Ok(result) => result,
@@ -95,6 +111,32 @@ impl DecisionPoint {
                 subject: &request.subject,
                 action: &request.relation,
                 resource: &nothing,
+            },
+        };
+        listing.answer(request.consistency).await
+    }
+
+    async fn users(&self, request: &ListUsersRequest) -> Result<Answered, CheckError> {
+        let version = self.models.resolve(request.store, request.model).await?;
+        validate::list_users(request, &version.plan)?;
+        let contextual = sorted(&request.contextual_tuples);
+        let mut filters = request.filters.clone();
+        filters.sort_unstable();
+        filters.dedup();
+        let nobody = Subject::Object(nothing_of(&request.object.type_name));
+        let listing = Listing {
+            point: self,
+            version: &version,
+            store: request.store,
+            what: What::Users { object: &request.object, filters: &filters },
+            relation: &request.relation,
+            contextual: &contextual,
+            given: Given {
+                context: &request.context,
+                properties: &request.properties,
+                subject: &nobody,
+                action: &request.relation,
+                resource: &request.object,
             },
         };
         listing.answer(request.consistency).await
@@ -151,7 +193,7 @@ impl Listing<'_> {
     async fn run(&self) -> Result<Drafted, CheckError> {
         match self.what {
             What::Objects { subject, object_type } => self.run_objects(subject, object_type).await,
-            What::Users { .. } => Err(CheckError::Overloaded),
+            What::Users { object, filters } => self.run_users(object, filters).await,
         }
     }
 
@@ -211,7 +253,7 @@ impl Listing<'_> {
     }
 }
 
-/// What stands for the object of a question while it is searched for. No object can be called this.
+/// What stands for one side of a question while it is searched for. No object can be called this.
 fn nothing_of(type_name: &Text) -> Object {
     Object { type_name: type_name.clone(), id: Text::from("") }
 }

@@ -2,6 +2,13 @@
 //!
 //! A list is complete and exact, or an error: what it holds is what checks would allow, under the same model, in the same snapshot.
 
+mod bits;
+mod level;
+mod membership;
 mod objects;
+mod users;
 
+pub use level::{Level, level};
+pub use membership::Members;
 pub use objects::{Found, ObjectSearch, SearchRead};
+pub use users::{UserRead, UserSearch};

@@ -1,0 +1,391 @@
+//! Who is in, once everything is read: the values of all nodes for all subjects at once.
+//!
+//! The subjects that were met are numbered. Each node has the set of those that are in and of those that are not; who is in neither is unknown, by Kleene's
+//! logic, as in a check: the least fixpoint, in which nodes that wait for one another in a circle stay unknown.
+//!
+//! **Mentioned.** Where everybody is in, naming everybody would be no list. So a subject is listed where it is in *and* a relationship that lets it in
+//! mentions it: written itself; for a union in any branch; for an intersection in any of the branches, all of which it is in; for an exclusion in the base.
+//! Wildcards and usersets are in only where they are written, or are the userset itself.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::bits::Bits;
+use super::users::{Expr, UserSearch, Way};
+use crate::evaluate::TooComplex;
+use crate::relation::{Subject, SubjectKind, Text};
+
+/// The most nodes times subjects of one list. Three sets of so many bits: 24 MiB.
+const MAX_CELLS: usize = 1 << 26;
+/// The most words of sets that one computation goes through, some of them many times: below a second.
+const MAX_WORK: usize = 1 << 28;
+
+/// Who was met, and who of them is in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members {
+    /// Those that are in, and mentioned.
+    pub sure: Vec<Subject>,
+    /// Those of which it is unknown whether they are in, and who would be mentioned if they were: a check says what comes of them.
+    pub unknown: Vec<Subject>,
+}
+
+impl UserSearch<'_> {
+    /// Who is in the relation, once nothing is left to read.
+    ///
+    /// # Errors
+    /// Where there are too many objects and subjects.
+    pub fn members(&self) -> Result<Members, TooComplex> {
+        let mut values = Values::new(self)?;
+        values.settle()?;
+        let size = values.subjects.len();
+        let Some(root) = values.nodes.first() else { return Ok(Members::default()) };
+        let mut unknown = Bits::all(size);
+        unknown.take(&root.is_in);
+        unknown.take(&root.is_out);
+        let mut sure = root.is_in.clone();
+        sure.keep(&values.mentioned(|side| side.is_in.clone())?);
+        if !unknown.is_empty() {
+            unknown.keep(&values.mentioned(|side| {
+                let mut possible = Bits::all(size);
+                possible.take(&side.is_out);
+                possible
+            })?);
+        }
+        let subjects = |numbers: &Bits| numbers.iter().map(|at| values.subjects[at as usize].clone()).collect();
+        Ok(Members { sure: subjects(&sure), unknown: subjects(&unknown) })
+    }
+}
+
+/// The two sets of a node, or of a part of its expression.
+#[derive(Clone, PartialEq, Eq)]
+struct Sides {
+    is_in: Bits,
+    is_out: Bits,
+}
+
+struct Values<'s, 'p> {
+    search: &'s UserSearch<'p>,
+    /// Everybody who was met, by number.
+    subjects: Vec<Subject>,
+    numbers: HashMap<Subject, u32>,
+    /// Of each type that is asked for: its subjects and its wildcard.
+    of_type: HashMap<Text, Bits>,
+    /// For each node the number of its own userset, where such are asked for.
+    own: Vec<Option<u32>>,
+    /// For each node who can be found there at all.
+    reachable: Vec<usize>,
+    masks: Vec<Bits>,
+    nodes: Vec<Sides>,
+    work: usize,
+}
+
+impl<'s, 'p> Values<'s, 'p> {
+    fn new(search: &'s UserSearch<'p>) -> Result<Self, TooComplex> {
+        let mut values = Self {
+            search,
+            subjects: Vec::new(),
+            numbers: HashMap::new(),
+            of_type: HashMap::new(),
+            own: Vec::new(),
+            reachable: Vec::new(),
+            masks: Vec::new(),
+            nodes: Vec::new(),
+            work: 0,
+        };
+        for node in &search.nodes {
+            let (object, relation) = (node.object.clone(), node.relation.clone());
+            let kind = SubjectKind { type_name: object.type_name.clone(), relation: Some(relation.clone()) };
+            let asked = search.filters.iter().any(|filter| filter.kind == kind);
+            let own = asked.then(|| values.number(Subject::Userset { object, relation }));
+            values.own.push(own);
+            if let Some(expr) = &node.expr {
+                values.meet(expr);
+            }
+        }
+        let size = values.subjects.len();
+        if size.saturating_mul(search.nodes.len()) > MAX_CELLS {
+            return Err(TooComplex { what: "the number of objects times the number of subjects", max: MAX_CELLS });
+        }
+        values.mask();
+        values.nodes = vec![Sides { is_in: Bits::none(size), is_out: Bits::none(size) }; search.nodes.len()];
+        Ok(values)
+    }
+
+    fn number(&mut self, subject: Subject) -> u32 {
+        let next = self.subjects.len() as u32;
+        let number = *self.numbers.entry(subject.clone()).or_insert(next);
+        if number == next {
+            self.subjects.push(subject);
+        }
+        number
+    }
+
+    /// Numbers the subjects of an expression.
+    fn meet(&mut self, expr: &Expr) {
+        let search = self.search;
+        match expr {
+            Expr::Members { read, type_name } => {
+                for (id, _) in &search.reads[*read as usize].found {
+                    self.number(object(type_name, id));
+                }
+            }
+            Expr::Everybody { read, type_name } => {
+                if !search.reads[*read as usize].found.is_empty() {
+                    self.number(Subject::Wildcard { type_name: type_name.clone() });
+                }
+            }
+            Expr::Any(parts) | Expr::All(parts) => parts.iter().for_each(|part| self.meet(part)),
+            Expr::Minus(base, subtract) => {
+                self.meet(base);
+                self.meet(subtract);
+            }
+            Expr::Nobody | Expr::Way(_) | Expr::Node(_) => {}
+        }
+    }
+
+    /// Works out who can be found where at all: nobody else is in, whatever waits for whatever.
+    fn mask(&mut self) {
+        let (search, size) = (self.search, self.subjects.len());
+        let mut of_kind: Vec<Bits> = vec![Bits::none(size); search.filters.len()];
+        for (at, subject) in self.subjects.iter().enumerate() {
+            let kind = subject.kind();
+            for (filter, bits) in search.filters.iter().zip(&mut of_kind) {
+                if filter.kind == kind {
+                    bits.insert(at as u32);
+                }
+            }
+        }
+        for (filter, bits) in search.filters.iter().zip(&of_kind) {
+            if filter.kind.relation.is_none() {
+                self.of_type.insert(filter.kind.type_name.clone(), bits.clone());
+            }
+        }
+        let mut known: HashMap<Option<u32>, usize> = HashMap::new();
+        for node in &search.nodes {
+            let mask = *known.entry(search.relation_index(node)).or_insert_with(|| {
+                let mut mask = Bits::none(size);
+                for (filter, bits) in search.filters.iter().zip(&of_kind) {
+                    if search.reaches(filter, node) {
+                        mask.add(bits);
+                    }
+                }
+                self.masks.push(mask);
+                self.masks.len() - 1
+            });
+            self.reachable.push(mask);
+        }
+    }
+
+    fn count(&mut self, sets: usize) -> Result<(), TooComplex> {
+        self.work += sets * Bits::words(self.subjects.len()).max(1);
+        if self.work > MAX_WORK {
+            return Err(TooComplex { what: "the work of finding out who is in", max: MAX_WORK });
+        }
+        Ok(())
+    }
+
+    /// Computes the nodes, the deepest first, until nothing becomes known any more.
+    fn settle(&mut self) -> Result<(), TooComplex> {
+        let search = self.search;
+        let mut queue: VecDeque<u32> = (0..search.nodes.len() as u32).rev().collect();
+        let mut queued = vec![true; search.nodes.len()];
+        while let Some(at) = queue.pop_front() {
+            queued[at as usize] = false;
+            let sides = self.node(at)?;
+            if sides == self.nodes[at as usize] {
+                continue;
+            }
+            self.nodes[at as usize] = sides;
+            for parent in &search.nodes[at as usize].parents {
+                if !std::mem::replace(&mut queued[*parent as usize], true) {
+                    queue.push_back(*parent);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, at: u32) -> Result<Sides, TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let node = &search.nodes[at as usize];
+        let mut sides = match &node.expr {
+            Some(expr) => self.sides(expr)?,
+            // It lies too deep: nothing is known but what the model rules out.
+            None => Sides { is_in: Bits::none(size), is_out: Bits::none(size) },
+        };
+        let mask = &self.masks[self.reachable[at as usize]];
+        let mut unreachable = Bits::all(size);
+        unreachable.take(mask);
+        sides.is_in.keep(mask);
+        sides.is_out.add(&unreachable);
+        // A userset is in its own relation.
+        if let (Some(own), Some(_)) = (self.own[at as usize], &node.expr) {
+            sides.is_in.insert(own);
+            sides.is_out.remove(own);
+        }
+        Ok(sides)
+    }
+
+    /// The usersets that are themselves written on a way, each with whether it is known that it counts.
+    fn written<'w>(&'w self, way: &'w Way) -> impl Iterator<Item = (u32, bool)> {
+        let children = way.children.iter().map(|child| (child, true));
+        let children = children.chain(way.unknown.iter().map(|child| (child, false))).filter(|_| way.written);
+        children.filter_map(|(child, known)| Some((self.own[*child as usize]?, known)))
+    }
+
+    fn sides(&mut self, expr: &Expr) -> Result<Sides, TooComplex> {
+        self.count(1)?;
+        let (search, size) = (self.search, self.subjects.len());
+        let nobody = || Sides { is_in: Bits::none(size), is_out: Bits::all(size) };
+        Ok(match expr {
+            Expr::Nobody => nobody(),
+            Expr::Members { read, type_name } => {
+                let mut sides = nobody();
+                for (id, known) in &search.reads[*read as usize].found {
+                    let Some(number) = self.numbers.get(&object(type_name, id)) else { continue };
+                    sides.is_out.remove(*number);
+                    if *known {
+                        sides.is_in.insert(*number);
+                    }
+                }
+                sides
+            }
+            Expr::Everybody { read, type_name } => {
+                let mut sides = nobody();
+                if let (Some((_, known)), Some(everybody)) =
+                    (search.reads[*read as usize].found.first(), self.of_type.get(type_name))
+                {
+                    sides.is_out.take(everybody);
+                    if *known {
+                        sides.is_in.add(everybody);
+                    }
+                }
+                sides
+            }
+            Expr::Way(way) => {
+                let way = &search.ways[*way as usize];
+                self.count(way.children.len() + way.unknown.len())?;
+                let mut sides = nobody();
+                for child in &way.children {
+                    sides.is_in.add(&self.nodes[*child as usize].is_in);
+                    sides.is_out.keep(&self.nodes[*child as usize].is_out);
+                }
+                for child in &way.unknown {
+                    sides.is_out.keep(&self.nodes[*child as usize].is_out);
+                }
+                for (own, known) in self.written(way) {
+                    sides.is_out.remove(own);
+                    if known {
+                        sides.is_in.insert(own);
+                    }
+                }
+                sides
+            }
+            Expr::Node(child) => self.nodes[*child as usize].clone(),
+            Expr::Any(parts) => {
+                let mut sides = nobody();
+                for part in parts {
+                    let Sides { is_in, is_out } = self.sides(part)?;
+                    sides.is_in.add(&is_in);
+                    sides.is_out.keep(&is_out);
+                }
+                sides
+            }
+            Expr::All(parts) => {
+                let mut sides = Sides { is_in: Bits::all(size), is_out: Bits::none(size) };
+                for part in parts {
+                    let Sides { is_in, is_out } = self.sides(part)?;
+                    sides.is_in.keep(&is_in);
+                    sides.is_out.add(&is_out);
+                }
+                sides
+            }
+            Expr::Minus(base, subtract) => {
+                let (mut sides, subtract) = (self.sides(base)?, self.sides(subtract)?);
+                sides.is_in.keep(&subtract.is_out);
+                sides.is_out.add(&subtract.is_in);
+                sides
+            }
+        })
+    }
+
+    /// Who is mentioned where it counts, and `is_in` says who is in each part: at the root.
+    fn mentioned(&mut self, is_in: impl Fn(&Sides) -> Bits) -> Result<Bits, TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let mut mentioned = vec![Bits::none(size); search.nodes.len()];
+        let mut queue: VecDeque<u32> = (0..search.nodes.len() as u32).rev().collect();
+        let mut queued = vec![true; search.nodes.len()];
+        while let Some(at) = queue.pop_front() {
+            queued[at as usize] = false;
+            let mut found = match &search.nodes[at as usize].expr {
+                Some(expr) => self.mentions(expr, &mentioned, &is_in)?,
+                None => Bits::none(size),
+            };
+            if let (Some(own), Some(_)) = (self.own[at as usize], &search.nodes[at as usize].expr) {
+                found.insert(own);
+            }
+            if found == mentioned[at as usize] {
+                continue;
+            }
+            mentioned[at as usize] = found;
+            for parent in &search.nodes[at as usize].parents {
+                if !std::mem::replace(&mut queued[*parent as usize], true) {
+                    queue.push_back(*parent);
+                }
+            }
+        }
+        Ok(mentioned.into_iter().next().unwrap_or_else(|| Bits::none(size)))
+    }
+
+    fn mentions(
+        &mut self,
+        expr: &Expr,
+        mentioned: &[Bits],
+        is_in: &impl Fn(&Sides) -> Bits,
+    ) -> Result<Bits, TooComplex> {
+        self.count(1)?;
+        let (search, mut found) = (self.search, Bits::none(self.subjects.len()));
+        match expr {
+            Expr::Nobody => {}
+            Expr::Members { .. } => found = is_in(&self.sides(expr)?),
+            Expr::Everybody { read, type_name } => {
+                let everybody = Subject::Wildcard { type_name: type_name.clone() };
+                if !search.reads[*read as usize].found.is_empty()
+                    && let Some(number) = self.numbers.get(&everybody)
+                {
+                    found.insert(*number);
+                    found.keep(&is_in(&self.sides(expr)?));
+                }
+            }
+            Expr::Way(way) => {
+                let way = &search.ways[*way as usize];
+                self.count(way.children.len() + way.unknown.len())?;
+                for child in way.children.iter().chain(&way.unknown) {
+                    found.add(&mentioned[*child as usize]);
+                }
+                self.written(way).for_each(|(own, _)| found.insert(own));
+                found.keep(&is_in(&self.sides(expr)?));
+            }
+            Expr::Node(child) => found = mentioned[*child as usize].clone(),
+            Expr::Any(parts) => {
+                for part in parts {
+                    found.add(&self.mentions(part, mentioned, is_in)?);
+                }
+            }
+            Expr::All(parts) => {
+                for part in parts {
+                    found.add(&self.mentions(part, mentioned, is_in)?);
+                }
+                found.keep(&is_in(&self.sides(expr)?));
+            }
+            Expr::Minus(base, _) => {
+                found = self.mentions(base, mentioned, is_in)?;
+                found.keep(&is_in(&self.sides(expr)?));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn object(type_name: &Text, id: &Text) -> Subject {
+    Subject::Object(crate::relation::Object { type_name: type_name.clone(), id: id.clone() })
+}
