@@ -3,9 +3,11 @@
 //! The subjects that were met are numbered. Each node has the set of those that are in and of those that are not; who is in neither is unknown, by Kleene's
 //! logic, as in a check: the least fixpoint, in which nodes that wait for one another in a circle stay unknown.
 //!
-//! **Mentioned.** Where everybody is in, naming everybody would be no list. So a subject is listed where it is in *and* a relationship that lets it in
-//! mentions it: written itself; for a union in any branch; for an intersection in any of the branches, all of which it is in; for an exclusion in the base.
-//! Wildcards and usersets are in only where they are written, or are the userset itself.
+//! **Mentioned.** Where everybody is in, naming everybody would be no list. So a subject is listed where it is in *and* a relationship that makes it so
+//! mentions it: written itself; for a union or an intersection in any of the branches; for an exclusion in the base, or as an exception from what is
+//! taken away. It is an *exception* of a relation where it is out and was mentioned in what is taken away, or is an exception of a branch. So whoever is in
+//! while everybody is not, or out while everybody is in, is mentioned: nobody is in and left out of the list, unless `type:*` is in it. Wildcards and usersets
+//! are in only where they are written, or are the userset itself.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -42,13 +44,9 @@ impl UserSearch<'_> {
         unknown.take(&root.is_in);
         unknown.take(&root.is_out);
         let mut sure = root.is_in.clone();
-        sure.keep(&values.mentioned(|side| side.is_in.clone())?);
+        sure.keep(&values.mentioned(false)?);
         if !unknown.is_empty() {
-            unknown.keep(&values.mentioned(|side| {
-                let mut possible = Bits::all(size);
-                possible.take(&side.is_out);
-                possible
-            })?);
+            unknown.keep(&values.mentioned(true)?);
         }
         let subjects = |numbers: &Bits| numbers.iter().map(|at| values.subjects[at as usize].clone()).collect();
         Ok(Members { sure: subjects(&sure), unknown: subjects(&unknown) })
@@ -60,6 +58,13 @@ impl UserSearch<'_> {
 struct Sides {
     is_in: Bits,
     is_out: Bits,
+}
+
+/// Who is mentioned, of those that are in and of those that are out.
+#[derive(Clone, PartialEq, Eq)]
+struct Mentions {
+    members: Bits,
+    exceptions: Bits,
 }
 
 struct Values<'s, 'p> {
@@ -186,19 +191,12 @@ impl<'s, 'p> Values<'s, 'p> {
     /// Computes the nodes, the deepest first, until nothing becomes known any more.
     fn settle(&mut self) -> Result<(), TooComplex> {
         let search = self.search;
-        let mut queue: VecDeque<u32> = (0..search.nodes.len() as u32).rev().collect();
-        let mut queued = vec![true; search.nodes.len()];
-        while let Some(at) = queue.pop_front() {
-            queued[at as usize] = false;
+        let mut queue = Queue::new(search.nodes.len());
+        while let Some(at) = queue.take() {
             let sides = self.node(at)?;
-            if sides == self.nodes[at as usize] {
-                continue;
-            }
-            self.nodes[at as usize] = sides;
-            for parent in &search.nodes[at as usize].parents {
-                if !std::mem::replace(&mut queued[*parent as usize], true) {
-                    queue.push_back(*parent);
-                }
+            if sides != self.nodes[at as usize] {
+                self.nodes[at as usize] = sides;
+                queue.add(&search.nodes[at as usize].parents);
             }
         }
         Ok(())
@@ -282,107 +280,154 @@ impl<'s, 'p> Values<'s, 'p> {
             }
             Expr::Node(child) => self.nodes[*child as usize].clone(),
             Expr::Any(parts) => {
-                let mut sides = nobody();
-                for part in parts {
-                    let Sides { is_in, is_out } = self.sides(part)?;
-                    sides.is_in.add(&is_in);
-                    sides.is_out.keep(&is_out);
-                }
-                sides
+                let parts = parts.iter().map(|part| self.sides(part)).collect::<Result<_, _>>()?;
+                Sides::any(parts, size)
             }
             Expr::All(parts) => {
-                let mut sides = Sides { is_in: Bits::all(size), is_out: Bits::none(size) };
-                for part in parts {
-                    let Sides { is_in, is_out } = self.sides(part)?;
-                    sides.is_in.keep(&is_in);
-                    sides.is_out.add(&is_out);
-                }
-                sides
+                let parts = parts.iter().map(|part| self.sides(part)).collect::<Result<_, _>>()?;
+                Sides::all(parts, size)
             }
-            Expr::Minus(base, subtract) => {
-                let (mut sides, subtract) = (self.sides(base)?, self.sides(subtract)?);
-                sides.is_in.keep(&subtract.is_out);
-                sides.is_out.add(&subtract.is_in);
-                sides
-            }
+            Expr::Minus(base, subtract) => self.sides(base)?.minus(&self.sides(subtract)?),
         })
     }
 
-    /// Who is mentioned where it counts, and `is_in` says who is in each part: at the root.
-    fn mentioned(&mut self, is_in: impl Fn(&Sides) -> Bits) -> Result<Bits, TooComplex> {
+    /// Who is mentioned at the root, where what is unknown is taken for `unknown_is_in`.
+    fn mentioned(&mut self, unknown_is_in: bool) -> Result<Bits, TooComplex> {
         let (search, size) = (self.search, self.subjects.len());
-        let mut mentioned = vec![Bits::none(size); search.nodes.len()];
-        let mut queue: VecDeque<u32> = (0..search.nodes.len() as u32).rev().collect();
-        let mut queued = vec![true; search.nodes.len()];
-        while let Some(at) = queue.pop_front() {
-            queued[at as usize] = false;
+        let nobody = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
+        let mut nodes = vec![nobody.clone(); search.nodes.len()];
+        let mut queue = Queue::new(search.nodes.len());
+        while let Some(at) = queue.take() {
             let mut found = match &search.nodes[at as usize].expr {
-                Some(expr) => self.mentions(expr, &mentioned, &is_in)?,
-                None => Bits::none(size),
+                Some(expr) => self.mentions(expr, &nodes, unknown_is_in)?.1,
+                None => nobody.clone(),
             };
             if let (Some(own), Some(_)) = (self.own[at as usize], &search.nodes[at as usize].expr) {
-                found.insert(own);
+                found.members.insert(own);
             }
-            if found == mentioned[at as usize] {
-                continue;
-            }
-            mentioned[at as usize] = found;
-            for parent in &search.nodes[at as usize].parents {
-                if !std::mem::replace(&mut queued[*parent as usize], true) {
-                    queue.push_back(*parent);
-                }
+            if found != nodes[at as usize] {
+                nodes[at as usize] = found;
+                queue.add(&search.nodes[at as usize].parents);
             }
         }
-        Ok(mentioned.into_iter().next().unwrap_or_else(|| Bits::none(size)))
+        Ok(nodes.into_iter().next().map_or_else(|| Bits::none(size), |root| root.members))
     }
 
+    /// Who is in by an expression and who is out, and who of both is mentioned.
     fn mentions(
         &mut self,
         expr: &Expr,
-        mentioned: &[Bits],
-        is_in: &impl Fn(&Sides) -> Bits,
-    ) -> Result<Bits, TooComplex> {
-        self.count(1)?;
-        let (search, mut found) = (self.search, Bits::none(self.subjects.len()));
+        nodes: &[Mentions],
+        unknown_is_in: bool,
+    ) -> Result<(Sides, Mentions), TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let mut found = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
+        let mut sides = match expr {
+            Expr::Any(parts) | Expr::All(parts) => {
+                let mut all = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let (sides, Mentions { members, exceptions }) = self.mentions(part, nodes, unknown_is_in)?;
+                    found.members.add(&members);
+                    found.exceptions.add(&exceptions);
+                    all.push(sides);
+                }
+                self.count(1)?;
+                if matches!(expr, Expr::Any(_)) { Sides::any(all, size) } else { Sides::all(all, size) }
+            }
+            Expr::Minus(base, subtract) => {
+                let (base, of_base) = self.mentions(base, nodes, unknown_is_in)?;
+                let (subtract, of_subtract) = self.mentions(subtract, nodes, unknown_is_in)?;
+                self.count(1)?;
+                found.members.add(&of_base.members);
+                found.members.add(&of_subtract.exceptions);
+                found.exceptions.add(&of_base.exceptions);
+                found.exceptions.add(&of_subtract.members);
+                base.minus(&subtract)
+            }
+            Expr::Nobody | Expr::Members { .. } | Expr::Everybody { .. } | Expr::Way(_) | Expr::Node(_) => {
+                self.sides(expr)?
+            }
+        };
         match expr {
-            Expr::Nobody => {}
-            Expr::Members { .. } => found = is_in(&self.sides(expr)?),
-            Expr::Everybody { read, type_name } => {
+            Expr::Members { .. } => found.members = Bits::all(size),
+            Expr::Everybody { type_name, .. } => {
                 let everybody = Subject::Wildcard { type_name: type_name.clone() };
-                if !search.reads[*read as usize].found.is_empty()
-                    && let Some(number) = self.numbers.get(&everybody)
-                {
-                    found.insert(*number);
-                    found.keep(&is_in(&self.sides(expr)?));
+                if let Some(number) = self.numbers.get(&everybody) {
+                    found.members.insert(*number);
                 }
             }
             Expr::Way(way) => {
                 let way = &search.ways[*way as usize];
                 self.count(way.children.len() + way.unknown.len())?;
                 for child in way.children.iter().chain(&way.unknown) {
-                    found.add(&mentioned[*child as usize]);
+                    found.members.add(&nodes[*child as usize].members);
+                    found.exceptions.add(&nodes[*child as usize].exceptions);
                 }
-                self.written(way).for_each(|(own, _)| found.insert(own));
-                found.keep(&is_in(&self.sides(expr)?));
+                self.written(way).for_each(|(own, _)| found.members.insert(own));
             }
-            Expr::Node(child) => found = mentioned[*child as usize].clone(),
-            Expr::Any(parts) => {
-                for part in parts {
-                    found.add(&self.mentions(part, mentioned, is_in)?);
-                }
-            }
-            Expr::All(parts) => {
-                for part in parts {
-                    found.add(&self.mentions(part, mentioned, is_in)?);
-                }
-                found.keep(&is_in(&self.sides(expr)?));
-            }
-            Expr::Minus(base, _) => {
-                found = self.mentions(base, mentioned, is_in)?;
-                found.keep(&is_in(&self.sides(expr)?));
+            Expr::Node(child) => found = nodes[*child as usize].clone(),
+            Expr::Nobody | Expr::Any(_) | Expr::All(_) | Expr::Minus(..) => {}
+        }
+        if unknown_is_in {
+            let mut possible = Bits::all(size);
+            possible.take(&sides.is_out);
+            sides.is_in = possible;
+        }
+        found.members.keep(&sides.is_in);
+        found.exceptions.take(&sides.is_in);
+        Ok((sides, found))
+    }
+}
+
+impl Sides {
+    fn any(parts: Vec<Self>, size: usize) -> Self {
+        let mut sides = Self { is_in: Bits::none(size), is_out: Bits::all(size) };
+        for Self { is_in, is_out } in parts {
+            sides.is_in.add(&is_in);
+            sides.is_out.keep(&is_out);
+        }
+        sides
+    }
+
+    fn all(parts: Vec<Self>, size: usize) -> Self {
+        let mut sides = Self { is_in: Bits::all(size), is_out: Bits::none(size) };
+        for Self { is_in, is_out } in parts {
+            sides.is_in.keep(&is_in);
+            sides.is_out.add(&is_out);
+        }
+        sides
+    }
+
+    fn minus(mut self, subtract: &Self) -> Self {
+        self.is_in.keep(&subtract.is_out);
+        self.is_out.add(&subtract.is_in);
+        self
+    }
+}
+
+/// Nodes whose values must be computed anew, each once, the deepest ones first.
+struct Queue {
+    queue: VecDeque<u32>,
+    queued: Vec<bool>,
+}
+
+impl Queue {
+    fn new(nodes: usize) -> Self {
+        Self { queue: (0..nodes as u32).rev().collect(), queued: vec![true; nodes] }
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        let at = self.queue.pop_front()?;
+        self.queued[at as usize] = false;
+        Some(at)
+    }
+
+    fn add(&mut self, nodes: &[u32]) {
+        for at in nodes {
+            if !std::mem::replace(&mut self.queued[*at as usize], true) {
+                self.queue.push_back(*at);
             }
         }
-        Ok(found)
     }
 }
 
