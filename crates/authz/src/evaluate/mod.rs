@@ -11,7 +11,7 @@ mod plan;
 pub(crate) mod tags;
 
 pub use account::Account;
-pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
+pub use graph::{Graph, Justified, MAX_PATH_STEPS, NodeId, Operator, PathStep, Provenance, ReadId, TooComplex};
 pub use judge::{Judge, Judged, Judgement, NoConditions};
 pub use plan::Plan;
 

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "lists need a part of it")]
 mod generator;
 mod law;
+mod nested;
 mod oracle;
 #[path = "../worlds/reference.rs"]
 #[allow(dead_code, reason = "lists need a part of it")]
