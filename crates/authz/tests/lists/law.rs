@@ -42,7 +42,14 @@ struct Seen {
     errors: usize,
 }
 
-async fn objects_of(world: &World, state: &State, contextual: &[Tuple], question: &Question, seen: &mut Seen, seed: u64) {
+async fn objects_of(
+    world: &World,
+    state: &State,
+    contextual: &[Tuple],
+    question: &Question,
+    seen: &mut Seen,
+    seed: u64,
+) {
     let Question { subject, relation, object } = question;
     let mut expected: BTreeSet<Text> = BTreeSet::new();
     let mut checks = Vec::new();
@@ -61,7 +68,8 @@ async fn objects_of(world: &World, state: &State, contextual: &[Tuple], question
         checks.push((object, check));
     }
     for consistency in WAYS {
-        let told = format!("world {seed}: objects of {} that {subject} is {relation} of, {consistency:?}", object.type_name);
+        let told =
+            format!("world {seed}: objects of {} that {subject} is {relation} of, {consistency:?}", object.type_name);
         seen.lists += 1;
         match world.objects(subject, relation, &object.type_name, consistency).await {
             Ok(listed) => {

@@ -82,7 +82,8 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         let listed = world.objects(subject, relation, &object.type_name, Consistency::Full).await.unwrap();
         let type_name = &object.type_name;
         let items = listed.items.iter().map(|id| format!("'{type_name}:{id}'")).collect::<Vec<_>>().join(", ");
-        writeln!(objects, "      - {{user: '{subject}', type: {type_name}, assertions: {{{relation}: [{items}]}}}}").unwrap();
+        writeln!(objects, "      - {{user: '{subject}', type: {type_name}, assertions: {{{relation}: [{items}]}}}}")
+            .unwrap();
         if !of_users {
             continue;
         }
@@ -93,7 +94,11 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         };
         let listed = world.users(object, relation, kind, Consistency::Full).await.unwrap();
         let items = listed.items.iter().map(|subject| format!("'{subject}'")).collect::<Vec<_>>().join(", ");
-        writeln!(users, "      - {{object: '{object}', user_filter: [{filter}], assertions: {{{relation}: {{users: [{items}]}}}}}}").unwrap();
+        writeln!(
+            users,
+            "      - {{object: '{object}', user_filter: [{filter}], assertions: {{{relation}: {{users: [{items}]}}}}}}"
+        )
+        .unwrap();
     }
     drop(reference);
     if !objects.is_empty() {
@@ -132,7 +137,10 @@ fn the_reference_engine_lists_the_same() {
         refused += more;
         faults.push_str(&fault);
     }
-    println!("{lists} lists compared with {}, but for those of {refused} worlds whose models it refused", tool.display());
+    println!(
+        "{lists} lists compared with {}, but for those of {refused} worlds whose models it refused",
+        tool.display()
+    );
     if !faults.is_empty() {
         // Whoever looks into it needs the worlds.
         let kept = directory.keep();

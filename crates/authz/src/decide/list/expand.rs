@@ -108,8 +108,9 @@ fn subjects(
             if found { vec![subject.clone()] } else { Vec::new() }
         }
         (TupleRead::Enumerate { kind, .. }, TupleAnswer::Members(members)) => {
-            let members =
-                members.into_iter().filter(|member| allows(member.condition.as_ref().map(|condition| &*condition.name)));
+            let members = members
+                .into_iter()
+                .filter(|member| allows(member.condition.as_ref().map(|condition| &*condition.name)));
             let subjects = members.map(|member| {
                 let object = Object { type_name: kind.type_name.clone(), id: member.id };
                 match &kind.relation {
