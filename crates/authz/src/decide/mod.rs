@@ -27,7 +27,8 @@ pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
 pub use explain::{Explanation, Held, TierExplanation, TierReason};
 pub use list::{
-    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset, UsersetTree,
+    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset,
+    UsersetTree,
 };
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
