@@ -28,7 +28,7 @@ pub fn public(app: Arc<App>) -> Router {
         .route("/stores/{store_id}/write", post(openfga::write))
         .route("/stores/{store_id}/read", post(openfga::read))
         .route("/stores/{store_id}/changes", get(openfga::changes))
-        .route("/stores/{store_id}/batch-check", post(openfga::unsupported))
+        .route("/stores/{store_id}/batch-check", post(openfga::batch_check))
         .route("/stores/{store_id}/expand", post(openfga::unsupported))
         .route("/stores/{store_id}/list-objects", post(openfga::unsupported))
         .route("/stores/{store_id}/streamed-list-objects", post(openfga::unsupported))

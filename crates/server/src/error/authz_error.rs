@@ -11,12 +11,20 @@ impl From<CheckError> for Fault {
         let code = match &error {
             CheckError::Store(_) => return store_fault(&error),
             CheckError::InvalidModel(faults) => return model_fault(&error, faults),
-            CheckError::Timeout(_) | CheckError::Overloaded => return Self::unavailable(error.to_string()),
+            CheckError::Timeout(_) => {
+                return Self::new(FaultKind::Unavailable, "deadline_exceeded", error.to_string());
+            }
+            CheckError::Overloaded => {
+                return Self::new(FaultKind::Unavailable, "resource_exhausted", error.to_string());
+            }
             CheckError::NoModel(_) => "latest_authorization_model_not_found",
             CheckError::UnknownModel { .. } => "authorization_model_not_found",
             CheckError::TooMany { .. } => "exceeded_entity_limit",
             CheckError::TooComplex { .. } => "authorization_model_resolution_too_complex",
-            CheckError::UnknownType { .. }
+            CheckError::FaultyCondition { .. } => "invalid_authorization_model",
+            // A value that is missing or of another type: the question's, or the relationship's.
+            CheckError::Condition(_)
+            | CheckError::UnknownType { .. }
             | CheckError::UnknownRelation { .. }
             | CheckError::InvalidTuple { .. }
             | CheckError::InvalidScope(_) => "validation_error",

@@ -4,17 +4,20 @@
 //! release doesn't serve is 501, which they report at once.
 
 mod assertions;
+mod batch_check;
 mod changes;
 mod check;
 mod cursor;
 mod models;
 mod read;
+mod stored;
 mod stores;
 mod tuples;
 mod unsupported;
 mod write;
 
 pub(crate) use assertions::{read_assertions, write_assertions};
+pub(crate) use batch_check::batch_check;
 pub(crate) use changes::changes;
 pub(crate) use check::check;
 pub(crate) use models::{get_model, list_models, write_model};

@@ -1,3 +1,5 @@
+mod assertions;
+mod batch_check;
 mod changes;
 mod check;
 mod models;
