@@ -17,6 +17,12 @@ Settings come from flags, then environment variables (TIERGATE_HTTP__PORT=9000),
 (tiergate.toml), then defaults.
 Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out.";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tiergate check user:ann viewer document:plan
+  tiergate check user:ann viewer document:plan --context '{\"ip\":\"10.0.0.1\"}'
+  tiergate check user:ann viewer document:plan --explain   which relationships and which tier decided";
+
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]
 #[command(name = "tiergate", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -79,7 +85,7 @@ pub struct SettingsArgs {
 
 /// The command `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tiergate check user:ann viewer document:plan")]
+#[command(after_help = CHECK_EXAMPLES)]
 pub struct CheckArgs {
     /// Who asks, as type:id
     pub subject: String,
@@ -90,6 +96,15 @@ pub struct CheckArgs {
     /// The store to ask in; the server's default store without
     #[arg(long, value_name = "ID")]
     pub store: Option<String>,
+    /// Values for conditions, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub context: Option<String>,
+    /// Say why: the path to the answer, what each tier had, what the answer rests on
+    #[arg(long)]
+    pub explain: bool,
+    /// Where the administration of the server is, which explains
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub admin_url: String,
     /// Where the server is.
     #[command(flatten)]
     pub url: UrlArgs,

@@ -46,6 +46,7 @@ pub fn public(app: Arc<App>) -> Router {
 pub fn admin(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/v1/invalidate", post(admin::invalidate))
+        .route("/admin/v1/explain", post(admin::explain))
         .route("/admin/v1/cache", get(admin::cache))
         .route("/admin/v1/tiers/{name}", post(admin::change_tier))
         .route("/livez", get(health::live))

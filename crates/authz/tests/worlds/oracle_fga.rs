@@ -11,6 +11,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use authz::condition::Context;
+use authz::relation::Relationship;
 use authz::storefile::{Check, Decider, InProcess};
 
 use super::generator::{Generator, Question, State};
@@ -48,7 +50,7 @@ async fn ask(seed: u64) -> Asked {
     let mut generator = Generator::new(seed);
     let state = generator.state();
     let reference = Reference::new(&state);
-    let tuples: Vec<_> = state.tuples.iter().cloned().collect();
+    let tuples: Vec<Relationship> = state.tuples.iter().cloned().map(Relationship::from).collect();
     let mut decider = InProcess::new(|builder| builder);
     decider.load(&state.model, &tuples).await.expect("the model allows what was drawn");
     let mut questions: Vec<(Question, bool)> = Vec::new();
@@ -59,7 +61,7 @@ async fn ask(seed: u64) -> Asked {
             continue;
         }
         let Question { subject, relation, object } = question.clone();
-        let check = Check { subject, relation, object, expected: true, line: 0 };
+        let check = Check { subject, relation, object, context: Context::default(), expected: true, line: 0 };
         let allowed = decider.check(&check).await.unwrap_or_else(|why| panic!("world {seed}, {question}: {why}"));
         questions.push((question, allowed));
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod explanation;
 mod health;
 mod model_test;
 mod model_test_http;

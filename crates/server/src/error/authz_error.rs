@@ -10,7 +10,7 @@ impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
         let code = match &error {
             CheckError::Store(_) => return store_fault(&error),
-            CheckError::InvalidModel(faults) => return model_fault(&error, faults),
+            CheckError::InvalidModel(_) => return model_fault(&error),
             CheckError::Timeout(_) => {
                 return Self::new(FaultKind::Unavailable, "deadline_exceeded", error.to_string());
             }
@@ -37,15 +37,12 @@ impl From<CheckError> for Fault {
 
 impl From<ModelErrors> for Fault {
     fn from(faults: ModelErrors) -> Self {
-        model_fault(&faults, &faults)
+        model_fault(&faults)
     }
 }
 
-fn model_fault(error: &dyn std::fmt::Display, faults: &ModelErrors) -> Fault {
-    match faults.unsupported() {
-        Some(_) => Fault::unsupported(error.to_string()),
-        None => Fault::new(FaultKind::Invalid, "invalid_authorization_model", error.to_string()),
-    }
+fn model_fault(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Invalid, "invalid_authorization_model", error.to_string())
 }
 
 fn store_fault(error: &CheckError) -> Fault {
