@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::RequestProperties;
 use super::error::CheckError;
-use crate::condition::{Budget, Context, ParameterType, Values};
+use crate::condition::{Budget, Context, ParameterType};
 use crate::evaluate::{Judge, Judged, Judgement, Plan};
 use crate::relation::{Object, Presence, RelationshipCondition, Subject, Text};
 use crate::store::{TupleAnswer, TupleRead, UnixMillis, WallClock};
@@ -146,7 +146,7 @@ impl Judge for Circumstances<'_> {
         };
         let values = Layers { condition, given: &self.given, entities: &self.entities, plan: self.plan };
         let clock = self.now.parameter.map(|name| (&**name, self.now.unix_millis));
-        match program.evaluate(&values, clock, &mut self.budget) {
+        match program.evaluate(&|name| values.value(name), clock, &mut self.budget) {
             Ok(outcome) => Judgement {
                 met: Some(outcome.met),
                 until: outcome.until.map_or(Moment::NEVER, |until| {
@@ -163,15 +163,15 @@ impl Judge for Circumstances<'_> {
 }
 
 /// The values of one condition, the nearest first.
-struct Layers<'a> {
-    condition: &'a RelationshipCondition,
-    given: &'a Given<'a>,
-    entities: &'a Entities,
-    plan: &'a Plan,
+struct Layers<'v> {
+    condition: &'v RelationshipCondition,
+    given: &'v Given<'v>,
+    entities: &'v Entities,
+    plan: &'v Plan,
 }
 
-impl Values for Layers<'_> {
-    fn value(&self, name: &str) -> Option<&Value> {
+impl<'v> Layers<'v> {
+    fn value(&self, name: &str) -> Option<&'v Value> {
         let given = self.condition.context.get(name).or_else(|| self.given.context.get(name));
         given.or_else(|| {
             let entity = match name {

@@ -27,7 +27,25 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
     bounded(context, properties)?;
-    contextual_tuples.iter().try_for_each(|given| relationship(given, plan.model()))
+    contextual_tuples.iter().try_for_each(|given| planned_relationship(given, plan))
+}
+
+/// As [`relationship`], with the values that it brings for its condition.
+pub(super) fn planned_relationship(given: &Relationship, plan: &Plan) -> Result<(), CheckError> {
+    relationship(given, plan.model())?;
+    let Some(condition) = &given.condition else { return Ok(()) };
+    let bytes = condition.context.size_bytes();
+    if bytes > MAX_CONTEXT_BYTES {
+        return Err(CheckError::TooMany {
+            what: "the context of a relationship, in bytes,",
+            count: bytes,
+            max: MAX_CONTEXT_BYTES,
+        });
+    }
+    match plan.condition(&condition.name) {
+        Some(program) => Ok(program.accepts(&condition.context)?),
+        None => Err(CheckError::FaultyCondition { name: condition.name.to_string() }),
+    }
 }
 
 /// Whether what a question brings for conditions is no more than it may be.

@@ -11,8 +11,8 @@ use crate::model::bounded_text;
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The text of a file.
-pub(super) fn text(path: &Path) -> Result<String, StoreFileError> {
-    bounded_text(path, MAX_FILE_BYTES).map_err(|(what, remedy)| StoreFileError::new(path, what, remedy))
+pub(super) fn text(path: &Path, max_bytes: usize) -> Result<String, StoreFileError> {
+    bounded_text(path, max_bytes).map_err(|(what, remedy)| StoreFileError::new(path, what, remedy))
 }
 
 /// A path that a file names is relative to that file.

@@ -23,7 +23,7 @@ impl StoreFile {
     /// # Errors
     /// Where a file can't be read, is too large, or holds something else than a store file should.
     pub fn load(path: &Path) -> Result<Self, StoreFileError> {
-        let raw: RawStore = files::yaml(path, &files::text(path)?)?;
+        let raw: RawStore = files::yaml(path, &files::text(path, files::MAX_FILE_BYTES)?)?;
         let model = model(path, raw.model, raw.model_file)?;
         let mut tuples = Tuples::default();
         tuples.add_files(path, raw.tuple_file, raw.tuple_files)?;

@@ -16,6 +16,7 @@ pub use files::MAX_FILE_BYTES;
 pub use load::MAX_CHECKS;
 pub use report::{Answer, Failure, Fault, Report};
 pub use run::{Decider, InProcess};
+pub use tuples::relationships;
 
 use crate::condition::Context;
 use crate::model::{Model, ModelErrors};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_saphyr::Spanned;
 
 use super::raw::{RawCondition, RawRow, RawTuple};
-use super::{StoreFileError, files};
+use super::{MAX_FILE_BYTES, StoreFileError, files};
 use crate::condition::Context;
 use crate::model::check_condition;
 use crate::relation::{IdentError, Object, Relationship, RelationshipCondition, Subject, Tuple, check_relation};
@@ -15,6 +15,16 @@ use crate::relation::{IdentError, Object, Relationship, RelationshipCondition, S
 #[derive(Default)]
 pub(super) struct Tuples {
     pub(super) found: Vec<Relationship>,
+}
+
+/// Reads a file of relationships of at most so many bytes: YAML, JSON or CSV by its ending.
+///
+/// # Errors
+/// Where the file can't be read, is too large, or holds something else; with its line.
+pub fn relationships(path: &Path, max_bytes: usize) -> Result<Vec<Relationship>, StoreFileError> {
+    let mut tuples = Tuples::default();
+    tuples.add_file(path, max_bytes)?;
+    Ok(tuples.found)
 }
 
 impl Tuples {
@@ -39,13 +49,13 @@ impl Tuples {
         several: Option<Vec<String>>,
     ) -> Result<(), StoreFileError> {
         for named in one.into_iter().chain(several.unwrap_or_default()).filter(|named| !named.is_empty()) {
-            self.add_file(&files::beside(file, &named))?;
+            self.add_file(&files::beside(file, &named), MAX_FILE_BYTES)?;
         }
         Ok(())
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), StoreFileError> {
-        let text = files::text(path)?;
+    fn add_file(&mut self, path: &Path, max_bytes: usize) -> Result<(), StoreFileError> {
+        let text = files::text(path, max_bytes)?;
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("yaml" | "yml") => self.add_listed(path, files::yaml(path, &text)?),
             Some("json") => {
