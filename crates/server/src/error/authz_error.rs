@@ -48,14 +48,15 @@ fn model_fault(error: &dyn std::fmt::Display) -> Fault {
 fn store_fault(error: &CheckError) -> Fault {
     let CheckError::Store(store) = error else { return internal(error) };
     match store {
-        StoreError::Conflict(WriteConflict::Duplicate(_) | WriteConflict::Missing(_)) => {
-            Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
-        }
         StoreError::Conflict(WriteConflict::Repeated(_)) => {
             Fault::new(FaultKind::Invalid, "cannot_allow_duplicate_tuples_in_one_request", error.to_string())
         }
         StoreError::Conflict(WriteConflict::TooMany { .. }) => {
             Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string())
+        }
+        // Whatever else of a write does not fit what is stored: it is final, and must not look like a fault that passes.
+        StoreError::Conflict(_) => {
+            Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),

@@ -28,19 +28,17 @@ const MAX_ASSERTIONS_BYTES: usize = 64 << 10;
 
 #[derive(Deserialize)]
 struct Write<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     assertions: Option<Vec<Assertion<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct Assertion<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
-    #[serde(default)]
     expectation: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     contextual_tuples: Option<Vec<TupleKey<'a>>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
 }
 
@@ -105,8 +103,7 @@ fn kept(questions: &[(CheckRequest, bool)]) -> Result<String, Fault> {
     let kept: Vec<_> = questions.iter().map(|(question, expectation)| Kept::new(question, *expectation)).collect();
     let body = serde_json::to_string(&kept).map_err(|_| Fault::internal())?;
     if body.len() > MAX_ASSERTIONS_BYTES {
-        let message =
-            format!("the assertions take {} bytes; at most {MAX_ASSERTIONS_BYTES} are allowed", body.len());
+        let message = format!("the assertions take {} bytes; at most {MAX_ASSERTIONS_BYTES} are allowed", body.len());
         return Err(Fault::new(FaultKind::Invalid, "exceeded_entity_limit", message));
     }
     Ok(body)

@@ -17,15 +17,14 @@ use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
 struct Check<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 

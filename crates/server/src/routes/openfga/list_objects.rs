@@ -30,19 +30,18 @@ const LINES_AT_A_TIME: usize = 256;
 
 #[derive(Deserialize)]
 struct ListObjects<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(borrow, rename = "type")]
     object_type: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     relation: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     user: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 

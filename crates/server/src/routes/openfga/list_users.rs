@@ -18,35 +18,34 @@ use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
 struct ListUsers<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     object: Option<ObjectIn<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     relation: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     user_filters: Option<Vec<Filter<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     contextual_tuples: Option<Vec<TupleKey<'a>>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
 #[derive(Deserialize)]
 struct ObjectIn<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Option<Word<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Filter<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     relation: Option<Word<'a>>,
 }
 

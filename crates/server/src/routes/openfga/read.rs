@@ -19,12 +19,12 @@ use crate::wire::{Word, ok, rfc3339};
 
 #[derive(Deserialize)]
 struct Read<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
     page_size: Option<usize>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     continuation_token: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 

@@ -21,28 +21,27 @@ const MAX_SHOWN_CHARS: usize = 64;
 /// A relationship that comes in. Any part may be missing, as in a filter.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct TupleKey<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) user: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) relation: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) object: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     condition: Option<Condition<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Condition<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Word<'a>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
 }
 
 /// A list of relationships, which may be `null`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct TupleKeys<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) tuple_keys: Option<Vec<TupleKey<'a>>>,
 }
 
@@ -77,10 +76,10 @@ impl TupleKey<'_> {
     pub(super) fn refuse_condition(&self) -> Result<(), Fault> {
         match &self.condition {
             None => Ok(()),
-            Some(_) => {
-                Err(Fault::invalid("tuple_key.condition: only a relationship that is written, or comes with a \
-                                    question, is under a condition; leave it out here"))
-            }
+            Some(_) => Err(Fault::invalid(
+                "tuple_key.condition: only a relationship that is written, or comes with a \
+                                    question, is under a condition; leave it out here",
+            )),
         }
     }
 }

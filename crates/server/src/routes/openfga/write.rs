@@ -14,21 +14,21 @@ use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
 struct Write<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     writes: Option<Part<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     deletes: Option<Part<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 struct Part<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tuple_keys: Option<Vec<TupleKey<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     on_duplicate: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     on_missing: Option<Word<'a>>,
 }
 

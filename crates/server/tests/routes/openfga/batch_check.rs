@@ -94,7 +94,8 @@ async fn every_question_has_an_id_of_its_own() {
     let (world, path) = store().await;
     let long = "x".repeat(37);
     for id in ["", "a b", "é", "a/b", long.as_str()] {
-        let body = json!({"checks": [check("ok", "user:ann", "document:plan"), check(id, "user:ann", "document:plan")]});
+        let body =
+            json!({"checks": [check("ok", "user:ann", "document:plan"), check(id, "user:ann", "document:plan")]});
         assert_fault(&world.post(&format!("{path}/batch-check"), &body).await, 400, "validation_error");
     }
     let twice = json!({"checks": [check("a", "user:ann", "document:plan"), check("a", "user:bob", "document:plan")]});

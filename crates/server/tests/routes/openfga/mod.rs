@@ -2,6 +2,8 @@ mod assertions;
 mod batch_check;
 mod changes;
 mod check;
+mod conditions;
+mod hostile;
 mod models;
 mod read;
 mod stores;

@@ -26,23 +26,22 @@ const MAX_CORRELATION_ID_CHARS: usize = 36;
 
 #[derive(Deserialize)]
 struct BatchCheck<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     checks: Option<Vec<Item<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Item<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
-    #[serde(default)]
     context: Option<Map<String, Value>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     correlation_id: Option<Word<'a>>,
 }
 
