@@ -51,7 +51,13 @@ fn store_fault(error: &CheckError) -> Fault {
         StoreError::Conflict(WriteConflict::Repeated(_)) => {
             Fault::new(FaultKind::Invalid, "cannot_allow_duplicate_tuples_in_one_request", error.to_string())
         }
-        StoreError::Conflict(WriteConflict::TooMany { .. }) => {
+        StoreError::Conflict(
+            WriteConflict::TooMany { .. }
+            | WriteConflict::TooManyObjects { .. }
+            | WriteConflict::ContextTooLarge { .. }
+            | WriteConflict::PropertiesTooLarge { .. }
+            | WriteConflict::AssertionsTooLarge { .. },
+        ) => {
             Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string())
         }
         // Whatever else of a write does not fit what is stored: it is final, and must not look like a fault that passes.

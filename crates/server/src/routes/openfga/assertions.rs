@@ -23,8 +23,6 @@ use crate::wire::{no_content, ok};
 
 /// The most assertions of one version of a model.
 const MAX_ASSERTIONS: usize = 100;
-/// The most bytes that they take together.
-const MAX_ASSERTIONS_BYTES: usize = 64 << 10;
 
 #[derive(Deserialize)]
 struct Write<'a> {
@@ -101,12 +99,7 @@ pub(crate) async fn write_assertions(
 /// Their JSON form.
 fn kept(questions: &[(CheckRequest, bool)]) -> Result<String, Fault> {
     let kept: Vec<_> = questions.iter().map(|(question, expectation)| Kept::new(question, *expectation)).collect();
-    let body = serde_json::to_string(&kept).map_err(|_| Fault::internal())?;
-    if body.len() > MAX_ASSERTIONS_BYTES {
-        let message = format!("the assertions take {} bytes; at most {MAX_ASSERTIONS_BYTES} are allowed", body.len());
-        return Err(Fault::new(FaultKind::Invalid, "exceeded_entity_limit", message));
-    }
-    Ok(body)
+    serde_json::to_string(&kept).map_err(|_| Fault::internal())
 }
 
 /// The fault of one of them; one of the store or the model stays as it is.
