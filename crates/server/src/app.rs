@@ -9,6 +9,7 @@ use cache_l1::MemoryHandle;
 
 use crate::config::Settings;
 use crate::error::Fault;
+use crate::gateway::Gateway;
 use crate::telemetry::Pseudonyms;
 
 /// The name by which a store becomes the default one where there are several.
@@ -28,6 +29,8 @@ pub struct App {
     pub pseudonyms: Pseudonyms,
     /// The base URL by which clients know this server.
     pub public_url: String,
+    /// What requests through a gateway mean.
+    pub(crate) gateway: Gateway,
     default_store: DefaultStore,
     stopping: AtomicBool,
 }
@@ -48,12 +51,14 @@ impl App {
         public_url: String,
     ) -> Self {
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
+        let gateway = Gateway::checked(&settings.gateway);
         Self {
             decisions,
             memory,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,
+            gateway,
             default_store: DefaultStore { configured, found: RwLock::new(configured) },
             stopping: AtomicBool::new(false),
         }

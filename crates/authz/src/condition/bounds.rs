@@ -16,6 +16,8 @@ pub const MAX_FAULTS: usize = 16;
 pub const MAX_PATTERN_BYTES: usize = 512;
 /// Bytes that a compiled regular expression may take.
 pub const MAX_PATTERN_SIZE: usize = 256 * 1024;
+/// Bytes of one that takes one step for each byte that it searches.
+pub(super) const SMALL_PATTERN_SIZE: usize = 16 * 1024;
 /// Levels of groups in a regular expression.
 pub const MAX_PATTERN_DEPTH: u32 = 32;
 /// Levels of lists and objects in a given value.

@@ -8,9 +8,10 @@ use super::error::shown;
 use super::fault::nearest;
 use super::functions::{Function, GLOBAL, MACROS, MEMBER, OPERATORS};
 use super::node::{Each, EachKind, Node};
+use super::pattern::Pattern;
 use super::types::Type;
 use super::value::Value;
-use super::{conversion, convert, pattern, time};
+use super::{conversion, convert, time};
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, id: u64, call: &CallExpr) -> Typed {
@@ -70,11 +71,11 @@ impl Checker<'_> {
             Function::Get(_) if nodes.len() > 1 && time::zone(&text).is_none() => {
                 (wrong("time zone that is supported"), "write an offset from UTC: \"+02:00\"")
             }
-            Function::Matches => match pattern::compile(&text) {
-                Ok(regex) => {
+            Function::Matches => match Pattern::compile(&text) {
+                Ok(pattern) => {
                     let mut nodes = nodes;
                     let subject = nodes.swap_remove(0);
-                    return (Node::Matches(Box::new(subject), regex), kind);
+                    return (Node::Matches(Box::new(subject), pattern), kind);
                 }
                 Err(why) => (Some(why), "write it in the syntax of RE2"),
             },

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::bounds::STEPS_PER_PATTERN;
 use super::budget::Budget;
+use super::conversion;
 use super::error::Stop;
 use super::functions::Function;
 use super::horizon::Horizon;
 use super::node::{Each, EachKind, Node};
+use super::pattern::Pattern;
 use super::value::{Key, Value};
-use super::{conversion, pattern};
 
 pub(super) type Answer = Result<Value, Stop>;
 
@@ -77,11 +78,8 @@ impl Machine<'_> {
                 }
                 answer
             }
-            Node::Matches(subject, regex) => match self.evaluate(subject)? {
-                Value::String(text) => {
-                    self.spend_match(&text)?;
-                    Ok(Value::Bool(regex.is_match(&text)))
-                }
+            Node::Matches(subject, pattern) => match self.evaluate(subject)? {
+                Value::String(text) => pattern.is_match(&text, self.budget).map(Value::Bool),
                 other => Err(no_form("matches()", &[&other])),
             },
             Node::Each(each) => self.each(each),
@@ -242,7 +240,7 @@ impl Machine<'_> {
             (Function::Size, [Value::List(list)]) => size(list.len()),
             (Function::Size, [Value::Map(map)]) => size(map.len()),
             (_, [Value::String(text), Value::String(part)]) => {
-                self.spend_match(text)?;
+                self.budget.spend_bytes(text.len())?;
                 self.budget.spend_bytes(part.len())?;
                 Value::Bool(match function {
                     Function::Contains => text.contains(&**part),
@@ -250,7 +248,7 @@ impl Machine<'_> {
                     Function::EndsWith => text.ends_with(&**part),
                     _ => {
                         self.budget.spend(STEPS_PER_PATTERN)?;
-                        pattern::compile(part).map_err(Stop::Failed)?.is_match(text)
+                        Pattern::compile(part).map_err(Stop::Failed)?.is_match(text, self.budget)?
                     }
                 })
             }
@@ -262,10 +260,6 @@ impl Machine<'_> {
             }
             _ => return Err(no_form("the function", &values.iter().collect::<Vec<_>>())),
         })
-    }
-
-    fn spend_match(&mut self, text: &str) -> Result<(), Stop> {
-        self.budget.spend_bytes(text.len())
     }
 
     /// For looking at all of a text.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::functions::Function;
+use super::pattern::Pattern;
 use super::value::Value;
 
 /// A part of a checked expression.
@@ -24,7 +23,7 @@ pub(super) enum Node {
     Has(Box<Node>, Arc<str>),
     Call(Function, Vec<Node>),
     /// With a pattern that was compiled once.
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
     Each(Box<Each>),
 }
 

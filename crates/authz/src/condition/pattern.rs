@@ -2,29 +2,57 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::bounds::{MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH, MAX_PATTERN_SIZE};
-use super::error::shown;
+use super::bounds::{MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH, MAX_PATTERN_SIZE, SMALL_PATTERN_SIZE};
+use super::budget::Budget;
+use super::error::{Stop, shown};
 
-/// Compiles a pattern, or says why not.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > MAX_PATTERN_BYTES {
-        return Err(format!("the regular expression has more than {MAX_PATTERN_BYTES} bytes"));
+/// A compiled pattern.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    regex: Regex,
+    /// Steps for each byte that is searched: a search takes at most as long as the text times the size of the pattern.
+    steps: usize,
+}
+
+impl Pattern {
+    /// Compiles a pattern, or says why not.
+    pub(super) fn compile(pattern: &str) -> Result<Self, String> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(format!("the regular expression has more than {MAX_PATTERN_BYTES} bytes"));
+        }
+        let translated = translated(pattern);
+        let mut size = SMALL_PATTERN_SIZE;
+        loop {
+            match build(&translated, size) {
+                Ok(regex) => return Ok(Self { regex, steps: size / SMALL_PATTERN_SIZE }),
+                Err(regex::Error::CompiledTooBig(_)) if size < MAX_PATTERN_SIZE => size *= 4,
+                Err(error) => return Err(told(pattern, &error)),
+            }
+        }
     }
-    RegexBuilder::new(&translated(pattern))
-        .size_limit(MAX_PATTERN_SIZE)
+
+    /// Whether it is anywhere in a text, and what that costs.
+    pub(super) fn is_match(&self, text: &str, budget: &mut Budget) -> Result<bool, Stop> {
+        budget.spend_elements(text.len().saturating_mul(self.steps))?;
+        Ok(self.regex.is_match(text))
+    }
+}
+
+fn build(translated: &str, size: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(translated)
+        .size_limit(size)
         .dfa_size_limit(MAX_PATTERN_SIZE)
         .nest_limit(MAX_PATTERN_DEPTH)
         .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => {
-                format!("the regular expression \"{}\" takes more than {limit} bytes", shown(pattern))
-            }
-            error => {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                format!("\"{}\" is no regular expression ({})", shown(pattern), shown(&why))
-            }
-        })
+}
+
+fn told(pattern: &str, error: &regex::Error) -> String {
+    if let regex::Error::CompiledTooBig(limit) = error {
+        return format!("the regular expression \"{}\" takes more than {limit} bytes", shown(pattern));
+    }
+    let why = error.to_string();
+    let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    format!("\"{}\" is no regular expression ({})", shown(pattern), shown(why))
 }
 
 /// Writes what the two dialects read differently so that it means the same here.
@@ -108,16 +136,27 @@ mod tests {
             ("^.$", "é", "ab"),
             ("^\\p{Greek}$", "α", "a"),
         ] {
-            let regex = compile(pattern).unwrap_or_else(|why| panic!("{pattern}: {why}"));
-            assert!(regex.is_match(yes), "{pattern} matches {yes}");
-            assert!(!regex.is_match(no), "{pattern} does not match {no}");
+            let regex = Pattern::compile(pattern).unwrap_or_else(|why| panic!("{pattern}: {why}"));
+            assert!(regex.regex.is_match(yes), "{pattern} matches {yes}");
+            assert!(!regex.regex.is_match(no), "{pattern} does not match {no}");
         }
     }
 
     #[test]
     fn what_takes_too_much_is_refused() {
         for pattern in ["(", "a{1000}{1000}", "(?=a)", &"a".repeat(MAX_PATTERN_BYTES + 1), &"(".repeat(200), "\\"] {
-            assert!(compile(pattern).is_err(), "{pattern}");
+            assert!(Pattern::compile(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_larger_pattern_costs_more() {
+        let cost = |pattern: &str| {
+            let mut budget = Budget::new(u64::MAX);
+            Pattern::compile(pattern).unwrap().is_match("aaaa", &mut budget).unwrap();
+            budget.spent()
+        };
+        assert_eq!(cost("^a+$"), 4);
+        assert!(cost("(a|b){400}") > 4);
     }
 }

@@ -173,9 +173,9 @@ impl Part {
             Self::Seconds => of_day % 60,
             Self::Milliseconds => i64::try_from(local.rem_euclid(NANOS_PER_SECOND) / 1_000_000).ok()?,
             _ => {
-                let date = date(seconds)?;
+                let (date, years) = date(seconds)?;
                 match self {
-                    Self::FullYear => i64::from(date.year()),
+                    Self::FullYear => i64::from(date.year()) + years,
                     Self::Month => i64::from(date.month()) - 1,
                     Self::Date => i64::from(date.day()),
                     Self::DayOfMonth => i64::from(date.day()) - 1,
@@ -192,9 +192,13 @@ impl Part {
     }
 }
 
-fn date(seconds: i64) -> Option<Date> {
-    let days = jiff::Span::new().try_days(seconds.div_euclid(SECONDS_PER_DAY)).ok()?;
-    EPOCH.checked_add(days).ok()
+/// The date, and the years to add to it. An offset leads out of the years that there are, and the calendar repeats itself.
+fn date(seconds: i64) -> Option<(Date, i64)> {
+    const ERA: (i64, i64) = (400, 146_097);
+    let days = seconds.div_euclid(SECONDS_PER_DAY);
+    let (years, days) = if days > i64::from(i16::MAX) { (ERA.0, days - ERA.1) } else { (0, days) };
+    let span = jiff::Span::new().try_days(days).ok()?;
+    EPOCH.checked_add(span).ok().map(|date| (date, years))
 }
 
 /// A timestamp as RFC 3339 has it, in UTC, without zeros at the end of a fraction.

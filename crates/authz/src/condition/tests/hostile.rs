@@ -198,7 +198,7 @@ proptest! {
 
     #[test]
     fn no_pattern_panics(pattern in "[a-z\\[\\]\\\\^$.|?*+(){}:&~dDwWsSbB0-9é-]{0,20}") {
-        let _ = super::super::pattern::compile(&pattern);
+        let _ = super::super::pattern::Pattern::compile(&pattern);
     }
 
     #[test]

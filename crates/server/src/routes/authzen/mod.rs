@@ -10,6 +10,7 @@ mod evaluations;
 mod metadata;
 mod question;
 
+pub(crate) use decide::decide;
 pub(crate) use evaluation::{evaluation, store_evaluation};
 pub(crate) use evaluations::{evaluations, store_evaluations};
 pub(crate) use metadata::{metadata, store_metadata};
