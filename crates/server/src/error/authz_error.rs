@@ -57,9 +57,7 @@ fn store_fault(error: &CheckError) -> Fault {
             | WriteConflict::ContextTooLarge { .. }
             | WriteConflict::PropertiesTooLarge { .. }
             | WriteConflict::AssertionsTooLarge { .. },
-        ) => {
-            Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string())
-        }
+        ) => Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string()),
         // Whatever else of a write does not fit what is stored: it is final, and must not look like a fault that passes.
         StoreError::Conflict(_) => {
             Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())

@@ -104,9 +104,12 @@ impl ListUsers<'_> {
             object,
             relation: check_relation(part(&self.relation, "relation")?)
                 .map_err(|error| Fault::invalid(format!("relation: {error}")))?,
-            filters: vec![filter.kind().map_err(|fault| {
-                Fault { message: format!("user_filters[0]: {}", fault.message).into(), ..fault }
-            })?],
+            filters: vec![
+                filter.kind().map_err(|fault| Fault {
+                    message: format!("user_filters[0]: {}", fault.message).into(),
+                    ..fault
+                })?,
+            ],
             contextual_tuples: contextual(self.contextual_tuples.unwrap_or_default())?,
             context: context(self.context),
             properties: Default::default(),

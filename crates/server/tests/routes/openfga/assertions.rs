@@ -86,9 +86,11 @@ async fn there_is_a_bound_for_their_number_and_one_for_their_size() {
     assert_fault(&put(&world, &path, &json!(many)).await, 400, "assertions_too_many_items");
     assert_eq!(put(&world, &path, &json!(many[..100])).await.status, 204);
     let mut large = assertion("user:ann", true);
-    large["context"] = json!({"text": "x".repeat(33_000)});
-    assert_eq!(put(&world, &path, &json!([large])).await.status, 204);
-    assert_fault(&put(&world, &path, &json!([large, large])).await, 400, "exceeded_entity_limit");
+    large["context"] = json!({"text": "x".repeat(60_000)});
+    assert_eq!(put(&world, &path, &json!(vec![&large; 4])).await.status, 204);
+    assert_fault(&put(&world, &path, &json!(vec![&large; 5])).await, 400, "exceeded_entity_limit");
+    large["context"] = json!({"text": "x".repeat(70_000)});
+    assert_fault(&put(&world, &path, &json!([large])).await, 400, "exceeded_entity_limit");
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ mod changes;
 mod check;
 mod conditions;
 mod hostile;
+mod lists;
 mod models;
 mod read;
 mod stores;
-mod unsupported;
 mod write;
 
 use serde_json::{Value, json};
