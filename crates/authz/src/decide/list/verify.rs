@@ -149,7 +149,8 @@ impl<'a> Checks<'a> {
         if !check.missing.is_empty() {
             return Ok(false);
         }
-        match (check.circumstances.error(), check.graph.too_deep()) {
+        let error = check.circumstances.error().filter(|_| check.graph.rests_on_unknown());
+        match (error, check.graph.too_deep()) {
             (Some(error), _) => return Err(error.clone()),
             (None, Some(bound)) => return Err(bound.into()),
             (None, None) => verdicts.whole = false,
@@ -184,13 +185,12 @@ impl Check<'_> {
             if graph.value(Graph::ROOT).is_some() {
                 return Ok(());
             }
-            let fresh = graph.take_fresh();
-            for node in &fresh {
-                graph.expand(*node)?;
-            }
-            let reads = graph.take_reads();
+            let (fresh, reads) = (graph.take_fresh(), graph.take_reads());
             if fresh.is_empty() && reads.is_empty() {
                 return Ok(());
+            }
+            for node in fresh {
+                graph.expand(node)?;
             }
             missing.extend(reads);
         }
