@@ -19,7 +19,11 @@ impl From<CheckError> for Fault {
             CheckError::UnknownType { .. }
             | CheckError::UnknownRelation { .. }
             | CheckError::InvalidTuple { .. }
-            | CheckError::InvalidScope(_) => "validation_error",
+            | CheckError::InvalidScope(_)
+            | CheckError::Repeated { .. }
+            // A condition that has no outcome: its values are the caller's, or what was stored for the entities.
+            | CheckError::Condition(_)
+            | CheckError::FaultyCondition { .. } => "validation_error",
             // A kind of error that is newer than this match.
             _ => return internal(&error),
         };

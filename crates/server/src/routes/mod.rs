@@ -4,4 +4,5 @@ pub(crate) mod admin;
 pub(crate) mod authzen;
 pub(crate) mod health;
 pub(crate) mod openfga;
+pub(crate) mod page_token;
 mod path;

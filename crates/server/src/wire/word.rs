@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 /// Text that is borrowed from the body where it holds no escapes.
@@ -38,6 +40,36 @@ impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
             }
         }
         reader.deserialize_str(Reader)
+    }
+}
+
+/// What is read of an object, and of nothing else: a derived reader takes its fields from a list too, by their order.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<T>(pub(crate) T);
+
+impl<T> Deref for Fields<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(entries))
+            }
+        }
+        reader.deserialize_map(Reader(PhantomData)).map(Self)
     }
 }
 

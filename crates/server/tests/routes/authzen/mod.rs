@@ -1,3 +1,5 @@
 mod evaluation;
 mod evaluations;
+mod every_endpoint;
 mod metadata;
+mod search;
