@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Flag, Sources};
+use crate::transfer::Format;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +17,21 @@ Examples:
 Settings come from flags, then environment variables (TIERGATE_HTTP__PORT=9000), then a file
 (tiergate.toml), then defaults.
 Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  tiergate import store.fga.yaml                    a new store with its model and relationships
+  tiergate import tuples.csv --store 01ARZ3NDEKTSV4RRFFQ69G5FAV
+  tiergate import tuples.csv --store 01ARZ3NDEKTSV4RRFFQ69G5FAV   again: goes on where it stopped
+
+A CSV file names its columns in the first line:
+  user_type,user_id,user_relation,relation,object_type,object_id,condition_name,condition_context";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tiergate check user:ann viewer document:plan
+  tiergate check user:ann viewer document:plan --context '{\"ip\":\"10.0.0.1\"}'
+  tiergate check user:ann viewer document:plan --explain   which relationships and which tier decided";
 
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]
@@ -36,6 +52,10 @@ pub enum Command {
     Serve(SettingsArgs),
     /// Ask the running server one question; exit status 0 is allow, 1 is deny
     Check(CheckArgs),
+    /// Bring relationships, and a model, into the running server; repeated, it goes on where it stopped
+    Import(ImportArgs),
+    /// Write a store's model and relationships into a file
+    Export(ExportArgs),
     /// Look at authorization models and test them, without a server
     #[command(subcommand)]
     Model(ModelCommand),
@@ -79,7 +99,7 @@ pub struct SettingsArgs {
 
 /// The command `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tiergate check user:ann viewer document:plan")]
+#[command(after_help = CHECK_EXAMPLES)]
 pub struct CheckArgs {
     /// Who asks, as type:id
     pub subject: String,
@@ -90,6 +110,60 @@ pub struct CheckArgs {
     /// The store to ask in; the server's default store without
     #[arg(long, value_name = "ID")]
     pub store: Option<String>,
+    /// Values for conditions, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub context: Option<String>,
+    /// Say why: the path to the answer, what each tier had, what the answer rests on
+    #[arg(long)]
+    pub explain: bool,
+    /// Where the administration of the server is, which explains
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    pub admin_url: String,
+    /// Where the server is.
+    #[command(flatten)]
+    pub url: UrlArgs,
+}
+
+/// The command `import`.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct ImportArgs {
+    /// Store files (.fga.yaml) and files of relationships (.yaml, .json, .csv)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The store to import into; a new one is created without
+    #[arg(long, value_name = "ID")]
+    pub store: Option<String>,
+    /// The name of a new store; what the store file says without
+    #[arg(long, conflicts_with = "store")]
+    pub name: Option<String>,
+    /// Batches of 100 relationships that are under way at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallel: u8,
+    /// Where to remember how far it came; beside the first file without
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Go on where the server refuses a relationship, and name those at the end (exit status 1)
+    #[arg(long)]
+    pub skip_refused: bool,
+    /// Where the server is.
+    #[command(flatten)]
+    pub url: UrlArgs,
+}
+
+/// The command `export`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tiergate export --store 01ARZ3NDEKTSV4RRFFQ69G5FAV --output backup.fga.yaml")]
+pub struct ExportArgs {
+    /// The store
+    #[arg(long, value_name = "ID")]
+    pub store: String,
+    /// Where to write; the standard output without
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How to write; by the ending of the file without, and yaml where that says nothing
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// Where the server is.
     #[command(flatten)]
     pub url: UrlArgs,

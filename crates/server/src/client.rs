@@ -80,27 +80,90 @@ async fn within_patience(
 }
 
 async fn exchange(url: &str, method: Method, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
-    let (host, port) = authority(url)?;
-    let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let stream = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|cause| ClientError::Unreachable { url: url.to_owned(), cause })?;
-    let failed =
-        |cause: &dyn std::fmt::Display| ClientError::NoAnswer { url: url.to_owned(), cause: cause.to_string() };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let connection = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, name)
-        .header(CONTENT_TYPE, "application/json")
-        .body(Body::from(body.map(|body| body.to_string()).unwrap_or_default()))
-        .map_err(|error| failed(&error))?;
-    let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
-    let status = response.status().as_u16();
-    let bytes = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(|error| failed(&error))?;
-    connection.abort();
-    Ok(Reply { status, body: serde_json::from_slice(&bytes.to_bytes()).unwrap_or_default() })
+    Connection::new(url)?.exchange(&method, path, body.as_ref()).await
+}
+
+/// A connection to a server that stays open from one request to the next.
+pub struct Connection {
+    url: String,
+    host: String,
+    port: u16,
+    open: Option<Open>,
+}
+
+/// What is there while it is open.
+struct Open {
+    sender: http1::SendRequest<Body>,
+    driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+}
+
+impl Connection {
+    /// A connection that is opened when it is needed.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let (host, port) = authority(url)?;
+        Ok(Self { url: url.to_owned(), host, port, open: None })
+    }
+
+    /// Sends a request, and waits for its whole answer.
+    ///
+    /// # Errors
+    /// Where there is none. The next request opens the connection anew.
+    pub async fn send(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Reply, ClientError> {
+        let url = self.url.clone();
+        let reply = within_patience(&url, self.exchange(method, path, body)).await;
+        if reply.is_err() {
+            self.open = None;
+        }
+        reply
+    }
+
+    async fn exchange(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Reply, ClientError> {
+        let Self { url, host, port, .. } = &*self;
+        let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let url = url.clone();
+        let failed =
+            |cause: &dyn std::fmt::Display| ClientError::NoAnswer { url: url.clone(), cause: cause.to_string() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, name)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(body.map(Value::to_string).unwrap_or_default()))
+            .map_err(|error| failed(&error))?;
+        let open = self.open().await?;
+        let response = open.sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let bytes = body.map_err(|error| failed(&error))?.to_bytes();
+        Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+    }
+
+    async fn open(&mut self) -> Result<&mut Open, ClientError> {
+        let usable = self.open.as_mut().is_some_and(|open| !open.sender.is_closed());
+        let open = match self.open.take() {
+            Some(open) if usable => open,
+            _ => {
+                let unreachable = |cause| ClientError::Unreachable { url: self.url.clone(), cause };
+                let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(unreachable)?;
+                // A request is one write: waiting for more of it would only cost time.
+                stream.set_nodelay(true).map_err(unreachable)?;
+                let (sender, connection) = http1::handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(|error| ClientError::NoAnswer { url: self.url.clone(), cause: error.to_string() })?;
+                Open { sender, driver: tokio::spawn(connection) }
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 fn authority(url: &str) -> Result<(String, u16), ClientError> {

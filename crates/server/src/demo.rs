@@ -3,7 +3,6 @@
 //! Invariant: only a data directory that this process has just begun is filled, or one in which filling was begun and not ended, because the process died
 //! meanwhile: a file beside the data says so. What somebody else made is never written into.
 
-use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,6 +15,7 @@ use serde::Serialize;
 
 use crate::config::{Demo, Settings};
 use crate::open;
+use crate::progress::Progress;
 
 /// What to type to see the server at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,48 +103,12 @@ async fn is_whole(decisions: &DecisionPoint, store: StoreId) -> Result<bool, Che
 async fn fill(decisions: &DecisionPoint, origin: &SqliteStore, store: StoreId) -> Result<StoreId, CheckError> {
     let world = World::new(Size::FULL);
     let total = world.tuples().count();
-    let mut progress = Progress::new(total);
+    let begin = format!("creating the demo world: {total} relationships, once");
+    let mut progress = Progress::new("creating the demo world", total, &begin);
     origin.load(store, world.tuples(), |loaded| progress.show(loaded.read)).await?;
     decisions.write_model(store, &model()).await?;
     progress.end();
     Ok(store)
-}
-
-/// Tells a person how far the filling has come: on one line of a terminal, or else now and then.
-struct Progress {
-    total: usize,
-    shown_percent: usize,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new(total: usize) -> Self {
-        let progress = Self { total, shown_percent: 0, terminal: std::io::stderr().is_terminal() };
-        progress.print(&format!("creating the demo world: {total} relationships, once"));
-        progress
-    }
-
-    fn show(&mut self, done: usize) {
-        let percent = done * 100 / self.total.max(1);
-        let step = if self.terminal { 1 } else { 25 };
-        if percent >= self.shown_percent + step {
-            self.shown_percent = percent;
-            self.print(&format!("creating the demo world: {percent:>3} %"));
-        }
-    }
-
-    fn end(&self) {
-        if self.terminal {
-            let _ = writeln!(std::io::stderr());
-        }
-    }
-
-    fn print(&self, text: &str) {
-        let mut out = std::io::stderr();
-        // Where nobody reads, nobody misses it.
-        let _ = if self.terminal { write!(out, "\r{text}\x1b[K") } else { writeln!(out, "{text}") };
-        let _ = out.flush();
-    }
 }
 
 impl Summary {

@@ -48,6 +48,7 @@ pub fn public(app: Arc<App>) -> Router {
 pub fn admin(app: Arc<App>) -> Router {
     Router::new()
         .route("/admin/v1/invalidate", post(admin::invalidate))
+        .route("/admin/v1/explain", post(admin::explain))
         .route("/admin/v1/cache", get(admin::cache))
         .route("/admin/v1/tiers/{name}", post(admin::change_tier))
         .route("/admin/v1/stores/{store_id}/properties", put(admin::write_properties).get(admin::list_properties))

@@ -49,6 +49,20 @@ fn health_and_check_ask_the_running_server() {
     assert!(text(&unknown.stderr).contains("no decision") && text(&unknown.stderr).contains("can_fly"));
     let malformed = run(&["check", "bob", "can_view", "generation:teaser", "--url", &url]);
     assert_eq!(malformed.status.code(), Some(2));
+
+    let admin = format!("http://{}", server.admin);
+    let explained = run(&["check", "user:ann", "can_view", "generation:teaser", "--explain", "--admin-url", &admin]);
+    assert_eq!(explained.status.code(), Some(0), "{}", text(&explained.stderr));
+    let said = text(&explained.stdout);
+    for part in ["allowed, source l1", "l1: usable", "yes: user:ann is can_view of generation:teaser", "rests on "] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let denied = run(&["check", "user:bob", "can_view", "generation:teaser", "--explain", "--admin-url", &admin]);
+    assert_eq!(denied.status.code(), Some(1));
+    let refused = run(&["check", "user:bob", "can_fly", "generation:teaser", "--explain", "--admin-url", &admin]);
+    assert_eq!(refused.status.code(), Some(2));
+    let context = run(&["check", "user:bob", "can_view", "generation:teaser", "--context", "[1]"]);
+    assert!(text(&context.stderr).contains("--context is no JSON object"), "{}", text(&context.stderr));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A condition as a model defines it.
 
-use crate::model::Place;
+use crate::model::{Module, Place};
 use crate::relation::Text;
 
 /// `condition valid_until(current_time: timestamp, expiry: timestamp) { current_time < expiry }`
@@ -10,10 +10,10 @@ pub struct ConditionDefinition {
     pub name: Text,
     /// What it may read, in the order in which it was written.
     pub parameters: Vec<Parameter>,
-    /// The expression in the Common Expression Language, as it was written.
+    /// The expression in the Common Expression Language, as it was written but for comments and the gaps around it.
     pub expression: String,
     /// The module that defines it; none outside of modular models.
-    pub module: Option<Text>,
+    pub module: Option<Module>,
     /// Where its name stands in the DSL; none for models that came as JSON.
     pub place: Option<Place>,
     /// Where its expression begins in the DSL.

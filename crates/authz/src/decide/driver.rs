@@ -24,7 +24,7 @@ use super::key::{DecisionKey, ReadKey};
 use super::models::Version;
 use super::value::CachedValue;
 use super::{Assignment, DecisionChain};
-use crate::evaluate::{Graph, Justified, Limits, NodeId, Provenance, ReadId, tags};
+use crate::evaluate::{Graph, Justified, Limits, NodeId, PathStep, Provenance, ReadId, tags};
 use crate::relation::{Member, Object, Presence, Relationship, Subject, Text, Tuple};
 use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead};
 
@@ -80,6 +80,13 @@ impl Evaluation<'_> {
             }
         }
         Run::new(self, None).answer().await
+    }
+
+    /// Answers from one new snapshot without caches, and tells the path to the answer, also where there is none.
+    pub(super) async fn told(&self) -> (Result<Evaluated, CheckError>, PathStep) {
+        let mut run = Run::new(self, None);
+        let result = run.answer().await;
+        (result, run.graph.path())
     }
 
     fn is_consistent(&self, evaluated: &Evaluated) -> bool {
@@ -248,7 +255,8 @@ impl<'a> Run<'a> {
                 }
             } else {
                 // Everything is read. What is left lies too deep, or waits for itself.
-                return match (self.circumstances.error(), self.graph.too_deep()) {
+                let error = self.circumstances.error().filter(|_| self.graph.rests_on_unknown());
+                return match (error, self.graph.too_deep()) {
                     (Some(error), _) => Err(error.clone()),
                     (None, Some(bound)) => Err(bound.into()),
                     (None, None) => Ok(self.cut_short()),

@@ -9,6 +9,7 @@ mod builder;
 mod circumstances;
 mod driver;
 mod error;
+mod explain;
 mod key;
 mod models;
 mod sink;
@@ -23,6 +24,7 @@ use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revi
 
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
+pub use explain::{Explanation, Held, TierExplanation, TierReason};
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
@@ -201,9 +203,7 @@ impl DecisionPoint {
     async fn check_slowly(&self, request: &CheckRequest) -> Result<Decision, CheckError> {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::request(request, &version.plan)?;
-        let mut contextual = request.contextual_tuples.clone();
-        contextual.sort_by(|left, right| left.tuple.cmp(&right.tuple));
-        contextual.dedup();
+        let contextual = explain::sorted(&request.contextual_tuples);
         let evaluation = self.evaluation(request, &version, &contextual);
         let source = evaluation.decision_key(&request.object, &request.relation);
         let key = self.chain.key(&source);

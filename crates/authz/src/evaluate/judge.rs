@@ -37,7 +37,7 @@ pub struct Judged {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Finding {
     /// To a point: whether it counts, until when. None where that is unknown.
-    Point { held: Option<bool>, until: Moment },
+    Point { held: Option<bool>, until: Moment, condition: Option<Text> },
     /// To an enumeration.
     Members {
         /// Those that count, each until when.
@@ -63,10 +63,10 @@ impl Judged {
         let finding = match answer {
             TupleAnswer::Found(Presence::Conditional(condition)) => {
                 let Judgement { met, until, .. } = ask(&condition);
-                Finding::Point { held: met, until }
+                Finding::Point { held: met, until, condition: Some(condition.name.clone()) }
             }
             TupleAnswer::Found(presence) => {
-                Finding::Point { held: Some(presence == Presence::Present), until: Moment::NEVER }
+                Finding::Point { held: Some(presence == Presence::Present), until: Moment::NEVER, condition: None }
             }
             TupleAnswer::Members(members) => {
                 let (mut met, mut unmet_until, mut unknown) = (Vec::with_capacity(members.len()), Moment::NEVER, false);

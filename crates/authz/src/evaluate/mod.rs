@@ -8,7 +8,7 @@ mod judge;
 mod plan;
 pub(crate) mod tags;
 
-pub use graph::{Graph, Justified, NodeId, Provenance, ReadId, TooComplex};
+pub use graph::{Graph, Justified, MAX_PATH_STEPS, NodeId, Operator, PathStep, Provenance, ReadId, TooComplex};
 pub use judge::{Judge, Judged, Judgement, NoConditions};
 pub use plan::Plan;
 

@@ -3,10 +3,9 @@
 //! A reader of models gathers faults instead of stopping at the first one, so that [`ModelErrors`] is a list; it is never
 //! empty, and never longer than [`MAX_ERRORS`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::relation::IdentError;
+use crate::relation::{IdentError, Text};
 
 /// The most faults that are gathered of one model. What a person can act upon is far below; what it keeps in bounds is the
 /// answer to a hostile model.
@@ -21,15 +20,6 @@ pub struct Place {
     pub column: u32,
 }
 
-/// A part of the modelling language that this version reads, but can't serve yet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Feature {
-    /// `condition c(...) {...}` and `[user with c]`
-    Conditions,
-    /// `module m`, `extend type t` and schema 1.2
-    Modules,
-}
-
 /// The kind of a fault, for programs; people read [`ModelError::what`] and [`ModelError::remedy`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -40,11 +30,11 @@ pub enum ModelErrorKind {
     TooLarge,
     /// The version of the language is none that is known.
     SchemaVersion,
-    /// Right, but not served yet.
-    Unsupported(Feature),
+    /// A file of the model can't be read.
+    File,
     /// A name that may not be used.
     Name,
-    /// The same type or relation twice.
+    /// The same type, relation or condition twice.
     Duplicate,
     /// A name that nothing defines.
     Undefined,
@@ -56,11 +46,15 @@ pub enum ModelErrorKind {
     Cycle,
     /// A relation in which nobody can ever stand.
     NoEntrypoint,
+    /// A condition that makes no sense.
+    Condition,
 }
 
 /// One fault of a model.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct ModelError {
+    /// Which file of a modular model; none where the model is one file.
+    pub file: Option<Text>,
     /// Where in the DSL; none for models that came as JSON.
     pub place: Option<Place>,
     /// Where in the JSON, as `type_definitions[0].relations.viewer`; none for the DSL.
@@ -79,7 +73,7 @@ pub struct ModelErrors(Vec<ModelError>);
 
 impl ModelError {
     pub(crate) fn new(kind: ModelErrorKind, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { place: None, path: None, kind, what: what.into(), remedy: remedy.into() }
+        Self { file: None, place: None, path: None, kind, what: what.into(), remedy: remedy.into() }
     }
 
     /// A refused name. Its message holds the remedy already, which is cut off to stand in its own field.
@@ -90,16 +84,9 @@ impl ModelError {
         Self::new(ModelErrorKind::Name, format!("in the name {shown:?}: {what}"), remedy)
     }
 
-    pub(crate) fn unsupported(feature: Feature, what: impl Into<String>) -> Self {
-        let remedy = match feature {
-            Feature::Conditions => {
-                "conditions are not yet supported: leave it out, or express it by a relation that is written and deleted"
-            }
-            Feature::Modules => {
-                "modules are not yet supported: give the whole model in one file that begins with `model` and `schema 1.1`"
-            }
-        };
-        Self::new(ModelErrorKind::Unsupported(feature), what, remedy)
+    pub(crate) fn in_file(mut self, file: Option<&Text>) -> Self {
+        self.file = file.cloned();
+        self
     }
 
     pub(crate) fn at(mut self, place: Option<Place>) -> Self {
@@ -124,16 +111,6 @@ impl ModelErrors {
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// The features that the model needs and that are not served yet, where that is all that is wrong with it.
-    #[must_use]
-    pub fn unsupported(&self) -> Option<BTreeSet<Feature>> {
-        let feature = |error: &ModelError| match error.kind {
-            ModelErrorKind::Unsupported(feature) => Some(feature),
-            _ => None,
-        };
-        self.0.iter().map(feature).collect()
     }
 }
 
@@ -171,8 +148,11 @@ impl fmt::Display for ModelErrors {
 
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = self.place {
-            write!(f, "{place}: ")?;
+        match (&self.file, self.place) {
+            (Some(file), Some(place)) => write!(f, "{file}, {place}: ")?,
+            (Some(file), None) => write!(f, "{file}: ")?,
+            (None, Some(place)) => write!(f, "{place}: ")?,
+            (None, None) => {}
         }
         if let Some(path) = &self.path {
             write!(f, "{path}: ")?;
@@ -184,15 +164,6 @@ impl fmt::Display for ModelError {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
-    }
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conditions => "conditions",
-            Self::Modules => "modules",
-        })
     }
 }
 
@@ -213,12 +184,26 @@ impl Faults {
         self.0.len() >= MAX_ERRORS
     }
 
+    /// Takes over what was gathered of a part, and says which file it is.
+    pub(crate) fn extend_from(&mut self, part: Faults, file: &Text) {
+        for error in part.0 {
+            self.push(error.in_file(Some(file)));
+        }
+    }
+
     /// The value where nothing was wrong; otherwise the faults in the order of their places.
     pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, ModelErrors> {
         if self.0.is_empty() {
             return Ok(value);
         }
-        self.0.sort_by_key(|error| error.place);
+        // Files keep the order in which they were read, which is where each one first stands.
+        let mut files: Vec<Option<Text>> = Vec::new();
+        for error in &self.0 {
+            if !files.contains(&error.file) {
+                files.push(error.file.clone());
+            }
+        }
+        self.0.sort_by_key(|error| (files.iter().position(|file| *file == error.file), error.place));
         Err(ModelErrors(self.0))
     }
 }
@@ -256,18 +241,5 @@ mod tests {
         let errors = faults.into_result(()).unwrap_err();
         assert_eq!(errors.len(), MAX_ERRORS);
         assert!(errors.to_string().ends_with("only the first 100 faults are listed"));
-    }
-
-    #[test]
-    fn only_missing_features_count_as_unsupported_not_faults_beside_them() {
-        let mut faults = Faults::default();
-        faults.push(ModelError::unsupported(Feature::Conditions, "c"));
-        let errors = faults.into_result(()).unwrap_err();
-        assert_eq!(errors.unsupported(), Some(BTreeSet::from([Feature::Conditions])));
-
-        let mut faults = Faults::default();
-        faults.push(ModelError::unsupported(Feature::Conditions, "c"));
-        faults.push(ModelError::new(ModelErrorKind::Syntax, "x", "y"));
-        assert_eq!(faults.into_result(()).unwrap_err().unsupported(), None);
     }
 }

@@ -1,17 +1,22 @@
 //! The authorization model: which types there are, which relations they have, and how a relation follows from others.
 //!
-//! The language is OpenFGA's modelling language, schema 1.1, in both of its forms: the DSL that people write
-//! ([`Model::from_dsl`]) and the JSON that APIs carry ([`Model::from_json`]). A [`Model`] that was read is not yet known to make
-//! sense; [`Model::validate`] says so, with the place of each fault.
+//! The language is OpenFGA's modelling language, in both of its forms: the DSL that people write ([`Model::from_dsl`]) and the
+//! JSON that APIs carry ([`Model::from_json`]). A model may be spread over files ([`Model::from_modules`]). A [`Model`] that was
+//! read is not yet known to make sense; [`Model::validate`] says so, with the place of each fault.
 
 pub mod bounds;
 mod dsl;
 mod error;
 mod json;
+mod modules;
+mod name;
+mod parameter;
 mod print;
 mod validate;
 
-pub use error::{Feature, MAX_ERRORS, ModelError, ModelErrorKind, ModelErrors, Place};
+pub use error::{MAX_ERRORS, ModelError, ModelErrorKind, ModelErrors, Place};
+pub(crate) use modules::bounded_text;
+pub use name::check_condition;
 
 pub use crate::condition::{ConditionDefinition, Parameter, ParameterType};
 use crate::relation::{SubjectKind, Text};
@@ -44,7 +49,7 @@ pub struct TypeDefinition {
     /// Its relations, in the order in which they were written.
     pub relations: Vec<RelationDefinition>,
     /// The module that defines it; none outside of modular models.
-    pub module: Option<Text>,
+    pub module: Option<Module>,
     /// Where it stands in the DSL; none for models that came as JSON.
     pub place: Option<Place>,
 }
@@ -58,10 +63,19 @@ pub struct RelationDefinition {
     pub rewrite: Rewrite,
     /// Who may be written into it directly; empty where its rewrite has no [`Rewrite::Direct`].
     pub restrictions: Vec<Restriction>,
-    /// The module that adds it to a type of another module; none elsewhere.
-    pub module: Option<Text>,
+    /// The module that adds it to its type by `extend type`; none elsewhere.
+    pub module: Option<Module>,
     /// Where it stands in the DSL.
     pub place: Option<Place>,
+}
+
+/// The part of a modular model that something comes from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Module {
+    /// The name of the module.
+    pub name: Text,
+    /// Which of its files, as `fga.mod` names it.
+    pub file: Option<Text>,
 }
 
 /// How a relation is computed. The field calls it a userset rewrite.
@@ -129,7 +143,7 @@ impl SchemaVersion {
     fn read(text: &str) -> Result<Self, ModelError> {
         match text {
             "1.1" => Ok(Self::V1_1),
-            "1.2" => Err(ModelError::unsupported(Feature::Modules, "schema 1.2 is that of modular models")),
+            "1.2" => Ok(Self::V1_2),
             "1.0" => Err(ModelError::new(
                 ModelErrorKind::SchemaVersion,
                 "schema 1.0 has no type restrictions and is no longer served",
@@ -138,7 +152,7 @@ impl SchemaVersion {
             other => {
                 let shown: String = other.chars().take(64).collect();
                 let what = format!("{shown:?} is no known version of the schema");
-                Err(ModelError::new(ModelErrorKind::SchemaVersion, what, "write 1.1"))
+                Err(ModelError::new(ModelErrorKind::SchemaVersion, what, "write 1.1, or 1.2 for a modular model"))
             }
         }
     }

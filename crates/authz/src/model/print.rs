@@ -2,13 +2,15 @@
 
 use std::fmt::{self, Write};
 
-use super::{Model, RelationDefinition, Restriction, RestrictionTarget, Rewrite};
+use super::{ConditionDefinition, Model, Module, RelationDefinition, Restriction, RestrictionTarget, Rewrite};
 
 impl Model {
-    /// The model in the DSL. What [`Model::from_dsl`] makes of it equals this model but for its places.
+    /// The model in the DSL. What [`Model::from_dsl`] makes of it equals this model but for its places and its modules, which are
+    /// named in comments.
     ///
-    /// JSON can carry what the DSL has no notation for: names that hold brackets or are called like an operator, and a list of
-    /// who may be written directly into a relation that has no direct part. Such a model is printed as far as can be.
+    /// JSON can carry what the DSL has no notation for: names that hold brackets or are called like an operator, a list of who may
+    /// be written directly into a relation that has no direct part, an expression with a string or a brace that nothing closes.
+    /// Such a model is printed as far as can be.
     #[must_use]
     pub fn to_dsl(&self) -> String {
         self.to_string()
@@ -19,15 +21,44 @@ impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "model\n  schema {}", self.schema_version.as_str())?;
         for definition in &self.types {
-            writeln!(f, "\ntype {}", definition.name)?;
+            write!(f, "\ntype {}", definition.name)?;
+            end_line(" #", definition.module.as_ref(), f)?;
             if !definition.relations.is_empty() {
                 writeln!(f, "  relations")?;
             }
             for relation in &definition.relations {
-                writeln!(f, "    {relation}")?;
+                write!(f, "    {relation}")?;
+                end_line(" # extended by:", relation.module.as_ref(), f)?;
             }
         }
+        for condition in &self.conditions {
+            write!(f, "\n{condition}")?;
+            end_line(" #", condition.module.as_ref(), f)?;
+        }
         Ok(())
+    }
+}
+
+/// Ends a line, with a comment where something comes from a module.
+fn end_line(comment: &str, module: Option<&Module>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(Module { name, file }) = module {
+        write!(f, "{comment} module: {name}")?;
+        if let Some(file) = file {
+            // A name of a file comes from outside, and must stay in its comment.
+            write!(f, ", file: {}", file.escape_debug())?;
+        }
+    }
+    f.write_char('\n')
+}
+
+impl fmt::Display for ConditionDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "condition {}(", self.name)?;
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{}: {}", parameter.name, parameter.kind)?;
+        }
+        write!(f, ") {{\n  {}\n}}", self.expression)
     }
 }
 
@@ -85,9 +116,13 @@ impl fmt::Display for Restriction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.type_name)?;
         match &self.target {
-            RestrictionTarget::Object => Ok(()),
-            RestrictionTarget::Userset(relation) => write!(f, "#{relation}"),
-            RestrictionTarget::Wildcard => f.write_str(":*"),
+            RestrictionTarget::Object => {}
+            RestrictionTarget::Userset(relation) => write!(f, "#{relation}")?,
+            RestrictionTarget::Wildcard => f.write_str(":*")?,
+        }
+        match &self.condition {
+            Some(condition) => write!(f, " with {condition}"),
+            None => Ok(()),
         }
     }
 }

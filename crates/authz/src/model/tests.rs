@@ -34,7 +34,67 @@ fn restriction() -> impl Strategy<Value = Restriction> {
         Just(RestrictionTarget::Wildcard),
         name().prop_map(RestrictionTarget::Userset),
     ];
-    (name(), target).prop_map(|(type_name, target)| Restriction { type_name, target, condition: None })
+    (name(), target, prop::option::of(name())).prop_map(|(type_name, target, condition)| Restriction {
+        type_name,
+        target,
+        condition,
+    })
+}
+
+fn parameter_type() -> impl Strategy<Value = ParameterType> {
+    let simple = prop::sample::select(vec![
+        ParameterType::Any,
+        ParameterType::Bool,
+        ParameterType::String,
+        ParameterType::Int,
+        ParameterType::Uint,
+        ParameterType::Double,
+        ParameterType::Duration,
+        ParameterType::Timestamp,
+        ParameterType::IpAddress,
+    ]);
+    simple.prop_recursive(3, 4, 1, |inner| {
+        let inner = inner.prop_map(Box::new);
+        prop_oneof![inner.clone().prop_map(ParameterType::List), inner.prop_map(ParameterType::Map)]
+    })
+}
+
+/// Expressions with strings, braces and line ends in every place; what they mean has no meaning here.
+fn expression() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "x",
+        "< 12",
+        "\n",
+        "\n\t&&",
+        "\r\n",
+        "\"\\\"} #//\"",
+        "'{'",
+        "r'\\'",
+        "\"\\\\\"",
+        "'''\n}'''",
+        "r\"}\"",
+        "ß",
+        "[(",
+        "/",
+        "' #'",
+    ]);
+    let flat = prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.join(" "));
+    let nested = flat.prop_recursive(3, 12, 3, |inner| {
+        prop::collection::vec(inner, 0..3).prop_map(|inner| format!("{{ {} }}", inner.join(" ")))
+    });
+    nested.prop_map(|text| text.trim().to_owned())
+}
+
+fn conditions() -> impl Strategy<Value = Vec<ConditionDefinition>> {
+    let parameters = prop::collection::btree_map(name(), parameter_type(), 0..4);
+    prop::collection::btree_map(name(), (parameters, expression()), 0..4).prop_map(|conditions| {
+        let condition = |(name, (parameters, expression)): (Text, (std::collections::BTreeMap<_, _>, String))| {
+            let expression = if expression.is_empty() { "true".to_owned() } else { expression };
+            let parameters = parameters.into_iter().map(|(name, kind)| Parameter { name, kind }).collect();
+            ConditionDefinition { name, parameters, expression, module: None, place: None, expression_place: None }
+        };
+        conditions.into_iter().map(condition).collect()
+    })
 }
 
 fn is_direct(rewrite: &Rewrite) -> bool {
@@ -56,9 +116,11 @@ fn relation() -> impl Strategy<Value = (Rewrite, Vec<Restriction>)> {
 /// Models that can be written down; whether they make sense is another question. Names are in order, because JSON has none.
 fn model() -> impl Strategy<Value = Model> {
     let relations = prop::collection::btree_map(name(), relation(), 0..5);
-    prop::collection::btree_map(name(), relations, 0..5).prop_map(|types| Model {
-        conditions: Vec::new(),
-        schema_version: SchemaVersion::V1_1,
+    let types = prop::collection::btree_map(name(), relations, 0..5);
+    let version = prop::sample::select(vec![SchemaVersion::V1_1, SchemaVersion::V1_2]);
+    (types, conditions(), version).prop_map(|(types, conditions, schema_version)| Model {
+        conditions,
+        schema_version,
         types: types
             .into_iter()
             .map(|(name, relations)| TypeDefinition {
@@ -87,6 +149,10 @@ fn without_places(mut model: Model) -> Model {
             relation.place = None;
         }
     }
+    for condition in &mut model.conditions {
+        condition.place = None;
+        condition.expression_place = None;
+    }
     model
 }
 
@@ -109,6 +175,27 @@ proptest! {
     fn validating_any_model_ends(model in model()) {
         let _ = model.validate();
     }
+}
+
+#[test]
+fn a_condition_is_printed_with_its_expression_on_lines_of_its_own() {
+    let text = "model\nschema 1.1\ntype user\ntype doc\nrelations\ndefine a:[user with c,user:* with c]\n\
+                condition c(x:int,l:list<map<any>>){x<1# why\n  && y}";
+    insta::assert_snapshot!(Model::from_dsl(text).unwrap().to_dsl(), @r#"
+    model
+      schema 1.1
+
+    type user
+
+    type doc
+      relations
+        define a: [user with c, user:* with c]
+
+    condition c(x: int, l: list<map<any>>) {
+      x<1
+      && y
+    }
+    "#);
 }
 
 #[test]

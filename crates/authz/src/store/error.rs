@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ModelId, StoreId};
-use crate::relation::Tuple;
+use crate::relation::{Object, Tuple};
 
 /// A failure of the origin. Never to be taken for "not found".
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum StoreError {
     /// No such store.
     #[error("there is no store {}; list the stores, or create one", .0.0)]
     UnknownStore(StoreId),
+    /// No such model in its store.
+    #[error("there is no model {} in this store; list the models, or write one", .0.0)]
+    UnknownModel(ModelId),
     /// The queue of writers, or of readers, is full, or waiting for a place took too long.
     #[error("the origin is busy ({what}); try again")]
     Busy {
@@ -46,6 +49,9 @@ pub enum WriteConflict {
     /// A tuple to add exists already.
     #[error("cannot write a tuple which already exists: {0}; leave it out, or ask to ignore duplicates")]
     Duplicate(Tuple),
+    /// A tuple to add exists already, and counts under another condition or with other values. Refused also where duplicates are ignored.
+    #[error("cannot write {0}: it exists already under another condition, or with other values; delete it first")]
+    Differs(Tuple),
     /// A tuple to remove does not exist.
     #[error("cannot delete a tuple which does not exist: {0}; leave it out, or ask to ignore missing ones")]
     Missing(Tuple),
@@ -64,4 +70,43 @@ pub enum WriteConflict {
     /// A model with this id exists already in its store.
     #[error("there is a model {} already; models do not change: write it under a new id", .0.0)]
     ModelExists(ModelId),
+    /// The values that a relationship brings to its condition are too large.
+    #[error(
+        "the context of the condition of {tuple} has {given}; at most {} bytes, and {} levels, are allowed",
+        super::MAX_CONTEXT_BYTES,
+        super::MAX_CONTEXT_DEPTH
+    )]
+    ContextTooLarge {
+        /// The relationship's tuple.
+        tuple: Tuple,
+        /// What it has.
+        given: String,
+    },
+    /// The properties of more objects than one transaction takes.
+    #[error("the properties of {given} objects in one request are more than {}; split them", super::MAX_WRITE_BATCH)]
+    TooManyObjects {
+        /// How many there were.
+        given: usize,
+    },
+    /// An object stands twice among those whose properties are written.
+    #[error("the object {0} stands twice in one request; name it once")]
+    RepeatedObject(Object),
+    /// The properties of one object are too large.
+    #[error(
+        "the properties of {object} have {given}; at most {} bytes, and {} levels, are allowed",
+        super::MAX_PROPERTIES_BYTES,
+        super::MAX_CONTEXT_DEPTH
+    )]
+    PropertiesTooLarge {
+        /// The object.
+        object: Object,
+        /// What they have.
+        given: String,
+    },
+    /// The assertions of one model are too large.
+    #[error("the assertions have {given} bytes; at most {} are allowed: leave some out", super::MAX_ASSERTIONS_BYTES)]
+    AssertionsTooLarge {
+        /// How many bytes they have.
+        given: usize,
+    },
 }

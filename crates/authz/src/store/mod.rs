@@ -12,6 +12,7 @@ mod error;
 pub mod memory;
 mod page;
 pub mod sqlite;
+mod text;
 
 use std::sync::Arc;
 
@@ -44,6 +45,18 @@ pub const MAX_READS_PER_LEVEL: usize = 10_000;
 pub const MAX_WRITE_BATCH: usize = 100;
 /// The largest page of a list.
 pub const MAX_PAGE: usize = 100;
+/// The most values that a relationship brings to its condition, in bytes of their JSON.
+pub const MAX_CONTEXT_BYTES: usize = 32 * 1024;
+/// The most stored properties of one object, in bytes of their JSON.
+pub const MAX_PROPERTIES_BYTES: usize = 16 * 1024;
+/// How many arrays and objects of values may lie in one another, the outermost included. Less than readers of JSON refuse.
+pub const MAX_CONTEXT_DEPTH: usize = 64;
+/// The most assertions of one model, in bytes of their JSON.
+pub const MAX_ASSERTIONS_BYTES: usize = 256 * 1024;
+/// The most rows of a store's log that one page of changes looks at.
+pub const MAX_CHANGES_LOOKED_AT: usize = 10_000;
+/// How far the clocks of writers may disagree, or be set back, without a change being missed by [`ChangeFilter::since`]: ten minutes.
+pub const CLOCK_SLACK: UnixMillis = 10 * 60 * 1_000;
 
 /// An origin.
 #[async_trait]
@@ -88,6 +101,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes of relationships in the order of the log, from after `page.after` on. The end is a place to wait at: there `next` is
     /// the last item's revision, or `page.after` again.
+    ///
+    /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
+    /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
     async fn changes(
         &self,
         store: StoreId,
@@ -95,12 +111,16 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError>;
 
-    /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form.
+    /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form, of at most
+    /// [`MAX_ASSERTIONS_BYTES`]. They are no input of any decision, and so no change of the log.
+    ///
+    /// A model that the store does not have is refused as [`StoreError::UnknownModel`].
     async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError>;
     /// The assertions of a version of a model; none where none were ever written.
     async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError>;
 
-    /// Replaces the stored properties of objects, all or none; an empty context removes them. At most [`MAX_WRITE_BATCH`] objects, each once.
+    /// Replaces the stored properties of objects, all or none; an empty context removes them. At most [`MAX_WRITE_BATCH`] objects, each
+    /// once, of at most [`MAX_PROPERTIES_BYTES`] each. Where an object has just these already, nothing is logged.
     async fn write_properties(
         &self,
         store: StoreId,
@@ -188,7 +208,8 @@ pub struct WriteBatch {
     pub writes: Vec<Relationship>,
     /// To remove.
     pub deletes: Vec<Tuple>,
-    /// What to do where a tuple to add exists already. One that exists under another condition, or with other values, is a conflict in any case.
+    /// What to do where a tuple to add exists already. One that exists under another condition, or with other values, is a conflict in any
+    /// case; so is a context of more than [`MAX_CONTEXT_BYTES`].
     pub on_duplicate: OnConflict,
     /// What to do where a tuple to remove does not exist.
     pub on_missing: OnConflict,
@@ -338,7 +359,9 @@ pub struct TupleFilter {
 pub struct ChangeFilter {
     /// The type of the object.
     pub object_type: Option<Text>,
-    /// Changes that were made before this are left out.
+    /// Changes that were made before this are left out, by the time in their rows. The log has the order of commits and not of times,
+    /// so where reading begins is searched for by time, less [`CLOCK_SLACK`]: a change is missed only where, after it, a writer's clock
+    /// went back by more than that to before this.
     pub since: Option<UnixMillis>,
 }
 

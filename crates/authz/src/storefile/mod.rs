@@ -1,25 +1,26 @@
 //! Store files (`.fga.yaml`): a model, relationships, and what is expected of them, in the format of OpenFGA's `fga model test`.
 //!
-//! A file is read as a whole, with all the files it names, and checked before anything runs. What it asks for and this version
-//! can't serve is neither dropped nor an error: it is counted by name in [`Skipped`], so that a report can say what it left out.
+//! A file is read as a whole, with all the files it names, and checked before anything runs. Every expectation knows the line on
+//! which it stands.
 
 mod error;
 mod files;
 mod load;
 mod raw;
+mod report;
 mod run;
 mod tuples;
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 pub use error::StoreFileError;
 pub use files::MAX_FILE_BYTES;
 pub use load::MAX_CHECKS;
-pub use run::{Decider, Failure, Fault, InProcess, Report};
+pub use report::{Answer, Failure, Fault, Report};
+pub use run::{Decider, InProcess};
+pub use tuples::relationships;
 
-use crate::model::{Feature, Model, ModelErrors};
-use crate::relation::{Object, Subject, Text, Tuple};
+use crate::condition::Context;
+use crate::model::{Model, ModelErrors};
+use crate::relation::{Object, Relationship, Subject, SubjectKind, Text};
 
 /// A store file with everything it names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,11 +30,9 @@ pub struct StoreFile {
     /// The model, which was validated. The lines of its faults count from the model's own first line.
     pub model: Result<Model, ModelErrors>,
     /// The relationships that every test sees.
-    pub tuples: Vec<Tuple>,
+    pub tuples: Vec<Relationship>,
     /// The tests, in the order of the file.
     pub tests: Vec<StoreTest>,
-    /// How many of the relationships were left out, and why.
-    pub skipped: Skipped,
 }
 
 /// One test of a store file.
@@ -44,11 +43,15 @@ pub struct StoreTest {
     /// What the file says about it.
     pub description: Option<String>,
     /// Relationships that only this test sees.
-    pub tuples: Vec<Tuple>,
-    /// What is asked: one entry for each subject, object and relation.
+    pub tuples: Vec<Relationship>,
+    /// Whether somebody stands in a relation to something: one entry for each subject, object and relation.
     pub checks: Vec<Check>,
-    /// How many of the test's expectations can't be asked, and why.
-    pub skipped: Skipped,
+    /// What somebody stands in a relation to.
+    pub list_objects: Vec<ListObjectsTest>,
+    /// Who stands in a relation to something.
+    pub list_users: Vec<ListUsersTest>,
+    /// Where it begins in the file, from 1.
+    pub line: u64,
 }
 
 /// One question with the answer that is expected.
@@ -60,60 +63,46 @@ pub struct Check {
     pub relation: Text,
     /// to what?
     pub object: Object,
+    /// Values that the question brings.
+    pub context: Context,
     /// The expected answer.
     pub expected: bool,
-    /// Where the question stands in the file, from 1.
+    /// Where the expectation stands in the file, from 1.
     pub line: u64,
 }
 
-/// How often something was left out.
-pub type Skipped = BTreeMap<Unsupported, usize>;
-
-/// What a store file may ask for that this version can't serve.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[non_exhaustive]
-pub enum Unsupported {
-    /// Conditions, in the model or on a relationship.
-    Conditions,
-    /// A modular model.
-    Modules,
-    /// A question with a context, which conditions would read.
-    Context,
-    /// Expectations of which objects somebody stands in a relation to.
-    ListObjects,
-    /// Expectations of who stands in a relation to an object.
-    ListUsers,
+/// Which objects of a type somebody stands in a relation to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListObjectsTest {
+    /// Who.
+    pub subject: Subject,
+    /// The type of the objects.
+    pub object_type: Text,
+    /// The relation.
+    pub relation: Text,
+    /// Values that the question brings.
+    pub context: Context,
+    /// The expected objects; their order has no meaning.
+    pub expected: Vec<Object>,
+    /// Where the expectation stands in the file, from 1.
+    pub line: u64,
 }
 
-impl StoreFile {
-    /// Why no test of the file can run, where that is for want of support: its model needs more than is served, or some of the
-    /// relationships that every test sees do. Empty where the tests can run, and also where the model is wrong.
-    #[must_use]
-    pub fn unsupported(&self) -> BTreeSet<Unsupported> {
-        let model = self.model.as_ref().err().and_then(ModelErrors::unsupported).unwrap_or_default();
-        model.into_iter().map(Unsupported::from).chain(self.skipped.keys().copied()).collect()
-    }
-}
-
-impl From<Feature> for Unsupported {
-    fn from(feature: Feature) -> Self {
-        match feature {
-            Feature::Conditions => Self::Conditions,
-            Feature::Modules => Self::Modules,
-        }
-    }
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conditions => "conditions",
-            Self::Modules => "modules",
-            Self::Context => "context",
-            Self::ListObjects => "list_objects",
-            Self::ListUsers => "list_users",
-        })
-    }
+/// Which subjects of a kind stand in a relation to an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListUsersTest {
+    /// The object.
+    pub object: Object,
+    /// The kind of the subjects.
+    pub filter: SubjectKind,
+    /// The relation.
+    pub relation: Text,
+    /// Values that the question brings.
+    pub context: Context,
+    /// The expected subjects, of which `user:*` is one where it stands in the relation; their order has no meaning.
+    pub expected: Vec<Subject>,
+    /// Where the expectation stands in the file, from 1.
+    pub line: u64,
 }
 
 #[cfg(test)]

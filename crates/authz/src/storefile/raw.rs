@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ pub(super) struct RawStore {
     pub(super) tuples: Option<Vec<Spanned<RawTuple>>>,
     pub(super) tuple_file: Option<String>,
     pub(super) tuple_files: Option<Vec<String>>,
-    pub(super) tests: Option<Vec<RawTest>>,
+    pub(super) tests: Option<Vec<Spanned<RawTest>>>,
 }
 
 #[derive(Deserialize)]
@@ -27,9 +27,12 @@ pub(super) struct RawTest {
     pub(super) tuple_file: Option<String>,
     pub(super) tuple_files: Option<Vec<String>>,
     pub(super) check: Option<Vec<Spanned<RawCheck>>>,
-    pub(super) list_objects: Option<Vec<RawList>>,
-    pub(super) list_users: Option<Vec<RawList>>,
+    pub(super) list_objects: Option<Vec<Spanned<RawListObjects>>>,
+    pub(super) list_users: Option<Vec<Spanned<RawListUsers>>>,
 }
+
+/// What is expected for each relation.
+pub(super) type Assertions<T> = Option<BTreeMap<String, Spanned<T>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,14 +41,68 @@ pub(super) struct RawCheck {
     pub(super) users: Option<Vec<String>>,
     pub(super) object: Option<String>,
     pub(super) objects: Option<Vec<String>>,
-    pub(super) context: Option<BTreeMap<String, IgnoredAny>>,
-    pub(super) assertions: Option<BTreeMap<String, bool>>,
+    pub(super) context: Option<Map<String, Value>>,
+    pub(super) assertions: Assertions<RawAnswer>,
 }
 
-/// A question that can't be asked yet; only how many answers it expects is of interest.
+/// A truth value; where one is wanted, the words of YAML 1.1 are some.
 #[derive(Deserialize)]
-pub(super) struct RawList {
-    pub(super) assertions: Option<BTreeMap<String, IgnoredAny>>,
+#[serde(try_from = "RawWord")]
+pub(super) struct RawAnswer(pub(super) bool);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawWord {
+    Truth(bool),
+    Word(String),
+}
+
+impl TryFrom<RawWord> for RawAnswer {
+    type Error = &'static str;
+
+    fn try_from(word: RawWord) -> Result<Self, Self::Error> {
+        match word {
+            RawWord::Truth(truth) => Ok(Self(truth)),
+            RawWord::Word(word) => match word.as_str() {
+                "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Ok(Self(true)),
+                "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Ok(Self(false)),
+                _ => Err("expected true or false"),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListObjects {
+    pub(super) user: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) object_type: Option<String>,
+    pub(super) context: Option<Map<String, Value>>,
+    pub(super) assertions: Assertions<Option<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListUsers {
+    pub(super) object: Option<String>,
+    pub(super) user_filter: Option<Vec<RawFilter>>,
+    pub(super) context: Option<Map<String, Value>>,
+    pub(super) assertions: Assertions<Option<RawUsers>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFilter {
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+    pub(super) relation: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUsers {
+    pub(super) users: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -58,9 +115,11 @@ pub(super) struct RawTuple {
 }
 
 /// A condition on a tuple.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawCondition {
     pub(super) name: Option<String>,
+    pub(super) context: Option<Map<String, Value>>,
 }
 
 /// A line of a tuple file in CSV. The names of the columns stand in its first line.
@@ -73,26 +132,24 @@ pub(super) struct RawRow {
     pub(super) object_type: String,
     pub(super) object_id: String,
     pub(super) condition_name: Option<String>,
+    /// A JSON object as text.
+    pub(super) condition_context: Option<String>,
 }
 
-impl RawTuple {
-    /// Whether it only counts under a condition.
-    pub(super) fn is_conditional(&self) -> bool {
-        self.condition.as_ref().is_some_and(|condition| condition.name.as_ref().is_some_and(|name| !name.is_empty()))
-    }
-}
+impl TryFrom<RawRow> for RawTuple {
+    type Error = serde_json::Error;
 
-impl From<RawRow> for RawTuple {
-    fn from(row: RawRow) -> Self {
+    fn try_from(row: RawRow) -> Result<Self, Self::Error> {
         let user = match row.user_relation.filter(|relation| !relation.is_empty()) {
             Some(relation) => format!("{}:{}#{relation}", row.user_type, row.user_id),
             None => format!("{}:{}", row.user_type, row.user_id),
         };
-        Self {
-            user,
-            relation: row.relation,
-            object: format!("{}:{}", row.object_type, row.object_id),
-            condition: row.condition_name.map(|name| RawCondition { name: Some(name) }),
-        }
+        let context = match row.condition_context.filter(|context| !context.is_empty()) {
+            Some(context) => serde_json::from_str(&context)?,
+            None => None,
+        };
+        let object = format!("{}:{}", row.object_type, row.object_id);
+        let condition = RawCondition { name: row.condition_name, context };
+        Ok(Self { user, relation: row.relation, object, condition: Some(condition) })
     }
 }

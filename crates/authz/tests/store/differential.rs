@@ -2,23 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::atomic::Ordering;
 
-use authz::relation::{Subject, Text, Tuple};
+use authz::condition::Context;
+use authz::relation::{Object, Relationship, Subject, Text, Tuple};
 use authz::store::{
-    InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId, TupleFilter, TupleRead,
-    WriteBatch,
+    ChangeFilter, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId, TupleFilter,
+    TupleRead, WriteBatch,
 };
 use cache_core::Revision;
 use fastrand::Rng;
 use ulid::Ulid;
 
-use crate::support::{Fixture, Memory, Sqlite, World, enumerate, tuple};
+use crate::support::{Fixture, Memory, Sqlite, World, condition, context, enumerate, reverse, tuple};
 
 const SEEDS: u64 = 24;
 const STEPS: usize = 60;
 const OBJECTS: [&str; 4] = ["doc:a", "doc:ab", "docs:a", "team:t"];
 const RELATIONS: [&str; 3] = ["v", "vw", "m"];
 const SUBJECTS: [&str; 6] = ["user:a", "user:ab", "user:*", "team:t", "team:t#m", "team:t#v"];
+
+const VALUES: [&str; 4] = [r#"{"n": 1}"#, r#"{"n": 1.0}"#, r#"{"b": {"z": [null], "y": "é"}, "a": true}"#, "{}"];
 
 #[derive(Debug)]
 enum Step {
@@ -27,8 +31,13 @@ enum Step {
     Delete(StoreId),
     Model(StoreId, ModelId),
     Append,
+    Later(u64),
+    Assert(StoreId, ModelId, String),
+    Asserted(StoreId, ModelId),
+    Describe(StoreId, Vec<(Object, Context)>),
+    Described(StoreId, Option<Object>, usize),
     Tuples(StoreId, TupleFilter, Option<Tuple>, usize),
-    Changes(StoreId, Option<Text>, Option<Revision>, usize),
+    Changes(StoreId, ChangeFilter, Option<Revision>, usize),
     Models(StoreId, Option<ModelId>, usize),
     Stores(Option<StoreId>, usize),
     Everything(StoreId),
@@ -39,16 +48,32 @@ fn any_tuple(rng: &mut Rng) -> Tuple {
     tuple(&format!("{}#{}@{}", pick(rng, &OBJECTS), pick(rng, &RELATIONS), pick(rng, &SUBJECTS)))
 }
 
+/// Few conditions and few values, so that the same one often comes again.
+fn any_relationship(rng: &mut Rng) -> Relationship {
+    let tuple = any_tuple(rng);
+    let condition = match rng.u8(..6) {
+        0 => Some(condition("a", "{}")),
+        1 => Some(condition("b", "{}")),
+        2 => Some(condition("a", VALUES[rng.usize(..VALUES.len())])),
+        _ => None,
+    };
+    Relationship { tuple, condition }
+}
+
+fn any_object(rng: &mut Rng) -> Object {
+    Object::parse(OBJECTS[rng.usize(..OBJECTS.len())]).unwrap()
+}
+
 fn any_step(rng: &mut Rng) -> Step {
     let store = StoreId(Ulid::from_parts(rng.u64(1..4), 1));
     let model = ModelId(Ulid::from_parts(rng.u64(1..6), 0));
     let policy = |rng: &mut Rng| if rng.u8(..4) > 0 { OnConflict::Ignore } else { OnConflict::Error };
     let limit = rng.usize(..6);
-    match rng.u8(..32) {
+    match rng.u8(..40) {
         0..=13 => {
             let (added, removed) = (rng.usize(..5), rng.usize(..4));
             let batch = WriteBatch {
-                writes: (0..added).map(|_| any_tuple(rng)).collect(),
+                writes: (0..added).map(|_| any_relationship(rng)).collect(),
                 deletes: (0..removed).map(|_| any_tuple(rng)).collect(),
                 on_duplicate: policy(rng),
                 on_missing: policy(rng),
@@ -70,10 +95,26 @@ fn any_step(rng: &mut Rng) -> Step {
             Step::Tuples(store, filter, rng.bool().then(|| any_tuple(rng)), limit)
         }
         24..=25 => {
-            let kind = rng.bool().then(|| Text::from("doc"));
-            Step::Changes(store, kind, rng.bool().then(|| Revision::new(rng.u64(..40))), limit)
+            let filter = ChangeFilter {
+                object_type: rng.bool().then(|| Text::from("doc")),
+                since: rng.bool().then(|| rng.u64(900..1_100)),
+            };
+            Step::Changes(store, filter, rng.bool().then(|| Revision::new(rng.u64(..40))), limit)
         }
         26 => Step::Models(store, rng.bool().then_some(model), limit),
+        28 => Step::Later(rng.u64(..10)),
+        29 => Step::Assert(store, model, format!("[{}]", rng.u8(..9))),
+        30 => Step::Asserted(store, model),
+        31..=33 => {
+            let given = (0..rng.usize(..3)).map(|_| {
+                (
+                    any_object(rng),
+                    if rng.bool() { context(VALUES[rng.usize(..VALUES.len())]) } else { Context::default() },
+                )
+            });
+            Step::Describe(store, given.collect())
+        }
+        34 => Step::Described(store, rng.bool().then(|| any_object(rng)), limit),
         27 => Step::Stores(rng.bool().then_some(store), limit),
         _ => Step::Everything(store),
     }
@@ -95,8 +136,15 @@ async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
             let page = PageRequest { after: after.clone(), limit: *limit };
             shown(origin.read_tuples(*store, filter.clone(), page).await)
         }
-        Step::Changes(store, kind, after, limit) => {
-            shown(origin.changes(*store, kind.clone(), PageRequest { after: *after, limit: *limit }).await)
+        Step::Later(by) => shown(world.clock.0.fetch_add(*by, Ordering::Relaxed)),
+        Step::Assert(store, model, body) => shown(origin.write_assertions(*store, *model, body).await),
+        Step::Asserted(store, model) => shown(origin.assertions(*store, *model).await),
+        Step::Describe(store, given) => shown(origin.write_properties(*store, given.clone()).await),
+        Step::Described(store, after, limit) => {
+            shown(origin.properties(*store, PageRequest { after: after.clone(), limit: *limit }).await)
+        }
+        Step::Changes(store, filter, after, limit) => {
+            shown(origin.changes(*store, filter.clone(), PageRequest { after: *after, limit: *limit }).await)
         }
         Step::Models(store, after, limit) => {
             shown(origin.models(*store, PageRequest { after: *after, limit: *limit }).await)
@@ -110,6 +158,12 @@ async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
                     let points = SUBJECTS.iter().map(|subject| tuple(&format!("{object}#{relation}@{subject}")));
                     reads.extend(points.map(TupleRead::Point));
                     reads.extend(["user", "team", "team#m", "team#v"].map(|kind| enumerate(object, relation, kind)));
+                }
+            }
+            reads.extend(OBJECTS.map(|object| TupleRead::Properties(Object::parse(object).unwrap())));
+            for subject in SUBJECTS {
+                for relation in RELATIONS {
+                    reads.extend(["doc", "docs", "team"].map(|object_type| reverse(subject, object_type, relation)));
                 }
             }
             let answers = snapshot.read(*store, reads).await.unwrap();

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use authz::relation::{Object, SubjectKind, Text, Tuple};
+use authz::condition::Context;
+use authz::relation::{
+    Member, Object, Presence, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple,
+};
 use authz::store::memory::MemoryStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{
@@ -162,5 +165,28 @@ pub(crate) fn enumerate(object: &str, relation: &str, kind: &str) -> TupleRead {
 }
 
 pub(crate) fn ids(expected: &[&str]) -> TupleAnswer {
-    TupleAnswer::Members(expected.iter().map(|id| Text::from(*id)).collect())
+    TupleAnswer::Members(expected.iter().map(|id| Member::from(*id)).collect())
+}
+
+/// `reverse("team:9#member", "doc", "viewer")`
+pub(crate) fn reverse(subject: &str, object_type: &str, relation: &str) -> TupleRead {
+    TupleRead::Reverse {
+        subject: Subject::parse(subject).unwrap(),
+        object_type: Text::from(object_type),
+        relation: Text::from(relation),
+    }
+}
+
+/// `context(r#"{"a": 1}"#)`
+pub(crate) fn context(json: &str) -> Context {
+    Context::from(serde_json::from_str::<serde_json::Map<_, _>>(json).unwrap())
+}
+
+pub(crate) fn condition(name: &str, json: &str) -> Arc<RelationshipCondition> {
+    Arc::new(RelationshipCondition { name: Text::from(name), context: context(json) })
+}
+
+/// `with("doc:1#viewer@user:ann", "in_office", r#"{"net": "10.0.0.0/8"}"#)`
+pub(crate) fn with(text: &str, name: &str, json: &str) -> Relationship {
+    Relationship { tuple: tuple(text), condition: Some(condition(name, json)) }
 }

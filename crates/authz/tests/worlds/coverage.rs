@@ -28,6 +28,8 @@ pub(crate) struct Coverage {
     pub(crate) answered: usize,
     pub(crate) by_depth: [usize; DEEPEST + 1],
     pub(crate) cut_short_by_cycles: usize,
+    /// Questions without an answer because a condition lacked something.
+    pub(crate) unknown: usize,
     /// Answers that differed from the ones before the last change.
     pub(crate) altered: usize,
     /// Second answers that came from a tier.
@@ -89,6 +91,7 @@ impl Coverage {
             answered,
             by_depth,
             cut_short_by_cycles,
+            unknown,
             altered,
             again_from_cache,
             asked_again,
@@ -111,6 +114,7 @@ impl Coverage {
         self.allowed += allowed;
         self.answered += answered;
         self.cut_short_by_cycles += cut_short_by_cycles;
+        self.unknown += unknown;
         self.altered += altered;
         self.again_from_cache += again_from_cache;
         self.asked_again += asked_again;
@@ -152,7 +156,7 @@ impl Coverage {
         assert!(percent(self.again_from_cache, self.asked_again) >= 50, "the cache must answer:\n{self}");
         assert!(percent(self.first_from_cache, self.answered) >= 20, "warm answers must be judged:\n{self}");
         assert!(self.coarsened > 0 && self.worlds_with_a_raised_floor > 0 && self.cut_short_by_cycles > 0, "{self}");
-        assert!(self.concurrent > 0 && self.altered > 0, "{self}");
+        assert!(self.concurrent > 0 && self.altered > 0 && self.unknown > 0, "{self}");
     }
 }
 
@@ -181,6 +185,7 @@ impl fmt::Display for Coverage {
         writeln!(f, "  allowed                        {}", answered(self.allowed))?;
         writeln!(f, "  altered by the last change     {}", answered(self.altered))?;
         writeln!(f, "  open because of a cycle        {}", answered(self.cut_short_by_cycles))?;
+        writeln!(f, "  unknown for want of a value    {}", answered(self.unknown))?;
         writeln!(f, "  first answer from a tier       {}", answered(self.first_from_cache))?;
         let again = percent(self.again_from_cache, self.asked_again);
         writeln!(f, "  second answer from a tier      {} ({again} %)", self.again_from_cache)?;

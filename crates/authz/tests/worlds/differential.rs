@@ -4,19 +4,20 @@
 //! of the cached decision point. While several changes are under way, an answer must be one that was true at some moment between the question's
 //! beginning and its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use authz::condition::Context;
 use authz::decide::{CheckError, CheckRequest, Consistency, Decision, DecisionPoint};
 use authz::evaluate::Limits;
 use authz::model::Model;
-use authz::relation::Tuple;
+use authz::relation::{Relationship, Text};
 use authz::store::memory::MemoryStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
-use authz::store::{MAX_WRITE_BATCH, ModelId, Store, StoreId, SystemWallClock, WriteBatch};
+use authz::store::{MAX_WRITE_BATCH, ModelId, Store, StoreId, SystemWallClock, UnixMillis, WallClock, WriteBatch};
 use cache_core::testing::TestClock;
 use cache_core::{HorizonConfig, Revision, Source, Tag};
 use cache_l1::{MemoryConfig, MemoryLayer};
@@ -25,10 +26,11 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 use ulid::Ulid;
 
+use super::conditions::{BEGIN, Surroundings};
 use super::coverage::{Coverage, WorldCoverage};
 use super::generator::{Change, Generator, Question, State};
 use super::origin::{Pauses, SharedOrigin};
-use super::reference::Reference;
+use super::reference::{Answer, Reference};
 
 /// Changes of a world, one after another; those that overlap come on top.
 const CHANGES: usize = 12;
@@ -121,6 +123,8 @@ enum Said {
     Deny,
     /// A bound of the evaluation was met.
     TooComplex,
+    /// A condition lacks something, and it matters.
+    Unknown,
     /// The question makes no sense here.
     Refused(String),
 }
@@ -131,7 +135,27 @@ impl Said {
             Ok(Decision { allowed: true, .. }) => Self::Allow,
             Ok(Decision { allowed: false, .. }) => Self::Deny,
             Err(CheckError::TooComplex { .. }) => Self::TooComplex,
+            Err(CheckError::Condition(_)) => Self::Unknown,
             Err(error) => Self::Refused(error.to_string()),
+        }
+    }
+
+    /// What the reference means.
+    fn meant(answer: &Answer) -> Self {
+        match answer.value {
+            Some(true) => Self::Allow,
+            None if answer.lacks => Self::Unknown,
+            Some(false) | None => Self::Deny,
+        }
+    }
+
+    /// Whether it is what the reference means. Where a circle leaves a question open and a condition beside it lacks something, neither is an allow, and
+    /// which of them is told is not the reference's affair.
+    fn is_right(&self, meant: &Answer) -> bool {
+        match self {
+            Self::TooComplex | Self::Refused(_) => true,
+            Self::Deny if meant.value.is_none() => true,
+            said => *said == Self::meant(meant),
         }
     }
 
@@ -146,6 +170,8 @@ struct Arena {
     origin: Arc<SharedOrigin>,
     pauses: Arc<Pauses>,
     clock: Arc<TestClock>,
+    /// The time that conditions read.
+    wall: Arc<Wall>,
     cached: DecisionPoint,
     uncached: DecisionPoint,
     store: StoreId,
@@ -215,6 +241,7 @@ impl Arena {
         let pauses = Pauses::new(pauses);
         let origin = SharedOrigin::new(inner, Arc::clone(&pauses)).await;
         let clock = Arc::new(TestClock::default());
+        let wall = Arc::new(Wall(AtomicU64::new(BEGIN)));
         let memory = MemoryConfig {
             budget_bytes: setting.memory_bytes,
             shards: Some(1),
@@ -226,12 +253,14 @@ impl Arena {
             .horizon(setting.horizon)
             .limits(setting.limits)
             .clock(clock.clone())
+            .wall_clock(wall.clone())
             .build()
             .await
             .expect("the parts fit");
         let uncached = DecisionPoint::builder(origin.clone())
             .horizon(HorizonConfig { budget_bytes: SMALLEST_HORIZON, max_rules: 4 })
             .limits(setting.limits)
+            .wall_clock(wall.clone())
             .build()
             .await
             .expect("the parts fit");
@@ -242,6 +271,7 @@ impl Arena {
             origin,
             pauses,
             clock,
+            wall,
             cached,
             uncached,
             store,
@@ -266,8 +296,16 @@ impl Arena {
         self.origin.create_store(self.store, "world").await.expect("the id is free");
         self.models.clear();
         self.write_model(&state.model).await;
-        let tuples: Vec<Tuple> = state.tuples.iter().cloned().collect();
-        for chunk in tuples.chunks(MAX_WRITE_BATCH) {
+        if !state.around.trust.is_empty() {
+            let trust = state.around.trust.iter().map(|(object, trust)| (object.clone(), trusted(Some(*trust))));
+            self.origin.write_properties(self.store, trust.collect()).await.expect("the store is there");
+        }
+        let relationships = state
+            .tuples
+            .iter()
+            .map(|(tuple, condition)| Relationship { tuple: tuple.clone(), condition: condition.clone() });
+        let relationships: Vec<Relationship> = relationships.collect();
+        for chunk in relationships.chunks(MAX_WRITE_BATCH) {
             let batch = WriteBatch::of(chunk.iter().cloned());
             self.cached.write(self.store, None, batch).await.expect("the model allows what was drawn");
         }
@@ -294,14 +332,22 @@ impl Arena {
                 if !same_id {
                     self.store = StoreId(self.next_id());
                 }
-                self.fill(&State { model: state.model.clone(), tuples: tuples.clone() }).await;
+                let around = Surroundings { trust: BTreeMap::new(), ..state.around.clone() };
+                self.fill(&State { model: state.model.clone(), tuples: tuples.clone(), around }).await;
             }
-            Change::Wait { ms } => self.clock.advance(Duration::from_millis(*ms)),
+            Change::Trust { object, trust } => {
+                let properties = vec![(object.clone(), trusted(*trust))];
+                self.origin.write_properties(self.store, properties).await.expect("the store is there");
+            }
+            Change::Wait { ms } => {
+                self.clock.advance(Duration::from_millis(*ms));
+                self.wall.0.fetch_add(*ms, Ordering::SeqCst);
+            }
         }
     }
 
     fn request(&self, question: &Question, consistency: Consistency) -> CheckRequest {
-        let Question { subject, relation, object } = question.clone();
+        let Question { subject, relation, object, context } = question.clone();
         CheckRequest {
             store: self.store,
             model: None,
@@ -309,7 +355,7 @@ impl Arena {
             relation,
             object,
             contextual_tuples: Vec::new(),
-            context: Default::default(),
+            context,
             properties: Default::default(),
             consistency,
         }
@@ -337,13 +383,13 @@ impl Arena {
             let plain = self.uncached.check(&self.request(question, Consistency::Full)).await;
             let meant = reference.answer(question);
             let (first_said, again_said, plain_said) = (Said::of(&first), Said::of(&again), Said::of(&plain));
-            let meant_said = if meant.allowed() { Said::Allow } else { Said::Deny };
+            let meant_said = Said::meant(&meant);
             let agree = |said: &Said| match plain_said {
                 // A cached part needs no way down, so that there may be an answer within the bounds. It must be right.
-                Said::TooComplex => *said == Said::TooComplex || *said == meant_said,
+                Said::TooComplex => *said == Said::TooComplex || said.is_right(&meant),
                 _ => *said == plain_said,
             };
-            let right = !plain_said.is_answer() || plain_said == meant_said;
+            let right = plain_said.is_right(&meant);
             if !agree(&first_said) || !agree(&again_said) || !right {
                 let said = format!(
                     "cached {first_said:?}, then {again_said:?}; uncached {plain_said:?}; by the model's meaning {meant_said:?}\n{:?}\n{}\n{:#?}",
@@ -357,6 +403,9 @@ impl Arena {
                 *coverage.refused.entry(why).or_default() += 1;
                 allowed.push(false);
                 continue;
+            }
+            if plain_said == Said::Unknown {
+                coverage.unknown += 1;
             }
             if plain_said == Said::TooComplex {
                 *coverage.refused.entry("too complex".to_owned()).or_default() += 1;
@@ -394,10 +443,17 @@ impl Arena {
         };
         special.model = Some(*id);
         let count = generator.rng.usize(..=3);
-        special.contextual_tuples = (0..count).filter_map(|_| generator.tuple(&state.model)).map(Into::into).collect();
-        let mut meant = State { model: model.clone(), tuples: state.tuples.clone() };
-        meant.tuples.extend(special.contextual_tuples.iter().map(|given| given.tuple.clone()));
-        let meant = Reference::new(&meant).answer(question).allowed();
+        let drawn: BTreeMap<_, _> = (0..count)
+            .filter_map(|_| generator.relationship(&state.model))
+            .map(|given| (given.tuple, given.condition))
+            .collect();
+        special.contextual_tuples = drawn
+            .iter()
+            .map(|(tuple, condition)| Relationship { tuple: tuple.clone(), condition: condition.clone() })
+            .collect();
+        let mut meant = State { model: model.clone(), ..state.clone() };
+        meant.tuples.extend(drawn);
+        let meant = Reference::new(&meant).answer(question);
         let full = CheckRequest { consistency: Consistency::Full, ..special.clone() };
         let mut said = Vec::new();
         let plain = Said::of(&self.uncached.check(&full).await);
@@ -409,9 +465,9 @@ impl Arena {
         }
         coverage.compared += said.len();
         coverage.digressions += 1;
-        let meant = if meant { Said::Allow } else { Said::Deny };
-        let right = !plain.is_answer() || plain == meant;
-        let agree = |said: &Said| *said == plain || (plain == Said::TooComplex && *said == meant);
+        let right = plain.is_right(&meant);
+        let agree = |said: &Said| *said == plain || (plain == Said::TooComplex && said.is_right(&meant));
+        let meant = Said::meant(&meant);
         if right && said.iter().all(agree) {
             return Ok(());
         }
@@ -510,6 +566,19 @@ impl Arena {
             self.origin.close().await;
         }
     }
+}
+
+/// The time of the wall, as a world tells it.
+struct Wall(AtomicU64);
+
+impl WallClock for Wall {
+    fn unix_millis(&self) -> UnixMillis {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn trusted(trust: Option<u8>) -> Context {
+    Context::new(trust.map(|trust| (Text::from("trust"), serde_json::json!(trust))))
 }
 
 fn from_tier(result: &Result<Decision, CheckError>) -> bool {

@@ -2,13 +2,16 @@
 //!
 //! A universe of few objects is what makes them interesting: relationships meet, groups nest and run in circles, one change touches many answers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use authz::condition::Context;
 use authz::model::{Model, RelationDefinition, Restriction, RestrictionTarget, Rewrite, SchemaVersion, TypeDefinition};
-use authz::relation::{Object, Subject, Text, Tuple};
+use authz::relation::{Object, Relationship, RelationshipCondition, Subject, Text, Tuple};
 use authz::store::{InvalidationScope, OnConflict, WriteBatch};
 use fastrand::Rng;
 
+use super::conditions::{self, BEGIN, Surroundings};
 use super::reference::Reference;
 
 /// Types of those who ask. They have no relations.
@@ -26,8 +29,12 @@ const PARENT: &str = "parent";
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) model: Model,
-    pub(crate) tuples: BTreeSet<Tuple>,
+    pub(crate) tuples: Tuples,
+    pub(crate) around: Surroundings,
 }
+
+/// Relationships, each with its condition.
+pub(crate) type Tuples = BTreeMap<Tuple, Option<Arc<RelationshipCondition>>>;
 
 /// Is `subject` in `relation` to `object`?
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,11 +42,14 @@ pub(crate) struct Question {
     pub(crate) subject: Subject,
     pub(crate) relation: Text,
     pub(crate) object: Object,
+    /// For conditions.
+    pub(crate) context: Context,
 }
 
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.subject, self.relation, self.object)
+        write!(f, "{} {} {}", self.subject, self.relation, self.object)?;
+        self.context.iter().try_for_each(|(name, value)| write!(f, ", {name} = {value}"))
     }
 }
 
@@ -53,8 +63,10 @@ pub(crate) enum Change {
     /// An administrator invalidates. No answer changes.
     Invalidate(InvalidationScope),
     /// The store is deleted and created anew with other relationships; under the same id, or under another one.
-    Replace { tuples: BTreeSet<Tuple>, same_id: bool },
-    /// Time passes, and lifetimes with it. No answer changes.
+    Replace { tuples: Tuples, same_id: bool },
+    /// The stored properties of somebody are others, or none any more.
+    Trust { object: Object, trust: Option<u8> },
+    /// Time passes, and lifetimes with it. Only conditions over time may change an answer.
     Wait { ms: u64 },
 }
 
@@ -66,6 +78,10 @@ pub(crate) struct Generator {
     objects: usize,
     /// Whether parents and nested groups form chains rather than a tangle.
     chained: bool,
+    /// Whether the model has conditions.
+    conditional: bool,
+    /// The contexts that are asked with: few, so that questions meet in a cache.
+    contexts: Vec<Context>,
 }
 
 impl Generator {
@@ -77,7 +93,12 @@ impl Generator {
         things.truncate(rng.usize(3..=4));
         let objects = rng.usize(3..=6);
         let chained = rng.u8(..3) > 0;
-        Self { rng, things, objects, chained }
+        let conditional = rng.u8(..3) > 0;
+        let mut contexts = vec![Context::default()];
+        if conditional {
+            contexts.extend((0..rng.usize(2..=4)).map(|_| conditions::draw_context(false, &mut rng)));
+        }
+        Self { rng, things, objects, chained, conditional, contexts }
     }
 
     fn one_in(&mut self, n: u32) -> bool {
@@ -91,12 +112,25 @@ impl Generator {
     pub(crate) fn state(&mut self) -> State {
         let model = self.model();
         let tuples = self.tuples(&model);
-        State { model, tuples }
+        let mut trust = BTreeMap::new();
+        for index in 0..3 {
+            if !self.one_in(3) {
+                trust.insert(object(PEOPLE[0], index), self.rng.u8(..4));
+            }
+        }
+        State { model, tuples, around: Surroundings { now: BEGIN, trust } }
     }
 
-    pub(crate) fn tuples(&mut self, model: &Model) -> BTreeSet<Tuple> {
+    pub(crate) fn tuples(&mut self, model: &Model) -> Tuples {
         let count = self.rng.usize(30..=90);
-        (0..count).filter_map(|_| self.tuple(model)).collect()
+        (0..count).filter_map(|_| self.relationship(model)).map(|drawn| (drawn.tuple, drawn.condition)).collect()
+    }
+
+    /// Asks with everything that conditions may want.
+    pub(crate) fn give_whole_contexts(&mut self) {
+        for context in &mut self.contexts {
+            *context = conditions::draw_context(true, &mut self.rng);
+        }
     }
 
     /// A model that makes sense.
@@ -114,7 +148,14 @@ impl Generator {
                 let relations = self.relations(name);
                 types.push(TypeDefinition { name: name.into(), relations, module: None, place: None });
             }
-            let model = Model { schema_version: SchemaVersion::V1_1, types, conditions: Vec::new() };
+            let mut conditions = if self.conditional { conditions::definitions() } else { Vec::new() };
+            // A condition that nobody is under is a fault.
+            let used = |name: &Text| {
+                let relations = types.iter().flat_map(|definition: &TypeDefinition| &definition.relations);
+                relations.flat_map(|relation| &relation.restrictions).any(|it| it.condition.as_ref() == Some(name))
+            };
+            conditions.retain(|definition| used(&definition.name));
+            let model = Model { schema_version: SchemaVersion::V1_1, types, conditions };
             if model.validate().is_ok() {
                 return model;
             }
@@ -193,6 +234,16 @@ impl Generator {
         if self.one_in(8) && found.len() > 1 {
             found.remove(0);
         }
+        if self.conditional {
+            for at in 0..found.len() {
+                if self.one_in(3) {
+                    let condition = Some(Text::from(self.pick(&conditions::NAMES)));
+                    let conditional = Restriction { condition, ..found[at].clone() };
+                    // Beside the one without, or in its place.
+                    if self.one_in(2) { found.push(conditional) } else { found[at] = conditional }
+                }
+            }
+        }
         let mut once: Vec<Restriction> = Vec::new();
         for restriction in found {
             if !once.contains(&restriction) {
@@ -238,7 +289,7 @@ impl Generator {
     }
 
     /// A relationship that the model allows; none where the luck of the draw was bad.
-    pub(crate) fn tuple(&mut self, model: &Model) -> Option<Tuple> {
+    pub(crate) fn relationship(&mut self, model: &Model) -> Option<Relationship> {
         let thing = self.pick(&self.things.clone());
         let definition = model.type_definition(thing)?;
         let written: Vec<&RelationDefinition> =
@@ -258,9 +309,10 @@ impl Generator {
             RestrictionTarget::Wildcard => Subject::Wildcard { type_name: restriction.type_name },
             RestrictionTarget::Userset(name) => Subject::Userset { object: other, relation: name },
         };
+        let condition = restriction.condition.as_ref().map(|name| conditions::draw(name, &mut self.rng));
         let tuple = Tuple { object: object(thing, index), relation: relation.name.clone(), subject };
         let itself = matches!(&tuple.subject, Subject::Userset { object, relation } if *object == tuple.object && *relation == tuple.relation);
-        (!itself).then_some(tuple)
+        (!itself).then_some(Relationship { tuple, condition })
     }
 
     pub(crate) fn question(&mut self) -> Question {
@@ -284,7 +336,8 @@ impl Generator {
             }),
             _ => Subject::Object(self.object_of(PEOPLE[0])),
         };
-        Question { subject, relation: relation.into(), object }
+        let context = self.pick(&self.contexts.clone());
+        Question { subject, relation: relation.into(), object, context }
     }
 
     /// A question that is worth asking again and again: one with a long way or an allow, rather than one that nothing leads to.
@@ -305,7 +358,7 @@ impl Generator {
         let answers: Vec<bool> = kept.iter().map(|question| reference.answer(question).allowed()).collect();
         let mut change = self.any_change(state);
         for _ in 0..self.rng.usize(..5) {
-            let Change::Write(_) = change else { break };
+            let (Change::Write(_) | Change::Trust { .. }) = change else { break };
             let next = state.after(&change);
             let reference = Reference::new(&next);
             if kept.iter().zip(&answers).any(|(question, before)| reference.answer(question).allowed() != *before) {
@@ -325,6 +378,11 @@ impl Generator {
             }
             4 | 5 => Change::Invalidate(self.scope()),
             6 => Change::Wait { ms: self.rng.u64(1..40_000) },
+            7..=9 if self.conditional => {
+                let trust = (!self.one_in(4)).then(|| self.rng.u8(..4));
+                Change::Trust { object: self.object_of(PEOPLE[0]), trust }
+            }
+            10..=13 if self.conditional => Change::Wait { ms: self.rng.u64(1..40_000) },
             _ => Change::Write(self.batch(state)),
         }
     }
@@ -335,16 +393,16 @@ impl Generator {
         while batch.writes.is_empty() && batch.deletes.is_empty() {
             for _ in 0..self.rng.usize(1..=most) {
                 if self.rng.bool() && !state.tuples.is_empty() {
-                    let stored: Vec<&Tuple> = state.tuples.iter().collect();
+                    let stored: Vec<&Tuple> = state.tuples.keys().collect();
                     let tuple = self.pick(&stored).clone();
                     if !batch.deletes.contains(&tuple) {
                         batch.deletes.push(tuple);
                     }
-                } else if let Some(tuple) = self.tuple(&state.model)
-                    && !state.tuples.contains(&tuple)
-                    && !batch.writes.iter().any(|write| write.tuple == tuple)
+                } else if let Some(drawn) = self.relationship(&state.model)
+                    && !state.tuples.contains_key(&drawn.tuple)
+                    && !batch.writes.iter().any(|write| write.tuple == drawn.tuple)
                 {
-                    batch.writes.push(tuple.into());
+                    batch.writes.push(drawn);
                 }
             }
         }
@@ -365,6 +423,14 @@ impl Generator {
         {
             *slot = from;
         }
+        changed.conditions = if self.conditional { conditions::definitions() } else { Vec::new() };
+        let restrictions: Vec<Restriction> = changed
+            .types
+            .iter()
+            .flat_map(|definition| &definition.relations)
+            .flat_map(|relation| relation.restrictions.clone())
+            .collect();
+        changed.conditions.retain(|known| restrictions.iter().any(|it| it.condition.as_ref() == Some(&known.name)));
         if changed.validate().is_ok() { changed } else { other }
     }
 
@@ -397,11 +463,22 @@ impl State {
                 for tuple in &batch.deletes {
                     next.tuples.remove(tuple);
                 }
-                next.tuples.extend(batch.writes.iter().map(|write| write.tuple.clone()));
+                next.tuples.extend(batch.writes.iter().map(|write| (write.tuple.clone(), write.condition.clone())));
             }
             Change::Model(model) => next.model = model.clone(),
-            Change::Replace { tuples, .. } => next.tuples = tuples.clone(),
-            Change::Invalidate(_) | Change::Wait { .. } => {}
+            Change::Replace { tuples, .. } => {
+                next.tuples = tuples.clone();
+                // They went with the store.
+                next.around.trust.clear();
+            }
+            Change::Trust { object, trust } => {
+                match trust {
+                    Some(trust) => next.around.trust.insert(object.clone(), *trust),
+                    None => next.around.trust.remove(object),
+                };
+            }
+            Change::Wait { ms } => next.around.now += ms,
+            Change::Invalidate(_) => {}
         }
         next
     }

@@ -10,6 +10,7 @@
 //! `TIERGATE_WORLDS` is the number of worlds, `TIERGATE_WORLDS_FROM` the first of them, and `TIERGATE_WORLD` runs a single one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test")]
 
+mod conditions;
 mod coverage;
 mod differential;
 mod generator;

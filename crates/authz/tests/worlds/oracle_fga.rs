@@ -11,6 +11,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use authz::condition::Context;
+use authz::relation::{Relationship, Tuple};
 use authz::storefile::{Check, Decider, InProcess};
 
 use super::generator::{Generator, Question, State};
@@ -46,20 +48,25 @@ struct Asked {
 
 async fn ask(seed: u64) -> Asked {
     let mut generator = Generator::new(seed);
+    generator.give_whole_contexts();
     let state = generator.state();
     let reference = Reference::new(&state);
-    let tuples: Vec<_> = state.tuples.iter().cloned().collect();
+    let tuples: Vec<_> = state
+        .tuples
+        .iter()
+        .map(|(tuple, condition)| Relationship { tuple: tuple.clone(), condition: condition.clone() })
+        .collect();
     let mut decider = InProcess::new(|builder| builder);
     decider.load(&state.model, &tuples).await.expect("the model allows what was drawn");
     let mut questions: Vec<(Question, bool)> = Vec::new();
     while questions.len() < QUESTIONS {
         let question = generator.good_question(&reference);
         let meant = reference.answer(&question);
-        if meant.operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question) {
+        if meant.lacks || (meant.operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question)) {
             continue;
         }
-        let Question { subject, relation, object } = question.clone();
-        let check = Check { subject, relation, object, expected: true, line: 0 };
+        let Question { subject, relation, object, context } = question.clone();
+        let check = Check { subject, relation, object, context, expected: true, line: 0 };
         let allowed = decider.check(&check).await.unwrap_or_else(|why| panic!("world {seed}, {question}: {why}"));
         questions.push((question, allowed));
     }
@@ -70,16 +77,29 @@ async fn ask(seed: u64) -> Asked {
 /// The store file of a world. The model goes beside it as JSON, which has room for what the tool's DSL does not take: brackets anywhere but in front.
 fn store_file(asked: &Asked, model: &str) -> String {
     let mut text = format!("model_file: {model}\ntuples:\n");
-    for tuple in &asked.state.tuples {
-        writeln!(text, "  - {{user: '{}', relation: {}, object: '{}'}}", tuple.subject, tuple.relation, tuple.object)
+    for (tuple, condition) in &asked.state.tuples {
+        let condition = condition.as_ref().map_or_else(String::new, |condition| {
+            format!(", condition: {{name: {}, context: {}}}", condition.name, json(&condition.context))
+        });
+        let Tuple { object, relation, subject } = tuple;
+        writeln!(text, "  - {{user: '{subject}', relation: {relation}, object: '{object}'{condition}}}")
             .expect("a string takes everything");
     }
     text.push_str("tests:\n  - name: world\n    check:\n");
-    for (Question { subject, relation, object }, allowed) in &asked.questions {
-        writeln!(text, "      - {{user: '{subject}', object: '{object}', assertions: {{{relation}: {allowed}}}}}")
-            .expect("a string takes everything");
+    for (Question { subject, relation, object, context }, allowed) in &asked.questions {
+        let context = json(context);
+        writeln!(
+            text,
+            "      - {{user: '{subject}', object: '{object}', context: {context}, assertions: {{{relation}: {allowed}}}}}"
+        )
+        .expect("a string takes everything");
     }
     text
+}
+
+/// JSON is YAML.
+fn json(context: &Context) -> serde_json::Value {
+    context.iter().map(|(name, value)| (name.to_string(), value.clone())).collect::<serde_json::Map<_, _>>().into()
 }
 
 #[test]

@@ -7,8 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use authz::model::{RelationDefinition, Restriction, RestrictionTarget, Rewrite};
-use authz::relation::{Object, Subject, Text};
+use authz::relation::{Object, RelationshipCondition, Subject, Text};
 
+use super::conditions;
 use super::generator::{Question, State};
 
 /// An operator of the language that a question met on its way.
@@ -22,10 +23,11 @@ pub(crate) enum Operator {
     Union,
     Intersection,
     Exclusion,
+    Condition,
 }
 
 impl Operator {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Direct,
         Self::Userset,
         Self::Wildcard,
@@ -34,6 +36,7 @@ impl Operator {
         Self::Union,
         Self::Intersection,
         Self::Exclusion,
+        Self::Condition,
     ];
 }
 
@@ -44,6 +47,8 @@ pub(crate) struct Answer {
     /// How many objects in a row there are on the longest of the shortest ways.
     pub(crate) depth: usize,
     pub(crate) operators: BTreeSet<Operator>,
+    /// Whether a condition on the way lacked something.
+    pub(crate) lacks: bool,
 }
 
 impl Answer {
@@ -55,7 +60,14 @@ impl Answer {
 /// A state made ready for questions.
 pub(crate) struct Reference<'s> {
     state: &'s State,
-    subjects: HashMap<(&'s Object, &'s Text), Vec<&'s Subject>>,
+    subjects: HashMap<(&'s Object, &'s Text), Vec<Stored<'s>>>,
+}
+
+/// A subject that stands in a relation, and when.
+#[derive(Clone, Copy)]
+struct Stored<'s> {
+    subject: &'s Subject,
+    condition: Option<&'s RelationshipCondition>,
 }
 
 type Pair = (Object, Text);
@@ -67,15 +79,17 @@ struct Values<'q> {
     order: Vec<Pair>,
     known: HashMap<Pair, (Option<bool>, usize)>,
     operators: BTreeSet<Operator>,
+    lacks: bool,
     /// What was asked for since somebody last emptied this; none where nobody wants to know.
     asked: Option<BTreeSet<Pair>>,
 }
 
 impl<'s> Reference<'s> {
     pub(crate) fn new(state: &'s State) -> Self {
-        let mut subjects: HashMap<(&Object, &Text), Vec<&Subject>> = HashMap::new();
-        for tuple in &state.tuples {
-            subjects.entry((&tuple.object, &tuple.relation)).or_default().push(&tuple.subject);
+        let mut subjects: HashMap<(&Object, &Text), Vec<Stored<'_>>> = HashMap::new();
+        for (tuple, condition) in &state.tuples {
+            let stored = Stored { subject: &tuple.subject, condition: condition.as_deref() };
+            subjects.entry((&tuple.object, &tuple.relation)).or_default().push(stored);
         }
         Self { state, subjects }
     }
@@ -131,7 +145,7 @@ impl<'s> Reference<'s> {
             }
         }
         let depth = values.known.values().map(|(_, depth)| *depth).max().unwrap_or(0);
-        Answer { value: values.known[&root].0, depth, operators: values.operators }
+        Answer { value: values.known[&root].0, depth, operators: values.operators, lacks: values.lacks }
     }
 
     fn pair(&self, (object, name): &Pair, depth: usize, values: &mut Values<'_>) -> Option<bool> {
@@ -163,8 +177,10 @@ impl<'s> Reference<'s> {
             Rewrite::Direct => {
                 let mut found = vec![Some(false)];
                 values.operators.insert(Operator::Direct);
-                for subject in self.stored(object, definition) {
+                for Stored { subject, condition } in self.stored(object, definition) {
+                    let counts = self.counts(condition, values);
                     found.push(match subject {
+                        _ if counts != Some(true) => counts,
                         _ if *subject == values.question.subject => Some(true),
                         Subject::Object(_) => Some(false),
                         Subject::Wildcard { type_name } => {
@@ -187,9 +203,12 @@ impl<'s> Reference<'s> {
                 values.operators.insert(Operator::TupleToUserset);
                 let Some(tupleset) = self.state.model.relation(&object.type_name, tupleset) else { return Some(false) };
                 let mut found = vec![Some(false)];
-                for subject in self.stored(object, tupleset) {
+                for Stored { subject, condition } in self.stored(object, tupleset) {
                     if let Subject::Object(parent) = subject {
-                        found.push(values.meet((parent.clone(), computed.clone()), depth + 1));
+                        found.push(match self.counts(condition, values) {
+                            Some(true) => values.meet((parent.clone(), computed.clone()), depth + 1),
+                            other => other,
+                        });
                     }
                 }
                 union(found)
@@ -255,13 +274,24 @@ impl<'s> Reference<'s> {
         }
     }
 
+    /// Whether a relationship under a condition counts.
+    fn counts(&self, condition: Option<&RelationshipCondition>, values: &mut Values<'_>) -> Option<bool> {
+        let Some(condition) = condition else { return Some(true) };
+        let Question { subject, context, .. } = values.question;
+        let met = conditions::meaning(condition, subject, context, &self.state.around);
+        values.operators.insert(Operator::Condition);
+        values.lacks |= met.is_none();
+        met
+    }
+
     /// What is written, as far as the model still allows it.
-    fn stored(&self, object: &Object, definition: &RelationDefinition) -> impl Iterator<Item = &'s Subject> {
+    fn stored(&self, object: &Object, definition: &RelationDefinition) -> impl Iterator<Item = Stored<'s>> {
         let restrictions: Vec<Restriction> = definition.restrictions.clone();
         let subjects = self.subjects.get(&(object, &definition.name)).cloned().unwrap_or_default();
-        subjects.into_iter().filter(move |subject| {
+        subjects.into_iter().filter(move |Stored { subject, condition }| {
             restrictions.iter().any(|restriction| {
                 restriction.type_name == *subject.type_name()
+                    && restriction.condition.as_ref() == condition.map(|condition| &condition.name)
                     && match (&restriction.target, subject) {
                         (RestrictionTarget::Object, Subject::Object(_))
                         | (RestrictionTarget::Wildcard, Subject::Wildcard { .. }) => true,
@@ -275,7 +305,8 @@ impl<'s> Reference<'s> {
 
 impl<'q> Values<'q> {
     fn new(question: &'q Question, ruling_out: bool) -> Self {
-        Self { question, ruling_out, order: Vec::new(), known: HashMap::new(), operators: BTreeSet::new(), asked: None }
+        let (known, operators) = (HashMap::new(), BTreeSet::new());
+        Self { question, ruling_out, order: Vec::new(), known, operators, lacks: false, asked: None }
     }
 
     /// The value of a pair so far. One that is met for the first time is unknown, and will be computed.

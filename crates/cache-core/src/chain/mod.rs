@@ -8,6 +8,7 @@
 
 mod builder;
 mod fill;
+mod inspect;
 mod invalidate;
 mod load;
 mod read;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use builder::{BuildError, ChainBuilder};
 pub use fill::FillOutcome;
+pub use inspect::{Holding, Inspection};
 pub use invalidate::Invalidated;
 pub use load::{Answer, Load, PartFollower, PartLeader, PartRole, Source};
 pub use statistics::{Statistics, TierStatistics};

@@ -2,39 +2,70 @@
 
 use std::process::ExitCode;
 
-use authz::relation::{IdentError, Object};
-use serde_json::{Value, json};
+use authz::relation::Object;
+use serde_json::{Map, Value, json};
 
-use super::{NO, YES, fail, say, small_runtime};
+use super::{NO, YES, explanation, fail, say, small_runtime};
 use crate::cli::CheckArgs;
 use crate::client::{self, Reply};
 
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
-    let body = match question(args) {
-        Ok(body) => body,
+    let asked = if args.explain { explanation_request(args) } else { evaluation_request(args) };
+    let Asked { url, path, body } = match asked {
+        Ok(asked) => asked,
         Err(error) => return fail(error),
     };
     let runtime = match small_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
-    let path = match &args.store {
-        Some(store) => format!("/stores/{store}/access/v1/evaluation"),
-        None => "/access/v1/evaluation".to_owned(),
-    };
-    match runtime.block_on(client::send(&args.url.url, &path, Some(body))) {
+    match runtime.block_on(client::send(&url, &path, Some(body))) {
+        Ok(reply) if args.explain => explanation::show(&reply),
         Ok(reply) => show(&reply),
         Err(error) => fail(error),
     }
 }
 
-fn question(args: &CheckArgs) -> Result<Value, IdentError> {
-    let entity = |text: &str| Object::parse(text).map(|object| json!({"type": &*object.type_name, "id": &*object.id}));
-    Ok(json!({
+/// What is sent where.
+struct Asked {
+    url: String,
+    path: String,
+    body: Value,
+}
+
+fn evaluation_request(args: &CheckArgs) -> Result<Asked, String> {
+    let entity = |text: &str| {
+        let object = Object::parse(text).map_err(|error| error.to_string())?;
+        Ok::<_, String>(json!({"type": &*object.type_name, "id": &*object.id}))
+    };
+    let path = match &args.store {
+        Some(store) => format!("/stores/{store}/access/v1/evaluation"),
+        None => "/access/v1/evaluation".to_owned(),
+    };
+    let body = json!({
         "subject": entity(&args.subject)?,
         "action": {"name": args.relation},
         "resource": entity(&args.object)?,
-    }))
+        "context": context(args)?,
+    });
+    Ok(Asked { url: args.url.url.clone(), path, body })
+}
+
+fn explanation_request(args: &CheckArgs) -> Result<Asked, String> {
+    let body = json!({
+        "store": args.store,
+        "subject": args.subject,
+        "relation": args.relation,
+        "object": args.object,
+        "context": context(args)?,
+    });
+    Ok(Asked { url: args.admin_url.clone(), path: "/admin/v1/explain".to_owned(), body })
+}
+
+fn context(args: &CheckArgs) -> Result<Map<String, Value>, String> {
+    let Some(text) = &args.context else { return Ok(Map::new()) };
+    serde_json::from_str(text)
+        .map_err(|error| format!("--context is no JSON object: {error}; write it as '{{\"ip\":\"10.0.0.1\"}}'"))
 }
 
 fn show(Reply { status, body }: &Reply) -> ExitCode {

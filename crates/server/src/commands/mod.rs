@@ -2,7 +2,10 @@
 
 mod check;
 mod config;
+mod explanation;
+mod export;
 mod health;
+mod import;
 mod model_test;
 mod model_test_http;
 mod model_validate;
@@ -29,6 +32,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Config(settings)) => config::run(&settings),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Model(ModelCommand::Validate { file })) => model_validate::run(&file),
         Some(Command::Model(ModelCommand::Test(args))) => model_test::run(&args),

@@ -10,7 +10,7 @@ impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
         let code = match &error {
             CheckError::Store(_) => return store_fault(&error),
-            CheckError::InvalidModel(faults) => return model_fault(&error, faults),
+            CheckError::InvalidModel(_) => return model_fault(&error),
             CheckError::Timeout(_) | CheckError::Overloaded => return Self::unavailable(error.to_string()),
             CheckError::NoModel(_) => "latest_authorization_model_not_found",
             CheckError::UnknownModel { .. } => "authorization_model_not_found",
@@ -33,15 +33,12 @@ impl From<CheckError> for Fault {
 
 impl From<ModelErrors> for Fault {
     fn from(faults: ModelErrors) -> Self {
-        model_fault(&faults, &faults)
+        model_fault(&faults)
     }
 }
 
-fn model_fault(error: &dyn std::fmt::Display, faults: &ModelErrors) -> Fault {
-    match faults.unsupported() {
-        Some(_) => Fault::unsupported(error.to_string()),
-        None => Fault::new(FaultKind::Invalid, "invalid_authorization_model", error.to_string()),
-    }
+fn model_fault(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Invalid, "invalid_authorization_model", error.to_string())
 }
 
 fn store_fault(error: &CheckError) -> Fault {

@@ -139,3 +139,37 @@ async fn nothing_of_it_is_on_the_public_listener() {
     assert_eq!(world.admin_post("/access/v1/evaluation", &json!({})).await.status, 404);
     assert_eq!(world.admin_get("/stores").await.status, 404);
 }
+
+const EXPLAIN: &str = "/admin/v1/explain";
+
+#[tokio::test]
+async fn an_explanation_tells_path_tiers_and_what_the_answer_rests_on() {
+    let world = World::small().await;
+    let question = json!({"subject": "user:ann", "relation": "can_view", "object": "document:plan"});
+    let first = world.admin_post(EXPLAIN, &question).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!((&first.body["decision"], &first.body["source"]), (&json!(true), &json!("origin")));
+    assert_eq!(first.body["tiers"], json!([{"tier": "l1", "reason": "absent"}]));
+    assert_eq!(first.body["path"]["text"], "yes: user:ann is can_view of document:plan");
+    let again = world.admin_post(EXPLAIN, &question).await;
+    assert_eq!((&again.body["source"], &again.body["tiers"][0]["reason"]), (&json!("l1"), &json!("usable")));
+    let tags = |value: &Value| value.as_array().unwrap().len();
+    assert!(tags(&again.body["tags"]) > 0 && tags(&again.body["tiers"][0]["held"]["tags"]) > 0);
+}
+
+#[tokio::test]
+async fn an_explanation_of_nonsense_is_refused() {
+    let world = World::small().await;
+    let bodies = [
+        json!({"subject": "user:ann", "relation": "can_view"}),
+        json!({"subject": "ann", "relation": "can_view", "object": "document:plan"}),
+        json!({"subject": "user:ann", "relation": "can_fly", "object": "document:plan"}),
+        json!({"subject": "user:ann", "relation": "can_view", "object": "document:plan", "context": []}),
+        json!({"subject": "user:ann", "relation": "can_view", "object": "document:plan", "why": true}),
+        json!({"subject": "user:ann", "relation": "can_view", "object": "document:plan", "store": "mine"}),
+    ];
+    for body in bodies {
+        let reply = world.admin_post(EXPLAIN, &body).await;
+        assert_eq!(reply.status, 400, "{body}: {}", reply.body);
+    }
+}

@@ -78,6 +78,30 @@ impl Graph<'_> {
         }
     }
 
+    /// Whether an expression reads something of which it is unknown whether it counts. What else it is made of is added to `into`.
+    pub(super) fn has_unknown(&self, expr: &Expr, into: &mut Vec<NodeId>) -> bool {
+        if self.was(expr, Self::NOW).is_some() {
+            return false;
+        }
+        match expr {
+            Expr::Const(_) => false,
+            Expr::Read(read) => self.reads[read.0 as usize]
+                .answer
+                .as_ref()
+                .is_some_and(|answer| matches!(answer.finding, Finding::Point { held: None, .. })),
+            Expr::Through { links, .. } => links.as_ref().is_some_and(|links| {
+                into.extend(links.met.iter().map(|(child, _)| *child));
+                links.unknown
+            }),
+            Expr::Node(child) => {
+                into.push(*child);
+                false
+            }
+            Expr::Any(parts) | Expr::All(parts) => parts.iter().any(|part| self.has_unknown(part, into)),
+            Expr::Minus(base, subtract) => self.has_unknown(base, into) || self.has_unknown(subtract, into),
+        }
+    }
+
     pub(super) fn node_was(&self, node: NodeId, before: u32) -> Option<bool> {
         let node = &self.nodes[node.0 as usize];
         node.value.filter(|_| node.known_at < before)

@@ -13,11 +13,13 @@
 
 mod expression;
 mod justification;
+mod path;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 pub use justification::Justified;
+pub use path::{MAX_PATH_STEPS, Operator, PathStep};
 
 use expression::{Expr, Links};
 
@@ -302,6 +304,22 @@ impl<'p> Graph<'p> {
                 self.know(id, value);
             }
         }
+    }
+
+    /// Whether the question is open because it is unknown of a relationship whether it counts.
+    #[must_use]
+    pub fn rests_on_unknown(&self) -> bool {
+        let (mut seen, mut work) = (HashSet::new(), vec![Self::ROOT]);
+        while let Some(id) = work.pop() {
+            if self.is_open(id)
+                && seen.insert(id)
+                && let State::Expanded(expr) = &self.nodes[id.0 as usize].state
+                && self.has_unknown(expr, &mut work)
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// The bound of depth, where something lies beyond it that may still matter.

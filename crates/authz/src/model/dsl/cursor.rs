@@ -1,6 +1,7 @@
 //! A position among tokens, and the words in which a fault names what stands there.
 
-use super::token::{Sign, Token};
+use super::body::{self, Body};
+use super::token::{Lexer, Sign, Token};
 use crate::model::error::{ModelError, ModelErrorKind};
 use crate::relation::{IdentError, Text, check_relation};
 
@@ -10,34 +11,52 @@ const OPERATORS: [&str; 4] = ["or", "and", "from", "with"];
 /// Either a value, or a fault that makes the rest of the line useless.
 pub(super) type Parsed<T> = Result<T, ModelError>;
 
+/// How many tokens beyond the next one a parser may look at.
+const AHEAD: usize = 2;
+
 /// A position among tokens.
 pub(super) struct Cursor<'a> {
-    tokens: Vec<Token<'a>>,
-    at: usize,
+    lexer: Lexer<'a>,
+    /// The token here and those after it.
+    next: [Token<'a>; AHEAD + 1],
 }
 
 impl<'a> Cursor<'a> {
-    /// At the first token.
-    pub(super) fn new(tokens: Vec<Token<'a>>) -> Self {
-        Self { tokens, at: 0 }
+    /// At the first token of a text.
+    pub(super) fn new(text: &'a str) -> Self {
+        let mut lexer = Lexer::new(text);
+        let next = std::array::from_fn(|_| lexer.token());
+        Self { lexer, next }
     }
 
     /// The token here. At the end it is [`Sign::End`] over and over.
     pub(super) fn peek(&self) -> Token<'a> {
-        self.ahead(0)
+        self.next[0]
     }
 
-    /// The token `distance` further on.
+    /// The token `distance` further on, at most [`AHEAD`].
     pub(super) fn ahead(&self, distance: usize) -> Token<'a> {
-        let last = self.tokens.len() - 1;
-        self.tokens[(self.at + distance).min(last)]
+        self.next[distance.min(AHEAD)]
     }
 
     /// Takes the token here.
     pub(super) fn take(&mut self) -> Token<'a> {
         let token = self.peek();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        self.next.rotate_left(1);
+        self.next[AHEAD] = self.lexer.token();
         token
+    }
+
+    /// Takes what stands between the brace that was just taken and the one that closes it, and that one. None where none does;
+    /// then nothing is taken.
+    pub(super) fn body(&mut self, opening: &Token<'a>) -> Option<Body> {
+        let mut lexer = self.lexer.clone();
+        lexer.go_behind(opening);
+        let (body, bytes) = body::read(lexer.rest(), lexer.place())?;
+        lexer.pass(bytes);
+        self.next = std::array::from_fn(|_| lexer.token());
+        self.lexer = lexer;
+        Some(body)
     }
 
     /// Takes the token here where it is of this kind.

@@ -1,4 +1,4 @@
-//! The lines of a model: its header, its types, and their relations.
+//! The lines of a model: its header, its types, their relations, and its conditions.
 //!
 //! Indentation has no meaning; lines have. A fault costs the rest of its line, and reading goes on with the next one, so that
 //! one run tells of many faults.
@@ -6,82 +6,157 @@
 use std::collections::HashSet;
 
 use super::cursor::{Cursor, Parsed};
-use super::expression;
 use super::token::{Sign, Token};
-use crate::model::bounds::{MAX_RELATIONS, MAX_TYPES};
-use crate::model::error::{Faults, Feature, ModelError, ModelErrorKind};
-use crate::model::{Model, RelationDefinition, SchemaVersion, TypeDefinition};
-use crate::relation::{Text, check_relation, check_type};
+use super::{condition, expression};
+use crate::model::bounds::{MAX_CONDITIONS, MAX_RELATIONS, MAX_TYPES};
+use crate::model::error::{Faults, ModelError, ModelErrorKind};
+use crate::model::{ConditionDefinition, Model, Module, RelationDefinition, SchemaVersion, TypeDefinition};
+use crate::relation::{Text, check_type};
 
 const HEADER: &str = "begin the model with a line `model` and a line `schema 1.1`";
+const MODULE: &str = "begin each file of a modular model with a line such as `module wiki`";
 
+/// One file of a modular model.
+#[derive(Default)]
+pub(in crate::model) struct Part {
+    pub(in crate::model) types: Vec<TypeDefinition>,
+    pub(in crate::model) extensions: Vec<Extension>,
+    pub(in crate::model) conditions: Vec<ConditionDefinition>,
+}
+
+/// `extend type t`: what is added to a type that another file defines. Its name and its place are those of the extension.
+pub(in crate::model) struct Extension(pub(in crate::model) TypeDefinition);
+
+/// Reads a model that is one file.
 pub(super) fn read(mut cursor: Cursor<'_>, faults: &mut Faults) -> Model {
     cursor.skip_empty_lines();
-    header(&mut cursor, faults);
-    let mut document = Document { cursor, faults, types: Vec::new(), known: Known::default(), in_relations: false };
+    let schema_version = header(&mut cursor, faults).unwrap_or(SchemaVersion::V1_1);
+    let Part { types, conditions, .. } = statements(cursor, faults, None);
+    Model { schema_version, types, conditions }
+}
+
+/// Reads one file of a modular model. `file` is what its module is told to come from.
+pub(in crate::model) fn read_part(text: &str, file: &Text, faults: &mut Faults) -> Part {
+    let mut cursor = Cursor::new(text);
+    cursor.skip_empty_lines();
+    let module = match module_header(&mut cursor) {
+        Ok(name) => name,
+        Err(error) => {
+            faults.push(error);
+            // A type may stand where the header should; it must not get lost with the fault.
+            if !cursor.is_word("type") {
+                cursor.skip_line();
+            }
+            // The second half of the header of a model that is one file.
+            cursor.skip_empty_lines();
+            if cursor.is_word("schema") {
+                cursor.skip_line();
+            }
+            Text::from("")
+        }
+    };
+    statements(cursor, faults, Some(Module { name: module, file: Some(file.clone()) }))
+}
+
+fn statements(cursor: Cursor<'_>, faults: &mut Faults, module: Option<Module>) -> Part {
+    let part = Part::default();
+    let mut document = Document {
+        cursor,
+        faults,
+        part,
+        module,
+        known: Known::default(),
+        current: Current::Nothing,
+        in_relations: false,
+    };
     loop {
         document.cursor.skip_empty_lines();
         if document.cursor.peek().sign == Sign::End || document.faults.is_full() {
-            break;
+            return document.part;
         }
         if let Err(error) = document.statement() {
             document.faults.push(error);
             document.cursor.skip_line();
         }
     }
-    Model { schema_version: SchemaVersion::V1_1, types: document.types, conditions: Vec::new() }
 }
 
 /// Reads `model` and `schema 1.1`. Where it is faulty the types are read nevertheless.
-fn header(cursor: &mut Cursor<'_>, faults: &mut Faults) {
+fn header(cursor: &mut Cursor<'_>, faults: &mut Faults) -> Option<SchemaVersion> {
     let first = cursor.peek();
-    if first.is_word("module") && cursor.ahead(1).sign == Sign::Word {
-        let what = format!("the file is a part of a modular model, the module `{}`", cursor.ahead(1).text);
-        faults.push(ModelError::unsupported(Feature::Modules, what).at(Some(first.place)));
-        cursor.skip_line();
-        return;
-    }
     let read = match cursor.take_word("model") {
-        None => Err(cursor.unexpected("`model`", HEADER)),
         Some(_) => schema(cursor),
+        None if first.is_word("module") => {
+            let what = "the file is one module of a modular model, and no model of its own";
+            let remedy = "read the model's `fga.mod`, or begin with a line `model` and a line `schema 1.1`";
+            Err(ModelError::new(ModelErrorKind::Syntax, what, remedy).at(Some(first.place)))
+        }
+        None => Err(cursor.unexpected("`model`", HEADER)),
     };
-    if let Err(error) = read {
+    read.map_err(|error| {
         faults.push(error);
         // A type may stand where the header should; it must not get lost with the fault.
         if !cursor.is_word("type") {
             cursor.skip_line();
         }
-    }
+    })
+    .ok()
 }
 
-fn schema(cursor: &mut Cursor<'_>) -> Parsed<()> {
+fn schema(cursor: &mut Cursor<'_>) -> Parsed<SchemaVersion> {
     cursor.line_end(HEADER)?;
     cursor.skip_empty_lines();
     if cursor.take_word("schema").is_none() {
         return Err(cursor.unexpected("`schema 1.1`", HEADER));
     }
-    let version = cursor.peek();
-    if version.sign != Sign::Word {
+    let token = cursor.peek();
+    if token.sign != Sign::Word {
         return Err(cursor.unexpected("the version of the schema", "write `schema 1.1`"));
     }
-    SchemaVersion::read(version.text).map_err(|error| error.at(Some(version.place)))?;
+    let version = SchemaVersion::read(token.text).map_err(|error| error.at(Some(token.place)))?;
     cursor.take();
-    cursor.line_end("let the schema's version stand alone on its line")
+    cursor.line_end("let the schema's version stand alone on its line")?;
+    Ok(version)
+}
+
+fn module_header(cursor: &mut Cursor<'_>) -> Parsed<Text> {
+    if cursor.is_word("model") && cursor.ahead(1).sign == Sign::LineEnd {
+        return Err(cursor.syntax("the file is a model of its own, and no module", MODULE));
+    }
+    if cursor.take_word("module").is_none() {
+        return Err(cursor.unexpected("`module`", MODULE));
+    }
+    let (name, _) = cursor.name("the name of the module", MODULE, check_type)?;
+    cursor.line_end("let the module's name stand alone on its line")?;
+    Ok(name)
 }
 
 struct Document<'d, 'a> {
     cursor: Cursor<'a>,
     faults: &'d mut Faults,
-    types: Vec<TypeDefinition>,
+    part: Part,
+    /// The module of a file of a modular model; none where the file is the model.
+    module: Option<Module>,
     known: Known,
+    current: Current,
     /// Whether the current type's `relations` line was read.
     in_relations: bool,
 }
 
-/// The names that were defined: of all types, and of the current type's relations.
+/// What the lines with relations belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Current {
+    Nothing,
+    Type,
+    Extension,
+}
+
+/// The names that were defined: of all types, extensions and conditions, and of the current type's relations.
 #[derive(Default)]
 struct Known {
     types: HashSet<Text>,
+    extensions: HashSet<Text>,
+    conditions: HashSet<Text>,
     relations: HashSet<Text>,
 }
 
@@ -96,7 +171,7 @@ impl Document<'_, '_> {
             (Sign::Word, "condition") => self.condition(&first),
             _ => Err(ModelError::new(
                 ModelErrorKind::Syntax,
-                format!("expected `type`, `relations` or `define`, found {}", first.describe()),
+                format!("expected `type`, `relations`, `define` or `condition`, found {}", first.describe()),
                 "begin the line with one of these words, or with `#` for a comment",
             )
             .at(Some(first.place))),
@@ -105,13 +180,10 @@ impl Document<'_, '_> {
 
     fn type_definition(&mut self, keyword: &Token<'_>) -> Parsed<()> {
         // The relations below belong to nobody else, whatever is wrong with the name.
-        self.known.relations.clear();
-        self.in_relations = false;
-        let unnamed =
-            TypeDefinition { name: Text::from(""), relations: Vec::new(), module: None, place: Some(keyword.place) };
-        self.types.push(unnamed);
-        if self.types.len() > MAX_TYPES {
-            self.types.pop();
+        self.begin(Current::Type);
+        self.part.types.push(self.nameless(keyword));
+        if self.part.types.len() > MAX_TYPES {
+            self.part.types.pop();
             return Err(too_large(
                 keyword,
                 format!("the model has more than {MAX_TYPES} types"),
@@ -121,24 +193,36 @@ impl Document<'_, '_> {
         let (name, token) =
             self.cursor.name("the name of a type", "name the type, as in `type document`", check_type)?;
         if !self.known.types.insert(name.clone()) {
-            self.faults.push(
-                ModelError::new(
-                    ModelErrorKind::Duplicate,
-                    format!("the type `{name}` is defined twice"),
-                    "keep one definition with the relations of both",
-                )
-                .at(Some(token.place)),
+            self.duplicate(
+                &token,
+                format!("the type `{name}` is defined twice"),
+                "keep one definition with the relations of both",
             );
         }
-        if let Some(current) = self.types.last_mut() {
+        if let Some(current) = self.part.types.last_mut() {
             current.name = name;
             current.place = Some(token.place);
         }
         self.cursor.line_end("give every type a line of its own, and its relations lines below")
     }
 
+    fn begin(&mut self, current: Current) {
+        self.known.relations.clear();
+        self.in_relations = false;
+        self.current = current;
+    }
+
+    fn nameless(&self, keyword: &Token<'_>) -> TypeDefinition {
+        let module = self.module.clone();
+        TypeDefinition { name: Text::from(""), relations: Vec::new(), module, place: Some(keyword.place) }
+    }
+
+    fn duplicate(&mut self, token: &Token<'_>, what: String, remedy: &str) {
+        self.faults.push(ModelError::new(ModelErrorKind::Duplicate, what, remedy).at(Some(token.place)));
+    }
+
     fn relations(&mut self, keyword: &Token<'_>) -> Parsed<()> {
-        if self.types.is_empty() || self.in_relations {
+        if self.current == Current::Nothing || self.in_relations {
             let what =
                 if self.in_relations { "`relations` stands twice" } else { "`relations` stands outside of a type" };
             let remedy = "let one line `relations` follow the line of each type that has any";
@@ -162,17 +246,11 @@ impl Document<'_, '_> {
         if self.cursor.take_if(Sign::Colon).is_none() {
             return Err(self.cursor.unexpected("`:` after the name of the relation", "write `define viewer: [user]`"));
         }
-        let definition = expression::definition(&mut self.cursor, self.faults)?;
+        let definition = expression::definition(&mut self.cursor)?;
         self.cursor.line_end("open a parenthesis before you close it")?;
         if !self.known.relations.insert(name.clone()) {
-            self.faults.push(
-                ModelError::new(
-                    ModelErrorKind::Duplicate,
-                    format!("the relation `{name}` is defined twice in its type"),
-                    "keep one definition, for example with `or` between the two",
-                )
-                .at(Some(token.place)),
-            );
+            let what = format!("the relation `{name}` is defined twice in its type");
+            self.duplicate(&token, what, "keep one definition, for example with `or` between the two");
             return Ok(());
         }
         if self.known.relations.len() > MAX_RELATIONS {
@@ -180,55 +258,87 @@ impl Document<'_, '_> {
             self.faults.push(too_large(&token, what, "split the type"));
             return Ok(());
         }
-        if let Some(current) = self.types.last_mut() {
+        let (current, module) = match self.current {
+            Current::Extension => {
+                (self.part.extensions.last_mut().map(|extension| &mut extension.0), self.module.clone())
+            }
+            Current::Type => (self.part.types.last_mut(), None),
+            Current::Nothing => (None, None),
+        };
+        if let Some(current) = current {
             current.relations.push(RelationDefinition {
-                module: None,
                 name,
                 rewrite: definition.rewrite,
                 restrictions: definition.restrictions,
+                module,
                 place: Some(token.place),
             });
         }
         Ok(())
     }
 
-    /// `extend type t`: a module adds relations to another module's type, which are read like those of a type.
+    /// `extend type t`: a module adds relations to a type of another file, which are read like those of a type.
     fn extension(&mut self, keyword: &Token<'_>) -> Parsed<()> {
-        let Some(inner) = self.cursor.take_word("type") else {
-            return Err(self.cursor.unexpected("`type` after `extend`", "write `type` alone"));
-        };
-        let what = "`extend` adds relations to a type of another module";
-        self.faults.push(ModelError::unsupported(Feature::Modules, what).at(Some(keyword.place)));
-        let (name, _) = self.cursor.name("the name of a type", "name the type that is extended", check_type)?;
-        self.known.relations.clear();
-        self.in_relations = false;
-        self.types.push(TypeDefinition { name, relations: Vec::new(), module: None, place: Some(inner.place) });
+        if self.cursor.take_word("type").is_none() {
+            return Err(self.cursor.unexpected("`type` after `extend`", "write `extend type document`"));
+        }
+        self.begin(Current::Extension);
+        self.part.extensions.push(Extension(self.nameless(keyword)));
+        if self.part.extensions.len() > MAX_TYPES {
+            self.part.extensions.pop();
+            let what = format!("the module extends more than {MAX_TYPES} types");
+            return Err(too_large(keyword, what, "split it into several stores"));
+        }
+        let (name, token) = self.cursor.name("the name of a type", "name the type that is extended", check_type)?;
+        if self.module.is_none() {
+            let what = "`extend` stands in a model that is one file, where no other file defines the type";
+            let remedy = "add the relations to the type itself";
+            self.faults.push(ModelError::new(ModelErrorKind::Syntax, what, remedy).at(Some(keyword.place)));
+        }
+        if !self.known.extensions.insert(name.clone()) {
+            let what = format!("the type `{name}` is extended twice in one file");
+            self.duplicate(&token, what, "keep one extension with the relations of both");
+        }
+        if let Some(current) = self.part.extensions.last_mut() {
+            current.0.name = name;
+            current.0.place = Some(token.place);
+        }
         self.cursor.line_end("give every type a line of its own, and its relations lines below")
     }
 
-    /// `condition c(...) {...}`: the body is another language, so that it is passed over up to the brace that closes it.
     fn condition(&mut self, keyword: &Token<'_>) -> Parsed<()> {
-        let remedy = "name the condition, as in `condition in_office(address: ipaddress) {...}`";
-        let (name, _) = self.cursor.name("the name of a condition", remedy, check_relation)?;
-        let what = format!("the model defines the condition `{name}`");
-        self.faults.push(ModelError::unsupported(Feature::Conditions, what).at(Some(keyword.place)));
-        let mut open = 0_usize;
+        self.begin(Current::Nothing);
+        let read = condition::definition(&mut self.cursor, self.faults);
+        let mut definition = read.inspect_err(|_| self.skip_body())?;
+        definition.module = self.module.clone();
+        if !self.known.conditions.insert(definition.name.clone()) {
+            let what = format!("the condition `{}` is defined twice", definition.name);
+            let error = ModelError::new(ModelErrorKind::Duplicate, what, "keep one of them, or give one another name");
+            self.faults.push(error.at(definition.place));
+            return Ok(());
+        }
+        if self.part.conditions.len() == MAX_CONDITIONS {
+            let what = format!("the model has more than {MAX_CONDITIONS} conditions");
+            return Err(too_large(keyword, what, "give conditions parameters instead of constants"));
+        }
+        self.part.conditions.push(definition);
+        Ok(())
+    }
+}
+
+impl Document<'_, '_> {
+    /// Passes over the body of a condition whose beginning is faulty, because its lines mean nothing here.
+    fn skip_body(&mut self) {
         loop {
-            match self.cursor.take().sign {
-                Sign::BodyOpen => open += 1,
-                Sign::BodyClose if open <= 1 => return Ok(()),
-                Sign::BodyClose => open -= 1,
-                Sign::End => {
-                    let remedy = "put its expression between `{` and `}`";
-                    return Err(ModelError::new(
-                        ModelErrorKind::Syntax,
-                        format!("the condition `{name}` has no end"),
-                        remedy,
-                    )
-                    .at(Some(keyword.place)));
+            match self.cursor.peek().sign {
+                Sign::LineEnd | Sign::End => return,
+                Sign::BodyOpen => {
+                    let opening = self.cursor.take();
+                    self.cursor.body(&opening);
+                    return;
                 }
-                _ => {}
-            }
+                _ => self.cursor.take(),
+            };
         }
     }
 }

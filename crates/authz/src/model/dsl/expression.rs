@@ -12,8 +12,8 @@
 use super::cursor::{Cursor, Parsed};
 use super::token::{Sign, Token};
 use crate::model::bounds::{MAX_NESTING, MAX_OPERANDS, MAX_RESTRICTIONS};
-use crate::model::error::{Faults, Feature, ModelError, ModelErrorKind};
-use crate::model::{Restriction, RestrictionTarget, Rewrite};
+use crate::model::error::{ModelError, ModelErrorKind};
+use crate::model::{Restriction, RestrictionTarget, Rewrite, check_condition};
 use crate::relation::{Text, check_relation, check_type};
 
 /// What a `define` says after its colon.
@@ -23,16 +23,14 @@ pub(super) struct Definition {
 }
 
 /// Reads up to the end of the line, which is left unread.
-pub(super) fn definition(cursor: &mut Cursor<'_>, faults: &mut Faults) -> Parsed<Definition> {
-    let mut reader = Reader { cursor, faults, restrictions: None };
+pub(super) fn definition(cursor: &mut Cursor<'_>) -> Parsed<Definition> {
+    let mut reader = Reader { cursor, restrictions: None };
     let rewrite = reader.expression(1)?;
     Ok(Definition { rewrite, restrictions: reader.restrictions.unwrap_or_default() })
 }
 
 struct Reader<'r, 'a> {
     cursor: &'r mut Cursor<'a>,
-    /// Faults after which the line can still be read.
-    faults: &'r mut Faults,
     /// The list of who may be written directly, once it was seen.
     restrictions: Option<Vec<Restriction>>,
 }
@@ -212,13 +210,14 @@ impl<'a> Reader<'_, 'a> {
         } else {
             RestrictionTarget::Object
         };
-        if let Some(with) = self.cursor.take_word("with") {
-            let (condition, _) =
-                self.cursor.name("the name of a condition", "write `[user with condition]`", check_relation)?;
-            let what = format!("`{type_name}` is let in under the condition `{condition}`");
-            self.faults.push(ModelError::unsupported(Feature::Conditions, what).at(Some(with.place)));
-        }
-        Ok(Restriction { type_name, target, condition: None })
+        let condition = match self.cursor.take_word("with") {
+            Some(_) => {
+                let remedy = "write `[user with condition]`";
+                Some(self.cursor.name("the name of a condition", remedy, check_condition)?.0)
+            }
+            None => None,
+        };
+        Ok(Restriction { type_name, target, condition })
     }
 
     /// A list that was never closed must not swallow the definitions below it.

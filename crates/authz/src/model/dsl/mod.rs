@@ -3,17 +3,21 @@
 //! Text becomes tokens, tokens become lines, and what a `define` says becomes a [`Rewrite`](super::Rewrite). Nothing here asks
 //! whether the model makes sense; that is for [`Model::validate`].
 
+mod body;
+mod condition;
 mod cursor;
 mod document;
 mod expression;
 mod token;
+
+pub(super) use document::{Extension, Part, read_part};
 
 use super::bounds::MAX_DSL_BYTES;
 use super::error::{Faults, ModelError, ModelErrorKind};
 use super::{Model, ModelErrors};
 
 impl Model {
-    /// Reads a model from the DSL, schema 1.1.
+    /// Reads a model from the DSL: one file with its own `model` and `schema`.
     ///
     /// ```
     /// let model = authz::model::Model::from_dsl("
@@ -31,15 +35,15 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// The faults of the text, each with its line and column; also where it needs a [`Feature`](super::Feature) that isn't
-    /// supported yet, or exceeds one of the [`bounds`](super::bounds).
+    /// The faults of the text, each with its line and column; also where it exceeds one of the [`bounds`](super::bounds), or is a
+    /// part of a modular model, which [`Model::from_modules`] reads.
     pub fn from_dsl(text: &str) -> Result<Self, ModelErrors> {
         if text.len() > MAX_DSL_BYTES {
             let what = format!("the model has {} bytes; at most {MAX_DSL_BYTES} are allowed", text.len());
             return Err(ModelError::new(ModelErrorKind::TooLarge, what, "split it into several stores").into());
         }
         let mut faults = Faults::default();
-        let model = document::read(cursor::Cursor::new(token::tokens(text)), &mut faults);
+        let model = document::read(cursor::Cursor::new(text), &mut faults);
         faults.into_result(model)
     }
 }

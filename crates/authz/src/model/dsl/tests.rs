@@ -3,8 +3,11 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::model::bounds::{MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES};
-use crate::model::{Feature, Place, Restriction, RestrictionTarget, Rewrite};
+use crate::model::bounds::{
+    MAX_CONDITIONS, MAX_EXPRESSION_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_PARAMETER_NESTING, MAX_PARAMETERS,
+    MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES,
+};
+use crate::model::{ParameterType, Place, Restriction, RestrictionTarget, Rewrite};
 use crate::relation::Text;
 
 /// A model with one relation `r` of `doc`, defined by this text.
@@ -203,18 +206,87 @@ fn several_faults_are_told_at_once_in_the_order_of_the_text() {
     insta::assert_snapshot!(refused(text));
 }
 
+/// A model with a condition that is defined by this text, behind the word `condition`.
+fn with_condition(definition: &str) -> String {
+    format!("model\n  schema 1.1\ntype user\ncondition {definition}\n")
+}
+
 #[test]
-fn a_model_that_only_needs_more_than_is_supported_says_so() {
-    let conditions =
-        "model\nschema 1.1\ntype user\ntype doc\nrelations\ndefine r: [user with c]\ncondition c(a: int) { a < 1 }";
-    let unsupported = Model::from_dsl(conditions).unwrap_err().unsupported().unwrap();
-    assert_eq!(Vec::from_iter(unsupported), [Feature::Conditions]);
-    let module = "module m\nextend type doc\nrelations\ndefine r: [user]";
-    assert_eq!(Vec::from_iter(Model::from_dsl(module).unwrap_err().unsupported().unwrap()), [Feature::Modules]);
-    assert_eq!(
-        Model::from_dsl("module m\nextend type doc\nrelations\ndefine r [user]").unwrap_err().unsupported(),
-        None
+fn a_condition_has_a_name_parameters_and_an_expression() {
+    let text = with_condition(
+        "in_office(ip: ipaddress, # where\n  at : map<list<timestamp>>,\n u: uint) # when\n{ # }\n  \
+         {'a': '}'}.a == ip\n  && true // and so on }\n} # done\ntype doc",
     );
+    let model = Model::from_dsl(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(model.types.len(), 2, "types may follow");
+    let [condition] = &model.conditions[..] else { panic!("{:?}", model.conditions) };
+    assert_eq!(&*condition.name, "in_office");
+    let parameters: Vec<String> =
+        condition.parameters.iter().map(|parameter| format!("{}: {}", parameter.name, parameter.kind)).collect();
+    assert_eq!(parameters, ["ip: ipaddress", "at: map<list<timestamp>>", "u: uint"]);
+    assert_eq!(condition.expression, "{'a': '}'}.a == ip\n  && true");
+    assert_eq!(condition.place, Some(Place { line: 4, column: 11 }));
+    assert_eq!(condition.expression_place, Some(Place { line: 8, column: 3 }));
+}
+
+#[test]
+fn a_parameter_has_one_of_these_types() {
+    for name in ["any", "bool", "string", "int", "uint", "double", "duration", "timestamp", "ipaddress"] {
+        for kind in [name.to_owned(), format!("list<{name}>"), format!("map<{name}>")] {
+            let model = Model::from_dsl(&with_condition(&format!("c(x: {kind}) {{ true }}"))).unwrap();
+            assert_eq!(model.conditions[0].parameters[0].kind.to_string(), kind);
+        }
+    }
+    assert_eq!(Model::from_dsl(&with_condition("c() {}")).unwrap().conditions[0].parameters, []);
+    let nested =
+        |levels: usize| with_condition(&format!("c(x: {}int{}) {{x}}", "list<".repeat(levels), ">".repeat(levels)));
+    let deepest = Model::from_dsl(&nested(MAX_PARAMETER_NESTING - 1)).unwrap();
+    assert!(matches!(deepest.conditions[0].parameters[0].kind, ParameterType::List(_)));
+    assert!(refused(&nested(MAX_PARAMETER_NESTING)).contains("types stand within each other"));
+    assert!(refused(&nested(40_000)).contains("types stand within each other"));
+}
+
+#[test]
+fn a_list_lets_in_the_same_subjects_under_several_conditions() {
+    let (_, restrictions) = defined("[user, user with a, user:* with b, team#member with a, user with b]");
+    let shown: Vec<String> = restrictions.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["user", "user with a", "user:* with b", "team#member with a", "user with b"]);
+}
+
+#[test]
+fn faults_of_a_condition_are_told_with_place_and_remedy() {
+    let definitions = [
+        "",
+        "c",
+        "c {}",
+        "c(",
+        "c(x)",
+        "c(x:)",
+        "c(x: text) {\n  x\n}\ntype doc",
+        "c(x: list)",
+        "c(x: list<>)",
+        "c(x: map<int)",
+        "c(x: int,) {}",
+        "c(x: int y: int) {}",
+        "c(x: int, x: int) { x }",
+        "c(x: int) x < 1",
+        "c(x: int) { x < 1",
+        "c(x: string) { x == '''a }\ntype doc",
+        "c(x: int) { x < 1 } type doc",
+        "c@d(x: int) { x < 1 }",
+        "c(x: int) { x < 1 }\ncondition c() { true }",
+        "c(x: int) { x < 1 }\nrelations\ndefine r: [user]",
+    ];
+    let texts: Vec<String> = definitions.into_iter().map(with_condition).collect();
+    insta::assert_snapshot!(said(texts.iter().map(String::as_str)).replace("model\n  schema 1.1\ntype user\n", ""));
+}
+
+#[test]
+fn schema_1_2_is_also_that_of_a_model_in_one_file() {
+    let model = Model::from_dsl("model\n  schema 1.2\ntype user\n").unwrap();
+    assert_eq!(model.schema_version, crate::model::SchemaVersion::V1_2);
+    assert!(model.to_dsl().starts_with("model\n  schema 1.2\n"));
+    assert_eq!(model.to_json()["schema_version"], "1.2");
 }
 
 #[test]
@@ -240,11 +312,22 @@ fn bounds_are_kept_and_named() {
     };
     let joined = |count: usize| with(&vec!["a"; count].join(" or "));
     let listed = |count: usize| with(&format!("[{}]", vec!["a"; count].join(",")));
+    let conditions = |count: usize| {
+        (1..count).fold(with_condition("c() { true }"), |text, n| text + &format!("condition c{n}() {{ true }}\n"))
+    };
+    let parameters = |count: usize| {
+        let parameters: Vec<String> = (0..count).map(|n| format!("x{n}: int")).collect();
+        with_condition(&format!("c({}) {{ true }}", parameters.join(", ")))
+    };
+    let expression = |bytes: usize| with_condition(&format!("c() {{ {} }}", "x".repeat(bytes)));
     for (text, most) in [
         (&types as &dyn Fn(usize) -> String, MAX_TYPES),
         (&relations, MAX_RELATIONS),
         (&joined, MAX_OPERANDS),
         (&listed, MAX_RESTRICTIONS),
+        (&conditions, MAX_CONDITIONS),
+        (&parameters, MAX_PARAMETERS),
+        (&expression, MAX_EXPRESSION_BYTES),
     ] {
         Model::from_dsl(&text(most)).unwrap();
         let errors = Model::from_dsl(&text(most + 1)).unwrap_err();
@@ -285,13 +368,14 @@ proptest::proptest! {
     fn no_heap_of_words_makes_the_reader_panic(
         words in proptest::collection::vec(
             proptest::sample::select(vec![
-                "model", "schema", "1.1", "type", "relations", "define", "extend", "condition", "with", "from", "or", "and", "but",
+                "model", "schema", "1.1", "module", "int", "list", "<", ">", "'", "\"", "\"\"\"", "\\", "//", "type", "relations", "define", "extend", "condition", "with", "from", "or", "and", "but",
                 "not", "a", "b", "[", "]", "(", ")", "{", "}", ":", ",", "#", "*", "\n", " ", "\0",
             ]),
             0..200,
         )
     ) {
         let _ = Model::from_dsl(&words.concat());
+        let _ = Model::from_modules([("a.fga", words.concat()), ("b.fga", words.join(" "))]);
         let _ = Model::from_dsl(&format!("model\nschema 1.1\n{}", words.join(" ")));
     }
 }

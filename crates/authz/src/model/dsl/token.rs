@@ -1,8 +1,9 @@
 //! The words and signs of the DSL, with their places.
 //!
 //! The lexer never fails: a character that has no meaning becomes [`Sign::Other`], and the parser complains only where it meets
-//! it. So the body of a condition, which is written in another language, can be passed over. Keywords are plain words here,
-//! because a type or a relation may be called `model` or `define`; the parser knows them by where they stand.
+//! it. It works on demand, so that the body of a condition, which is written in another language, is left to [`super::body`].
+//! Keywords are plain words here, because a type or a relation may be called `model` or `define`; the parser knows them by where
+//! they stand.
 
 use winnow::Parser;
 use winnow::Result;
@@ -17,6 +18,8 @@ pub(super) struct Token<'a> {
     pub(super) sign: Sign,
     pub(super) text: &'a str,
     pub(super) place: Place,
+    /// Where it begins in the text, in bytes.
+    pub(super) start: usize,
 }
 
 /// What a token is.
@@ -42,8 +45,10 @@ pub(super) enum Sign {
     GroupClose,
     /// `{`
     BodyOpen,
-    /// `}`
-    BodyClose,
+    /// `<` of a parameter's type.
+    OfOpen,
+    /// `>`
+    OfClose,
     /// The end of a line.
     LineEnd,
     /// The end of the text.
@@ -59,34 +64,85 @@ enum Piece {
     Token(Sign),
 }
 
-/// The tokens of a text. The last one is the only [`Sign::End`].
-pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut rest = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let mut place = Place { line: 1, column: 1 };
-    let mut found = Vec::new();
-    // A `#` opens a comment only after a gap, so that `team#member` stays one restriction.
-    let mut after_gap = true;
-    while !rest.is_empty() {
-        let before = rest;
-        // Nothing is left unread: `any` takes what nobody else wants. Should that ever break, the rest is one token.
-        let piece = piece(after_gap).parse_next(&mut rest).unwrap_or(Piece::Token(Sign::Other));
-        let taken = match &before[..before.len() - rest.len()] {
-            "" => std::mem::take(&mut rest),
-            taken => taken,
-        };
-        if let Piece::Token(sign) = piece {
-            found.push(Token { sign, text: taken, place });
-        }
-        after_gap = matches!(piece, Piece::Gap | Piece::Token(Sign::LineEnd));
-        if matches!(piece, Piece::Token(Sign::LineEnd)) {
-            place = Place { line: place.line.saturating_add(1), column: 1 };
-        } else {
-            let width = u32::try_from(taken.chars().count()).unwrap_or(u32::MAX);
-            place.column = place.column.saturating_add(width);
+/// Cuts a text into tokens, one at a time. At the end it gives [`Sign::End`] over and over.
+#[derive(Clone)]
+pub(super) struct Lexer<'a> {
+    text: &'a str,
+    /// How much was read, in bytes.
+    at: usize,
+    place: Place,
+    /// A `#` opens a comment only after a gap, so that `team#member` stays one restriction.
+    after_gap: bool,
+}
+
+impl<'a> Lexer<'a> {
+    /// At the start of a text.
+    pub(super) fn new(text: &'a str) -> Self {
+        let at = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
+        Self { text, at, place: Place { line: 1, column: 1 }, after_gap: true }
+    }
+
+    /// Goes on behind a token, whatever was read since.
+    pub(super) fn go_behind(&mut self, token: &Token<'a>) {
+        self.at = token.start;
+        self.place = token.place;
+        self.pass(token.text.len());
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Where the next character stands.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Passes over the next bytes, which end with a character.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.place = advanced(self.place, &self.text[self.at..self.at + bytes]);
+        self.at += bytes;
+        self.after_gap = false;
+    }
+
+    /// The next token.
+    pub(super) fn token(&mut self) -> Token<'a> {
+        loop {
+            let before = self.rest();
+            let (start, place) = (self.at, self.place);
+            if before.is_empty() {
+                return Token { sign: Sign::End, text: "", place, start };
+            }
+            let mut rest = before;
+            // Nothing is left unread: `any` takes what nobody else wants. Should that ever break, the rest is one token.
+            let piece = piece(self.after_gap).parse_next(&mut rest).unwrap_or(Piece::Token(Sign::Other));
+            let taken = match &before[..before.len() - rest.len()] {
+                "" => before,
+                taken => taken,
+            };
+            self.pass(taken.len());
+            self.after_gap = matches!(piece, Piece::Gap | Piece::Token(Sign::LineEnd));
+            if let Piece::Token(sign) = piece {
+                return Token { sign, text: taken, place, start };
+            }
         }
     }
-    found.push(Token { sign: Sign::End, text: "", place });
-    found
+}
+
+/// Where one stands after this text.
+fn advanced(mut place: Place, text: &str) -> Place {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let ends = c == '\n' || (c == '\r' && characters.peek() != Some(&'\n'));
+        place = match (ends, c) {
+            (true, _) => Place { line: place.line.saturating_add(1), column: 1 },
+            // The first half of a line end has no width.
+            (false, '\r') => place,
+            (false, _) => Place { column: place.column.saturating_add(1), ..place },
+        };
+    }
+    place
 }
 
 fn piece<'a>(after_gap: bool) -> impl Parser<&'a str, Piece, winnow::error::ContextError> {
@@ -129,7 +185,8 @@ fn sign(input: &mut &str) -> Result<Piece> {
         '(' => empty.value(Sign::GroupOpen),
         ')' => empty.value(Sign::GroupClose),
         '{' => empty.value(Sign::BodyOpen),
-        '}' => empty.value(Sign::BodyClose),
+        '<' => empty.value(Sign::OfOpen),
+        '>' => empty.value(Sign::OfClose),
         _ => empty.value(Sign::Other),
     }
     .map(Piece::Token)
@@ -148,6 +205,15 @@ fn in_word(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tokens(text: &str) -> Vec<Token<'_>> {
+        let mut lexer = Lexer::new(text);
+        let mut found = Vec::new();
+        while found.last().is_none_or(|token: &Token<'_>| token.sign != Sign::End) {
+            found.push(lexer.token());
+        }
+        found
+    }
 
     fn texts(text: &str) -> Vec<&str> {
         tokens(text).into_iter().map(|token| token.text).collect()

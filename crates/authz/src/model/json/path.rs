@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A place in a JSON document, as a chain that is written out only where a fault needs it.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'p> {
+pub(in crate::model) struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     step: Step<'p>,
 }
@@ -18,15 +18,15 @@ enum Step<'p> {
 
 impl<'p> Path<'p> {
     /// The document itself.
-    pub(super) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+    pub(in crate::model) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
 
     /// A member of an object.
-    pub(super) fn key(&'p self, key: &'p str) -> Path<'p> {
+    pub(in crate::model) fn key(&'p self, key: &'p str) -> Path<'p> {
         Path { parent: Some(self), step: Step::Key(key) }
     }
 
     /// An element of an array.
-    pub(super) fn index(&'p self, index: usize) -> Path<'p> {
+    pub(in crate::model) fn index(&'p self, index: usize) -> Path<'p> {
         Path { parent: Some(self), step: Step::Index(index) }
     }
 }

@@ -4,15 +4,18 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::condition::condition_of;
 use super::fields::{
     Parsed, array, expected, member, name, name_of_relation, object, optional_object, syntax, too_large,
 };
+use super::module::module_of;
 use super::path::Path;
 use super::rewrite::rewrite_of;
-use crate::model::bounds::{MAX_JSON_BYTES, MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES};
-use crate::model::error::{Faults, Feature, ModelError, ModelErrorKind};
+use crate::model::bounds::{MAX_CONDITIONS, MAX_JSON_BYTES, MAX_RELATIONS, MAX_RESTRICTIONS, MAX_TYPES};
+use crate::model::error::{Faults, ModelError, ModelErrorKind};
 use crate::model::{
-    Model, ModelErrors, RelationDefinition, Restriction, RestrictionTarget, SchemaVersion, TypeDefinition,
+    ConditionDefinition, Model, ModelErrors, RelationDefinition, Restriction, RestrictionTarget, SchemaVersion,
+    TypeDefinition, check_condition,
 };
 use crate::relation::{check_relation, check_type};
 
@@ -22,8 +25,8 @@ impl Model {
     /// Keys that are not known are passed over, as OpenFGA does. Where a key stands twice in an object, the last one counts.
     ///
     /// # Errors
-    /// The faults of the document, each with its path; also where it needs a [`Feature`](crate::model::Feature) that isn't
-    /// supported yet, or exceeds one of the [`bounds`](crate::model::bounds).
+    /// The faults of the document, each with its path; also where it exceeds one of the
+    /// [`bounds`](crate::model::bounds).
     pub fn from_json(text: &str) -> Result<Self, ModelErrors> {
         if text.len() > MAX_JSON_BYTES {
             let what = format!("the model has {} bytes; at most {MAX_JSON_BYTES} are allowed", text.len());
@@ -67,20 +70,7 @@ impl Reader<'_> {
         let version = schema_version(fields, root);
         let schema_version = self.keep(version).unwrap_or(SchemaVersion::V1_1);
 
-        let conditions_at = root.key("conditions");
-        if let Some(conditions) = member(fields, &["conditions"]) {
-            match object(conditions, &conditions_at) {
-                Err(error) => self.faults.push(error),
-                Ok(conditions) => {
-                    for name in conditions.keys() {
-                        let what = "the model defines a condition";
-                        let at = conditions_at.key(name);
-                        self.faults.push(ModelError::unsupported(Feature::Conditions, what).under(at));
-                    }
-                }
-            }
-        }
-
+        let conditions = self.conditions(fields, root);
         let at = root.key("type_definitions");
         let definitions = match member(fields, &["type_definitions", "typeDefinitions"]) {
             None => Err(syntax(&at, "the model has no types", "give a list of at least one type")),
@@ -103,7 +93,23 @@ impl Reader<'_> {
             }
             types.push(definition);
         }
-        Model { schema_version, types, conditions: Vec::new() }
+        Model { schema_version, types, conditions }
+    }
+
+    fn conditions(&mut self, fields: &Map<String, Value>, root: &Path<'_>) -> Vec<ConditionDefinition> {
+        let at = root.key("conditions");
+        let defined = optional_object(fields, &["conditions"], &at);
+        let Some(defined) = self.keep(defined).flatten() else { return Vec::new() };
+        if defined.len() > MAX_CONDITIONS {
+            self.faults.push(too_large(&at, "conditions", MAX_CONDITIONS, "give them parameters instead of constants"));
+            return Vec::new();
+        }
+        let mut found = Vec::with_capacity(defined.len());
+        for (name, definition) in defined {
+            let read = condition_of(name, definition, &at.key(name));
+            found.extend(self.keep(read));
+        }
+        found
     }
 
     fn type_definition(&mut self, value: &Value, at: &Path<'_>) -> Parsed<TypeDefinition> {
@@ -111,7 +117,10 @@ impl Reader<'_> {
         let name = name(fields, "type", at, check_type)?;
         let metadata_at = at.key("metadata");
         let metadata = optional_object(fields, &["metadata"], &metadata_at)?;
-        self.refuse_module(metadata, &metadata_at);
+        let module = match metadata {
+            Some(metadata) => module_of(metadata, &metadata_at)?,
+            None => None,
+        };
         let infos_at = metadata_at.key("relations");
         let infos = match metadata {
             Some(metadata) => optional_object(metadata, &["relations"], &infos_at)?,
@@ -128,7 +137,7 @@ impl Reader<'_> {
             let read = self.relation(relation, rewrite, infos, &relations_at, &infos_at);
             relations.extend(self.keep(read));
         }
-        Ok(TypeDefinition { name, relations, module: None, place: None })
+        Ok(TypeDefinition { name, relations, module, place: None })
     }
 
     /// `infos` may tell of relations that the type doesn't define; they are passed over, as OpenFGA does.
@@ -148,57 +157,44 @@ impl Reader<'_> {
             Some(infos) => optional_object(infos, &[name], &info_at)?,
             None => None,
         };
-        self.refuse_module(info, &info_at);
-        let restrictions = match info {
-            Some(info) => self.restrictions(info, &info_at)?,
-            None => Vec::new(),
+        let (restrictions, module) = match info {
+            Some(info) => (restrictions(info, &info_at)?, module_of(info, &info_at)?),
+            None => (Vec::new(), None),
         };
-        Ok(RelationDefinition { name: checked, rewrite, restrictions, module: None, place: None })
+        Ok(RelationDefinition { name: checked, rewrite, restrictions, module, place: None })
     }
+}
 
-    fn restrictions(&mut self, info: &Map<String, Value>, info_at: &Path<'_>) -> Parsed<Vec<Restriction>> {
-        let at = info_at.key("directly_related_user_types");
-        let Some(list) = member(info, &["directly_related_user_types", "directlyRelatedUserTypes"]) else {
-            return Ok(Vec::new());
+fn restrictions(info: &Map<String, Value>, info_at: &Path<'_>) -> Parsed<Vec<Restriction>> {
+    let at = info_at.key("directly_related_user_types");
+    let Some(list) = member(info, &["directly_related_user_types", "directlyRelatedUserTypes"]) else {
+        return Ok(Vec::new());
+    };
+    let mut restrictions = Vec::new();
+    for (index, value) in array(list, &at, MAX_RESTRICTIONS, "entries")?.iter().enumerate() {
+        let at = at.index(index);
+        let fields = object(value, &at)?;
+        let type_name = name(fields, "type", &at, check_type)?;
+        let relation = match member(fields, &["relation"]) {
+            Some(_) => Some(name_of_relation(fields, "relation", &at)?),
+            None => None,
         };
-        let mut restrictions = Vec::new();
-        for (index, value) in array(list, &at, MAX_RESTRICTIONS, "entries")?.iter().enumerate() {
-            let at = at.index(index);
-            let fields = object(value, &at)?;
-            let type_name = name(fields, "type", &at, check_type)?;
-            let relation = match member(fields, &["relation"]) {
-                Some(_) => Some(name_of_relation(fields, "relation", &at)?),
-                None => None,
-            };
-            let target = match (relation, member(fields, &["wildcard"])) {
-                (None, None) => RestrictionTarget::Object,
-                (None, Some(_)) => RestrictionTarget::Wildcard,
-                (Some(relation), None) => RestrictionTarget::Userset(relation),
-                (Some(_), Some(_)) => {
-                    let what = "an entry is both a wildcard and a userset";
-                    return Err(syntax(&at, what, "give `relation` or `wildcard`, or make two entries"));
-                }
-            };
-            if member(fields, &["condition"]).is_some() {
-                let what = format!("`{type_name}` is let in under a condition");
-                self.faults.push(ModelError::unsupported(Feature::Conditions, what).under(at.key("condition")));
+        let target = match (relation, member(fields, &["wildcard"])) {
+            (None, None) => RestrictionTarget::Object,
+            (None, Some(_)) => RestrictionTarget::Wildcard,
+            (Some(relation), None) => RestrictionTarget::Userset(relation),
+            (Some(_), Some(_)) => {
+                let what = "an entry is both a wildcard and a userset";
+                return Err(syntax(&at, what, "give `relation` or `wildcard`, or make two entries"));
             }
-            restrictions.push(Restriction { type_name, target, condition: None });
-        }
-        Ok(restrictions)
+        };
+        let condition = match member(fields, &["condition"]) {
+            Some(_) => Some(name(fields, "condition", &at, check_condition)?),
+            None => None,
+        };
+        restrictions.push(Restriction { type_name, target, condition });
     }
-
-    /// Types and relations of a modular model say which module and file they are from.
-    fn refuse_module(&mut self, metadata: Option<&Map<String, Value>>, at: &Path<'_>) {
-        let Some(metadata) = metadata else { return };
-        let file = member(metadata, &["source_info", "sourceInfo"])
-            .and_then(Value::as_object)
-            .and_then(|source| member(source, &["file"]));
-        if member(metadata, &["module"]).is_some() || file.is_some() {
-            let what = "this is a part of a module";
-            self.faults.push(ModelError::unsupported(Feature::Modules, what).under(at));
-        }
-    }
+    Ok(restrictions)
 }
 
 fn schema_version(fields: &Map<String, Value>, root: &Path<'_>) -> Parsed<SchemaVersion> {

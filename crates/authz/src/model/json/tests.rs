@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::model::bounds::{MAX_DSL_BYTES, MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_TYPES};
-use crate::model::{Feature, Model, ModelErrorKind};
+use crate::model::{Model, ModelErrorKind};
 
 /// A model with one relation `r` of `doc`.
 fn with(rewrite: Value, information: Value) -> Value {
@@ -123,7 +123,6 @@ fn faults_are_told_with_their_path_and_remedy() {
         json!({ "schema_version": "1.2", "type_definitions": [] }),
         json!({ "schema_version": "1.1", "type_definitions": [{}, { "type": 7 }, { "type": "a:b" }, "user"] }),
         json!({ "schema_version": "1.1", "type_definitions": [{ "type": "user" }, { "type": "user" }] }),
-        json!({ "schema_version": "1.1", "type_definitions": [], "conditions": { "in_office": {} } }),
         json!({ "schema_version": "1.1", "type_definitions": [{ "type": "user", "metadata": { "module": "core" } }] }),
         json!({ "schema_version": "1.1", "type_definitions": [{ "type": "doc", "relations": { "a#b": { "this": {} } } }] }),
         json!({ "schema_version": "1.1", "type_definitions": [{ "type": "doc", "relations": [] }] }),
@@ -150,12 +149,76 @@ fn faults_are_told_with_their_path_and_remedy() {
 }
 
 #[test]
-fn a_model_that_only_needs_more_than_is_supported_says_so() {
-    let condition = json!({ "schema_version": "1.1", "type_definitions": [], "conditions": { "c": {} } });
-    let unsupported = Model::from_value(&condition).unwrap_err().unsupported().unwrap();
-    assert_eq!(Vec::from_iter(unsupported), [Feature::Conditions]);
-    let modular = json!({ "schema_version": "1.2", "type_definitions": [] });
-    assert_eq!(Vec::from_iter(Model::from_value(&modular).unwrap_err().unsupported().unwrap()), [Feature::Modules]);
+fn faults_of_a_condition_are_told_with_their_path_and_remedy() {
+    let of = |key: &str, definition: Value| json!({ "schema_version": "1.1", "type_definitions": [{ "type": "user" }], "conditions": { key: definition } });
+    let with_parameter =
+        |kind: Value| of("c", json!({ "name": "c", "expression": "true", "parameters": { "x": kind } }));
+    let int = || json!({ "type_name": "TYPE_NAME_INT" });
+    let documents = [
+        json!({ "schema_version": "1.1", "type_definitions": [{ "type": "user" }], "conditions": [] }),
+        of("c", json!(null)),
+        of("c", json!({})),
+        of("c", json!({ "name": "d", "expression": "true" })),
+        of("c d", json!({ "name": "c d", "expression": "true" })),
+        of("c", json!({ "name": "c" })),
+        of("c", json!({ "name": "c", "expression": 7 })),
+        of("c", json!({ "name": "c", "expression": "true", "parameters": [] })),
+        of("c", json!({ "name": "c", "expression": "true", "parameters": { "x y": int() } })),
+        of("c", json!({ "name": "c", "expression": "true", "metadata": { "module": 7 } })),
+        with_parameter(json!({})),
+        with_parameter(json!({ "type_name": 2 })),
+        with_parameter(json!({ "type_name": "int" })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_UNSPECIFIED" })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_INT", "generic_types": [int()] })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_LIST" })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_MAP", "generic_types": [int(), int()] })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_LIST", "generic_types": [{}] })),
+        with_parameter(json!({ "type_name": "TYPE_NAME_LIST", "generic_types": [int()] })),
+        of("c", json!({ "name": "c", "expression": "true", "parameters": null, "metadata": null })),
+    ];
+    let said: Vec<String> = documents
+        .iter()
+        .map(|document| {
+            let answer = Model::from_value(document).map_or_else(|errors| errors.to_string(), |_| "fine".to_owned());
+            format!("{}\n=> {answer}", document["conditions"])
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n\n"));
+}
+
+#[test]
+fn a_fault_that_validation_finds_has_a_path() {
+    let lets_in = json!({ "directly_related_user_types": [{ "type": "user", "condition": "c" }] });
+    let document = json!({
+        "schema_version": "1.1",
+        "type_definitions": [
+            { "type": "user" },
+            { "type": "self" },
+            {
+                "type": "doc",
+                "relations": { "r": { "this": {} }, "s": { "computedUserset": { "relation": "s" } } },
+                "metadata": { "relations": { "r": lets_in } },
+            },
+        ],
+        "conditions": { "d": { "name": "d", "expression": "true" } },
+    });
+    insta::assert_snapshot!(Model::from_value(&document).unwrap().validate().unwrap_err(), @r#"
+    type_definitions[1]: a type is called `self`, which is a reserved word; choose another name
+    type_definitions[2].relations.r: the relation `r` of `doc` lets in `user with c`, but there is no condition `c`; did you mean `d`?
+    type_definitions[2].relations.s: the relation `s` of `doc` is computed from itself: `s` from `s`; take one of the steps away
+    "#);
+}
+
+#[test]
+fn conditions_and_modules_are_written_as_the_http_api_writes_them() {
+    let model = Model::from_modules([
+        ("core.fga", "module core\ntype user\ntype doc\ncondition c(x: int, l: list<string>) {\n  x < 1\n}"),
+        (
+            "wiki/pages.fga",
+            "module wiki\nextend type doc\nrelations\ndefine viewer: [user with c, user:*, doc#viewer with c]",
+        ),
+    ]);
+    insta::assert_json_snapshot!(model.unwrap().to_json());
 }
 
 #[test]

@@ -78,6 +78,6 @@ fn tell(index: &Index<'_>, ring: &[usize], faults: &mut Faults) {
             format!("{} is computed from itself: {}", first.named(), steps.join(" from ")),
             "take one of the steps away",
         )
-        .at(first.definition.place),
+        .of(first.site),
     );
 }

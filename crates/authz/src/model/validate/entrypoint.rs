@@ -28,7 +28,7 @@ pub(super) fn check(index: &Index<'_>, faults: &mut Faults) {
                     ),
                     "let somebody be written directly, as in `[user]`, or add a relation that has such a list",
                 )
-                .at(relation.definition.place),
+                .of(relation.site),
             );
         }
     }

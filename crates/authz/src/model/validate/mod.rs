@@ -3,9 +3,11 @@
 //! The checks run in an order in which a later one may trust what an earlier one found right. A relation with a fault is left
 //! out of the later checks, so that one mistake is told once.
 
+mod condition;
 mod cycle;
 mod entrypoint;
 mod reference;
+mod site;
 mod suggest;
 
 use std::collections::{HashMap, HashSet};
@@ -14,6 +16,7 @@ use super::bounds::MAX_NESTING;
 use super::error::{Faults, ModelError, ModelErrorKind};
 use super::{Model, ModelErrors, RelationDefinition, Rewrite, TypeDefinition};
 use crate::relation::{check_relation, check_type};
+use site::Site;
 
 /// Names that older forms of the language give a meaning to, so that nothing may be called by them.
 const RESERVED: [&str; 2] = ["self", "this"];
@@ -25,12 +28,14 @@ impl Model {
     /// - What a relation refers to is defined. For `viewer from parent`, at least one type of `parent` has a `viewer`.
     /// - What stands after `from` is a plain list of types, without usersets, wildcards and operators.
     /// - A relation lists who may be written directly if and only if it says where.
+    /// - A condition under which somebody is let in is defined; conditions and the parameters of each have names of their own, and
+    ///   the expression of each makes sense. That nothing uses a condition is no fault.
     /// - No relation is computed from itself.
     /// - Somebody can stand in every relation: its definition leads to a type somehow. All operands of `and` must, and both
     ///   sides of `but not`.
     ///
     /// # Errors
-    /// Every fault, with its place where the model came from the DSL.
+    /// Every fault: with its place where the model came from the DSL, and with its path in the JSON elsewhere.
     pub fn validate(&self) -> Result<(), ModelErrors> {
         let mut faults = Faults::default();
         if self.types.is_empty() {
@@ -38,6 +43,7 @@ impl Model {
             faults.push(ModelError::new(ModelErrorKind::Undefined, "the model has no types", remedy));
         }
         let mut index = Index::new(self, &mut faults);
+        condition::check(self, &mut faults);
         reference::check(&mut index, &mut faults);
         cycle::check(&mut index, &mut faults);
         if !faults.is_full() {
@@ -49,6 +55,7 @@ impl Model {
 
 /// All relations of a model, numbered.
 struct Index<'m> {
+    conditions: HashSet<&'m str>,
     types: HashMap<&'m str, HashMap<&'m str, usize>>,
     relations: Vec<Indexed<'m>>,
     /// The relations of one name, whatever their types.
@@ -58,6 +65,8 @@ struct Index<'m> {
 struct Indexed<'m> {
     of: &'m TypeDefinition,
     definition: &'m RelationDefinition,
+    /// Where it is defined.
+    site: Site<'m>,
     /// The types in its list of who may be written directly.
     lets_in: HashSet<&'m str>,
     /// Whether a fault of it was told, so that later checks take it as right.
@@ -67,26 +76,29 @@ struct Indexed<'m> {
 impl<'m> Index<'m> {
     /// Numbers the relations, and tells of names that are wrong or used twice.
     fn new(model: &'m Model, faults: &mut Faults) -> Self {
-        let mut index = Self { types: HashMap::new(), relations: Vec::new(), namesakes: HashMap::new() };
-        for of in &model.types {
-            check_type_name(of, faults);
+        let conditions = model.conditions.iter().map(|definition| &*definition.name).collect();
+        let mut index = Self { conditions, types: HashMap::new(), relations: Vec::new(), namesakes: HashMap::new() };
+        for (number, of) in model.types.iter().enumerate() {
+            let site = Site::of_type(number, of);
+            check_type_name(of, site, faults);
             if index.types.insert(&of.name, HashMap::with_capacity(of.relations.len())).is_some() {
                 let what = format!("the type `{}` is defined twice", of.name);
                 let remedy = "keep one definition with the relations of both";
-                faults.push(ModelError::new(ModelErrorKind::Duplicate, what, remedy).at(of.place));
+                faults.push(ModelError::new(ModelErrorKind::Duplicate, what, remedy).of(site));
             }
             for definition in &of.relations {
-                let too_deep = check_depth(of, definition, faults);
-                check_relation_name(of, definition, faults);
+                let site = site.relation(definition);
+                let too_deep = check_depth(of, definition, site, faults);
+                check_relation_name(of, definition, site, faults);
                 let number = index.relations.len();
                 let lets_in = definition.restrictions.iter().map(|entry| &*entry.type_name).collect();
-                index.relations.push(Indexed { of, definition, lets_in, faulty: too_deep });
+                index.relations.push(Indexed { of, definition, site, lets_in, faulty: too_deep });
                 index.namesakes.entry(&definition.name).or_default().push(number);
                 let known = index.types.entry(&of.name).or_default().insert(&definition.name, number);
                 if known.is_some() {
                     let what = format!("{} is defined twice", named(of, definition));
                     let remedy = "keep one definition, for example with `or` between the two";
-                    faults.push(ModelError::new(ModelErrorKind::Duplicate, what, remedy).at(definition.place));
+                    faults.push(ModelError::new(ModelErrorKind::Duplicate, what, remedy).of(site));
                 }
             }
         }
@@ -135,13 +147,13 @@ fn leaves(rewrite: &Rewrite) -> impl Iterator<Item = &Rewrite> {
 }
 
 /// Whether a rewrite is too deep for a check that recurses. Readers refuse such a model; one that a program built may hold it.
-fn check_depth(of: &TypeDefinition, definition: &RelationDefinition, faults: &mut Faults) -> bool {
+fn check_depth(of: &TypeDefinition, definition: &RelationDefinition, site: Site<'_>, faults: &mut Faults) -> bool {
     let mut open = vec![(&definition.rewrite, 0)];
     while let Some((rewrite, level)) = open.pop() {
         if level > MAX_NESTING {
             let what = format!("{} has more than {MAX_NESTING} operators within each other", named(of, definition));
             let remedy = "give the inner part a relation of its own";
-            faults.push(ModelError::new(ModelErrorKind::TooLarge, what, remedy).at(definition.place));
+            faults.push(ModelError::new(ModelErrorKind::TooLarge, what, remedy).of(site));
             return true;
         }
         match rewrite {
@@ -155,22 +167,22 @@ fn check_depth(of: &TypeDefinition, definition: &RelationDefinition, faults: &mu
     false
 }
 
-fn check_type_name(of: &TypeDefinition, faults: &mut Faults) {
+fn check_type_name(of: &TypeDefinition, site: Site<'_>, faults: &mut Faults) {
     if let Err(error) = check_type(&of.name) {
-        faults.push(ModelError::name(&of.name, &error).at(of.place));
+        faults.push(ModelError::name(&of.name, &error).of(site));
     }
     if RESERVED.contains(&&*of.name) {
-        faults.push(reserved(format!("a type is called `{}`", of.name)).at(of.place));
+        faults.push(reserved(format!("a type is called `{}`", of.name)).of(site));
     }
 }
 
-fn check_relation_name(of: &TypeDefinition, definition: &RelationDefinition, faults: &mut Faults) {
+fn check_relation_name(of: &TypeDefinition, definition: &RelationDefinition, site: Site<'_>, faults: &mut Faults) {
     if let Err(error) = check_relation(&definition.name) {
-        faults.push(ModelError::name(&definition.name, &error).at(definition.place));
+        faults.push(ModelError::name(&definition.name, &error).of(site));
     }
     if RESERVED.contains(&&*definition.name) {
         let what = format!("a relation of `{}` is called `{}`", of.name, definition.name);
-        faults.push(reserved(what).at(definition.place));
+        faults.push(reserved(what).of(site));
     }
 }
 

@@ -7,6 +7,9 @@ use super::{Index, Indexed, leaves};
 use crate::model::error::{Faults, MAX_ERRORS, ModelError, ModelErrorKind};
 use crate::model::{Restriction, RestrictionTarget, Rewrite};
 
+/// What OpenFGA calls the condition of relationships that bring their own expression.
+const INLINE: &str = "$expression";
+
 pub(super) fn check(index: &mut Index<'_>, faults: &mut Faults) {
     for number in 0..index.relations.len() {
         if faults.is_full() {
@@ -17,6 +20,7 @@ pub(super) fn check(index: &mut Index<'_>, faults: &mut Faults) {
         check_list(relation, &mut found);
         for restriction in &relation.definition.restrictions {
             found.extend(check_restriction(index, relation, restriction));
+            found.extend(check_condition(index, relation, restriction));
         }
         // A definition may repeat a way, and the fault of it is one.
         let mut seen = HashSet::new();
@@ -34,10 +38,10 @@ pub(super) fn check(index: &mut Index<'_>, faults: &mut Faults) {
                 _ => {}
             }
         }
-        let place = relation.definition.place;
+        let site = relation.site;
         index.relations[number].faulty |= !found.is_empty();
         for error in found {
-            faults.push(error.at(place));
+            faults.push(error.of(site));
         }
     }
 }
@@ -76,6 +80,22 @@ fn check_restriction(index: &Index<'_>, relation: &Indexed<'_>, restriction: &Re
     let what = format!("{} lets in `{restriction}`, but `{type_name}` has no relation `{userset}`", relation.named());
     let otherwise = format!("define it in `{type_name}`");
     Some(undefined(what, remedy(userset, relations.keys().copied(), &otherwise)))
+}
+
+fn check_condition(index: &Index<'_>, relation: &Indexed<'_>, restriction: &Restriction) -> Option<ModelError> {
+    let condition = &**restriction.condition.as_ref()?;
+    if index.conditions.contains(condition) {
+        return None;
+    }
+    let here = format!("{} lets in `{restriction}`", relation.named());
+    if condition == INLINE {
+        let what = format!("{here}, where each relationship brings an expression of its own, which is not served");
+        let remedy = "define a condition in the model, and let relationships bring values for its parameters";
+        return Some(ModelError::new(ModelErrorKind::Condition, what, remedy));
+    }
+    let what = format!("{here}, but there is no condition `{condition}`");
+    let known = index.conditions.iter().copied();
+    Some(undefined(what, remedy(condition, known, &format!("define it with `condition {condition}(...) {{...}}`"))))
 }
 
 fn check_computed(index: &Index<'_>, relation: &Indexed<'_>, computed: &str) -> Option<ModelError> {

@@ -12,10 +12,12 @@ use async_trait::async_trait;
 use cache_core::{Revision, Stamp};
 
 use self::world::{Content, Key, Row, World};
+use super::batch::{check_assertions, check_properties};
 use super::{
-    Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, OnConflict, Page,
-    PageRequest, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer,
-    TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch, WriteConflict,
+    CLOCK_SLACK, Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, MAX_CHANGES_LOOKED_AT,
+    ModelId, OnConflict, Page, PageRequest, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple,
+    SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch,
+    WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -137,8 +139,11 @@ impl Store for MemoryStore {
         for write in batch.writes {
             match content.row(&write.tuple) {
                 None => writes.push(write),
-                Some(row) if batch.on_duplicate == OnConflict::Ignore && row.condition == write.condition => {}
-                Some(_) => return Err(WriteConflict::Duplicate(write.tuple).into()),
+                Some(_) if batch.on_duplicate == OnConflict::Error => {
+                    return Err(WriteConflict::Duplicate(write.tuple).into());
+                }
+                Some(row) if row.condition != write.condition => return Err(WriteConflict::Differs(write.tuple).into()),
+                Some(_) => {}
             }
         }
         let content = state.content_mut(store)?;
@@ -249,26 +254,45 @@ impl Store for MemoryStore {
         let state = self.state()?;
         state.content(store)?;
         let after = page.after.unwrap_or(Revision::ZERO);
-        let begin = state.log.partition_point(|row| row.logged.revision <= after);
-        let items: Vec<TupleChange> = state.log[begin..]
-            .iter()
-            .filter_map(|LogRow { logged, condition, at }| {
-                let (inserted, tuple) = match &logged.change {
-                    Change::Inserted(of, tuple) if *of == store => (true, tuple.clone()),
-                    Change::Deleted(of, tuple) if *of == store => (false, tuple.clone()),
-                    _ => return None,
-                };
-                Some(TupleChange { inserted, tuple, condition: condition.clone(), at: *at, revision: logged.revision })
-            })
-            .filter(|change| filter.matches(change))
-            .take(page.bounded())
-            .collect();
+        let not_before = filter.since.map_or(0, |since| since.saturating_sub(CLOCK_SLACK));
+        let begin = state
+            .log
+            .partition_point(|row| row.logged.revision <= after)
+            .max(state.log.partition_point(|row| row.at < not_before));
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        for LogRow { logged, condition, at } in &state.log[begin..] {
+            if store_of(&logged.change) != Some(store) {
+                continue;
+            }
+            looked_at += 1;
+            let relationship = match &logged.change {
+                Change::Inserted(_, tuple) => Some((true, tuple.clone())),
+                Change::Deleted(_, tuple) => Some((false, tuple.clone())),
+                _ => None,
+            };
+            if let Some((inserted, tuple)) = relationship {
+                let condition = condition.clone();
+                let change = TupleChange { inserted, tuple, condition, at: *at, revision: logged.revision };
+                if filter.matches(&change) {
+                    items.push(change);
+                }
+            }
+            if items.len() == page.bounded() || looked_at == MAX_CHANGES_LOOKED_AT {
+                return Ok(Page { items, next: Some(logged.revision) });
+            }
+        }
         let next = items.last().map(|change| change.revision).or(page.after);
         Ok(Page { items, next })
     }
 
     async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {
-        self.state()?.content_mut(store)?.assertions.insert(model, Arc::from(body));
+        check_assertions(body)?;
+        let mut state = self.state()?;
+        let content = state.content_mut(store)?;
+        if !content.models.iter().any(|(known, _)| *known == model) {
+            return Err(StoreError::UnknownModel(model));
+        }
+        content.assertions.insert(model, Arc::from(body));
         Ok(())
     }
 
@@ -281,17 +305,20 @@ impl Store for MemoryStore {
         store: StoreId,
         properties: Vec<(Object, Context)>,
     ) -> Result<Committed, StoreError> {
+        check_properties(&properties)?;
         let now = self.clock.unix_millis();
         let mut state = self.state()?;
         let content = state.content_mut(store)?;
         let mut changes = Vec::with_capacity(properties.len());
         for (object, given) in properties {
-            if given.is_empty() {
-                content.properties.remove(&object);
+            let before = if given.is_empty() {
+                content.properties.remove(&object)
             } else {
-                content.properties.insert(object.clone(), given);
+                content.properties.insert(object.clone(), given.clone())
+            };
+            if before.unwrap_or_default() != given {
+                changes.push(Change::PropertiesChanged(store, object));
             }
-            changes.push(Change::PropertiesChanged(store, object));
         }
         Ok(state.commit(changes, now))
     }

@@ -17,11 +17,32 @@ enum Fault {
     Damaged,
     ReadOnly,
     CannotOpen,
+    Row,
     Other,
+}
+
+/// A row that says what nobody here would write: somebody else wrote it, and only they know what was meant. The file is sound.
+#[derive(Debug, thiserror::Error)]
+#[error("{ROW_PREFIX}{what} that cannot be read ({cause})")]
+pub(super) struct BrokenRow {
+    what: &'static str,
+    cause: String,
+}
+
+/// Before everything else in the message, so that nothing in a row can make it look like another fault.
+const ROW_PREFIX: &str = "a row of the data file holds ";
+
+impl BrokenRow {
+    pub(super) fn of(what: &'static str, cause: impl std::fmt::Display) -> diesel::result::Error {
+        diesel::result::Error::DeserializationError(Box::new(Self { what, cause: cause.to_string() }))
+    }
 }
 
 impl Fault {
     fn of(message: &str) -> Self {
+        if message.starts_with(ROW_PREFIX) {
+            return Self::Row;
+        }
         const KNOWN: [(&str, Fault); 9] = [
             ("is locked", Fault::Locked),
             ("disk is full", Fault::Full),
@@ -46,6 +67,7 @@ impl Fault {
             Self::Damaged => "stop, keep a copy of the file with its -wal, and restore a backup",
             Self::ReadOnly => "make the data directory and its files writable for the user who runs this",
             Self::CannotOpen => "check that the directory exists and that this user may write to it",
+            Self::Row => "somebody has written it past this program: correct or delete it there",
             Self::Other => "see the cause; the write was not done",
         }
     }
@@ -96,5 +118,7 @@ mod tests {
         assert_eq!(Fault::of("attempt to write a readonly database"), Fault::ReadOnly);
         assert_eq!(Fault::of("unable to open database file"), Fault::CannotOpen);
         assert_eq!(Fault::of("no such table: tuples"), Fault::Other);
+        let row = BrokenRow::of("a condition", "malformed, is locked").to_string();
+        assert_eq!(Fault::of(&row), Fault::Row, "{row}");
     }
 }

@@ -5,6 +5,7 @@
 use cache_core::Revision;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use diesel::upsert::excluded;
 
 use super::super::{
     Committed, InvalidationScope, ModelId, OnConflict, StoreError, StoreId, StoreRecord, UnixMillis, WriteBatch,
@@ -12,10 +13,10 @@ use super::super::{
 };
 use super::failure::running;
 use super::log::head;
-use super::queries::{model_exists, store_exists};
-use super::row::{IdText, TupleColumns, signed};
-use super::schema::{changes, meta, models, stores, tuples};
-use crate::relation::{Relationship, Tuple};
+use super::queries::{model_exists, point, store_exists};
+use super::row::{IdText, NONE, TupleColumns, signed};
+use super::schema::{assertions, changes, meta, models, properties, stores, tuples};
+use crate::relation::{Object, Presence, Relationship, Tuple};
 
 /// What a job needs of the group that it is part of.
 pub(super) struct Work<'a> {
@@ -25,13 +26,17 @@ pub(super) struct Work<'a> {
     pub(super) now: UnixMillis,
 }
 
-/// Deletes, then writes.
-pub(super) fn write(work: &mut Work<'_>, store: StoreId, batch: &WriteBatch) -> Result<Committed, StoreError> {
-    batch.check()?;
+/// Deletes, then writes. The texts are those of the values of each write's condition.
+pub(super) fn write(
+    work: &mut Work<'_>,
+    store: StoreId,
+    batch: &WriteBatch,
+    contexts: &[String],
+) -> Result<Committed, StoreError> {
     let Work { connection, now } = work;
     let id = IdText::of(store.0);
     require(connection, store, &id)?;
-    let before = head(connection).map_err(|error| running("writing relationships", &error))?;
+    let before = begin(connection)?;
     for tuple in &batch.deletes {
         let removed =
             delete(connection, id.as_str(), tuple).map_err(|error| running("deleting a relationship", &error))?;
@@ -41,30 +46,58 @@ pub(super) fn write(work: &mut Work<'_>, store: StoreId, batch: &WriteBatch) -> 
     }
     if !batch.deletes.is_empty() {
         // The trigger takes SQLite's own time, as it must for a shell. These rows have the time that is told here.
-        date(connection, before, *now).map_err(|error| running("dating deletions", &error))?;
+        date(connection, before, *now)?;
     }
-    for tuple in &batch.writes {
-        let added = insert(connection, id.as_str(), &tuple.tuple, *now)
+    for (write, context) in batch.writes.iter().zip(contexts) {
+        let added = insert(connection, id.as_str(), write, context, *now)
             .map_err(|error| running("writing a relationship", &error))?;
-        if added == 0 && batch.on_duplicate == OnConflict::Error {
-            return Err(WriteConflict::Duplicate(tuple.tuple.clone()).into());
+        if added == 0 {
+            found_there(connection, id.as_str(), write, batch.on_duplicate)?;
         }
     }
     committed(connection)
 }
 
+/// A tuple to write is there already: whether that is no matter.
+fn found_there(
+    connection: &mut SqliteConnection,
+    store: &str,
+    write: &Relationship,
+    on_duplicate: OnConflict,
+) -> Result<(), StoreError> {
+    if on_duplicate == OnConflict::Error {
+        return Err(WriteConflict::Duplicate(write.tuple.clone()).into());
+    }
+    let failed = |error: diesel::result::Error| running("comparing a relationship with the one that is stored", &error);
+    let found = point(connection, store, &write.tuple).map_err(failed)?;
+    let same = match (&found, &write.condition) {
+        (Presence::Present, None) => true,
+        (Presence::Conditional(stored), Some(given)) => stored == given,
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(WriteConflict::Differs(write.tuple.clone()).into()) }
+}
+
 /// Dates the rows that this transaction has added. The log refuses every other update, and so the flag is raised for this one.
-fn date(connection: &mut SqliteConnection, before: Revision, now: UnixMillis) -> QueryResult<()> {
-    diesel::update(meta::table).set(meta::loading.eq(1)).execute(connection)?;
-    diesel::update(changes::table.filter(changes::revision.gt(signed(before.get()))))
-        .set(changes::at.eq(signed(now)))
-        .execute(connection)?;
-    diesel::update(meta::table).set(meta::loading.eq(0)).execute(connection)?;
-    Ok(())
+fn date(connection: &mut SqliteConnection, before: Revision, now: UnixMillis) -> Result<(), StoreError> {
+    let done = (|| {
+        diesel::update(meta::table).set(meta::loading.eq(1)).execute(connection)?;
+        diesel::update(changes::table.filter(changes::revision.gt(signed(before.get()))))
+            .set(changes::at.eq(signed(now)))
+            .execute(connection)?;
+        diesel::update(meta::table).set(meta::loading.eq(0)).execute(connection)
+    })();
+    done.map(|_| ()).map_err(|error| running("dating changes", &error))
+}
+
+/// The newest revision before a job has done anything.
+fn begin(connection: &mut SqliteConnection) -> Result<Revision, StoreError> {
+    head(connection).map_err(|error| running("reading the log", &error))
 }
 
 pub(super) fn create_store(work: &mut Work<'_>, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
     let text = IdText::of(id.0);
+    let before = begin(work.connection)?;
     let added = diesel::insert_into(stores::table)
         .values((stores::id.eq(text.as_str()), stores::name.eq(name), stores::created_at.eq(signed(work.now))))
         .on_conflict_do_nothing()
@@ -73,15 +106,21 @@ pub(super) fn create_store(work: &mut Work<'_>, id: StoreId, name: &str) -> Resu
     if added == 0 {
         return Err(WriteConflict::StoreExists(id).into());
     }
+    date(work.connection, before, work.now)?;
     Ok(StoreRecord { id, name: name.to_owned(), created_at: work.now })
 }
 
 pub(super) fn delete_store(work: &mut Work<'_>, id: StoreId) -> Result<Option<Committed>, StoreError> {
     let text = IdText::of(id.0);
+    let before = begin(work.connection)?;
     let removed = diesel::delete(stores::table.find(text.as_str()))
         .execute(work.connection)
         .map_err(|error| running("deleting a store", &error))?;
-    if removed == 0 { Ok(None) } else { committed(work.connection).map(Some) }
+    if removed == 0 {
+        return Ok(None);
+    }
+    date(work.connection, before, work.now)?;
+    committed(work.connection).map(Some)
 }
 
 pub(super) fn write_model(
@@ -96,11 +135,80 @@ pub(super) fn write_model(
     if model_exists(work.connection, store_text.as_str(), text.as_str()).map_err(failed)? {
         return Err(WriteConflict::ModelExists(id).into());
     }
+    let before = begin(work.connection)?;
     diesel::insert_into(models::table)
         .values((models::store.eq(store_text.as_str()), models::id.eq(text.as_str()), models::body.eq(body)))
         .execute(work.connection)
         .map_err(failed)?;
+    date(work.connection, before, work.now)?;
     committed(work.connection)
+}
+
+/// In place of those that were there.
+pub(super) fn write_assertions(
+    work: &mut Work<'_>,
+    store: StoreId,
+    model: ModelId,
+    body: &str,
+) -> Result<(), StoreError> {
+    let (store_text, text) = (IdText::of(store.0), IdText::of(model.0));
+    require(work.connection, store, &store_text)?;
+    let failed = |error: diesel::result::Error| running("writing assertions", &error);
+    if !model_exists(work.connection, store_text.as_str(), text.as_str()).map_err(failed)? {
+        return Err(StoreError::UnknownModel(model));
+    }
+    diesel::insert_into(assertions::table)
+        .values((
+            assertions::store.eq(store_text.as_str()),
+            assertions::model.eq(text.as_str()),
+            assertions::body.eq(body),
+        ))
+        .on_conflict((assertions::store, assertions::model))
+        .do_update()
+        .set(assertions::body.eq(excluded(assertions::body)))
+        .execute(work.connection)
+        .map_err(failed)?;
+    Ok(())
+}
+
+/// Replaces the properties of objects; an empty text removes them. What is there already is not written again, and so not logged.
+pub(super) fn write_properties(
+    work: &mut Work<'_>,
+    store: StoreId,
+    given: &[(Object, String)],
+) -> Result<Committed, StoreError> {
+    let id = IdText::of(store.0);
+    require(work.connection, store, &id)?;
+    let before = begin(work.connection)?;
+    for (object, body) in given {
+        replace_properties(work.connection, (id.as_str(), &object.type_name, &object.id), body)
+            .map_err(|error| running("writing properties", &error))?;
+    }
+    date(work.connection, before, work.now)?;
+    committed(work.connection)
+}
+
+fn replace_properties(connection: &mut SqliteConnection, key: (&str, &str, &str), body: &str) -> QueryResult<()> {
+    let row = properties::table.find(key);
+    let stored = row.select(properties::body).first::<String>(connection).optional()?;
+    if stored.as_deref().unwrap_or(NONE) == body {
+        return Ok(());
+    }
+    if body == NONE {
+        diesel::delete(row).execute(connection)?;
+    } else if stored.is_some() {
+        diesel::update(row).set(properties::body.eq(body)).execute(connection)?;
+    } else {
+        diesel::insert_into(properties::table)
+            .values((
+                properties::store.eq(key.0),
+                properties::object_type.eq(key.1),
+                properties::object_id.eq(key.2),
+                properties::body.eq(body),
+            ))
+            .execute(connection)?;
+    }
+    Ok(())
 }
 
 pub(super) fn append(work: &mut Work<'_>, scope: &InvalidationScope) -> Result<Committed, StoreError> {
@@ -121,14 +229,15 @@ pub(super) fn load(
     work: &mut Work<'_>,
     store: StoreId,
     part: &[Relationship],
+    contexts: &[String],
 ) -> Result<(usize, Committed), StoreError> {
     let id = IdText::of(store.0);
     require(work.connection, store, &id)?;
     let mut added = 0;
     let done = (|| {
         diesel::update(meta::table).set(meta::loading.eq(1)).execute(work.connection)?;
-        for tuple in part {
-            added += insert(work.connection, id.as_str(), &tuple.tuple, work.now)?;
+        for (relationship, context) in part.iter().zip(contexts) {
+            added += insert(work.connection, id.as_str(), relationship, context, work.now)?;
         }
         diesel::update(meta::table).set(meta::loading.eq(0)).execute(work.connection)?;
         diesel::insert_into(changes::table)
@@ -148,8 +257,15 @@ pub(super) fn probe(work: &mut Work<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn insert(connection: &mut SqliteConnection, store: &str, tuple: &Tuple, now: UnixMillis) -> QueryResult<usize> {
-    let row = TupleColumns::of(store, tuple);
+fn insert(
+    connection: &mut SqliteConnection,
+    store: &str,
+    relationship: &Relationship,
+    context: &str,
+    now: UnixMillis,
+) -> QueryResult<usize> {
+    let row = TupleColumns::of(store, &relationship.tuple);
+    let condition = relationship.condition.as_ref().map_or(NONE, |condition| &condition.name);
     // Pairs and not a derived `Insertable`: their statement has a static identity, so it is not written anew for each row.
     diesel::insert_into(tuples::table)
         .values((
@@ -161,6 +277,8 @@ fn insert(connection: &mut SqliteConnection, store: &str, tuple: &Tuple, now: Un
             tuples::subject_relation.eq(row.subject_relation),
             tuples::subject_id.eq(row.subject_id),
             tuples::written_at.eq(signed(now)),
+            tuples::condition.eq(condition),
+            tuples::condition_context.eq(context),
         ))
         .on_conflict_do_nothing()
         .execute(connection)

@@ -2,6 +2,7 @@
 
 use cache_core::Revision;
 
+use super::super::batch::context_text;
 use super::super::{Committed, StoreError, StoreId};
 use super::job;
 use super::origin::SqliteStore;
@@ -17,7 +18,8 @@ pub struct LoadProgress {
 }
 
 impl SqliteStore {
-    /// Adds many relationships to a store; those that exist already stay as they are. The caller has checked them against
+    /// Adds many relationships to a store; those that exist already stay as they are, under the
+    /// condition that they have. The caller has checked them against
     /// the model.
     ///
     /// Each [`SqliteConfig::load_chunk`](super::SqliteConfig::load_chunk) of them is one transaction, told to the sink as one
@@ -46,7 +48,9 @@ impl SqliteStore {
                 return Ok((total, committed));
             }
             let read = part.len();
-            let (added, revision) = self.writer().submit_alone(move |work| job::load(work, store, &part)).await?;
+            let contexts = part.iter().map(context_text).collect::<Result<Vec<_>, _>>()?;
+            let (added, revision) =
+                self.writer().submit_alone(move |work| job::load(work, store, &part, &contexts)).await?;
             committed = revision;
             total.read += read;
             total.added += added;

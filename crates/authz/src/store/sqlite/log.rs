@@ -18,6 +18,7 @@ use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, StoreErr
 use super::failure::{is_lasting, running, unusable};
 use super::row::{id_of, signed, tuple_of, unsigned};
 use super::schema::{changes, meta};
+use crate::relation::Object;
 
 /// How many rows are read and applied at once while catching up, which bounds the memory that a flood of foreign writes takes.
 const CATCH_UP_ROWS: i64 = 10_000;
@@ -328,6 +329,8 @@ pub(super) struct ChangeRow {
     subject_id: Option<String>,
     scope: Option<String>,
     at: i64,
+    condition: Option<String>,
+    condition_context: Option<String>,
 }
 
 impl From<ChangeRow> for LoggedChange {
@@ -346,6 +349,10 @@ impl ChangeRow {
             "invalidated" => Change::Invalidated(serde_json::from_str(&self.scope?).ok()?),
             "model" => Change::ModelWritten(store?),
             "replaced" => Change::StoreReplaced(store?),
+            "properties" => Change::PropertiesChanged(
+                store?,
+                Object { type_name: self.object_type?.into(), id: self.object_id?.into() },
+            ),
             kind @ ("inserted" | "deleted") => {
                 let tuple = tuple_of(
                     self.object_type?,

@@ -14,9 +14,10 @@
 //!   that says so.
 //!
 //! What each file is about: `open` the data file and who may use it, `writer` group commit, `job` what a write does,
-//! `reader` the pool and the snapshots, `log` the changes and who has applied them, `poll` foreign writers, `queries` and
-//! `pages` the reads, `failure` the words for what SQLite says.
+//! `reader` the pool and the snapshots, `log` the changes and who has applied them, `poll` foreign writers, `queries`,
+//! `pages` and `changes` the reads, `failure` the words for what SQLite says.
 
+mod changes;
 mod config;
 mod failure;
 mod job;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cache_core::Revision;
 use diesel::prelude::*;
 
+use super::super::batch::{check_assertions, check_properties};
 use super::super::{
     ChangeFilter, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError,
     StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
@@ -16,10 +17,10 @@ use super::open::Opened;
 use super::poll::Poll;
 use super::reader::{Pool, hop};
 use super::row::{IdText, StoreRow};
-use super::schema::{models, stores};
+use super::schema::{assertions, models, stores};
 use super::snapshot::SqliteSnapshot;
 use super::writer::{Desk, Writer};
-use super::{SqliteConfig, job, open, pages, queries};
+use super::{SqliteConfig, changes, job, open, pages, queries};
 use crate::condition::Context;
 use crate::relation::{Object, Tuple};
 
@@ -102,7 +103,9 @@ impl Store for SqliteStore {
     }
 
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
-        self.writer.submit(move |work| job::write(work, store, &batch)).await
+        // Before the queue: whoever asks for too much makes nobody else wait.
+        let contexts = batch.check()?;
+        self.writer.submit(move |work| job::write(work, store, &batch, &contexts)).await
     }
 
     async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
@@ -173,29 +176,42 @@ impl Store for SqliteStore {
         page: PageRequest<Revision>,
     ) -> Result<Page<TupleChange, Revision>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
-            pages::changes(connection, store, filter.object_type.as_deref(), &page)
+            changes::page(connection, store, &filter, &page)
         })
         .await
     }
 
-    async fn write_assertions(&self, _: StoreId, _: ModelId, _: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+    async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {
+        check_assertions(body)?;
+        let body = body.to_owned();
+        self.writer.submit(move |work| job::write_assertions(work, store, model, &body)).await
     }
 
-    async fn assertions(&self, _: StoreId, _: ModelId) -> Result<Option<String>, StoreError> {
-        Err(StoreError::Closed)
+    async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError> {
+        self.in_store(store, "reading assertions", move |connection, store| {
+            let id = IdText::of(model.0);
+            assertions::table.find((store, id.as_str())).select(assertions::body).first(connection).optional()
+        })
+        .await
     }
 
-    async fn write_properties(&self, _: StoreId, _: Vec<(Object, Context)>) -> Result<Committed, StoreError> {
-        Err(StoreError::Closed)
+    async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, StoreError> {
+        let texts = check_properties(&properties)?;
+        let given: Vec<(Object, String)> = properties.into_iter().map(|(object, _)| object).zip(texts).collect();
+        self.writer.submit(move |work| job::write_properties(work, store, &given)).await
     }
 
     async fn properties(
         &self,
-        _: StoreId,
-        _: PageRequest<Object>,
+        store: StoreId,
+        page: PageRequest<Object>,
     ) -> Result<Page<(Object, Context), Object>, StoreError> {
-        Err(StoreError::Closed)
+        self.in_store(store, "listing properties", move |connection, store| pages::properties(connection, store, &page))
+            .await
     }
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {

@@ -3,15 +3,15 @@
 //! Invariant: a page begins after the *value* where the last one ended, never at an offset, so rows that come and go elsewhere
 //! neither repeat an item nor hide one.
 
-use cache_core::Revision;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text as SqlText};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::super::{ModelId, Page, PageRequest, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter};
-use super::row::{IdText, StoreRow, TupleColumns, TupleRow, model_id, signed, tuple_of, unsigned};
-use super::schema::{changes, models, stores};
-use crate::relation::{Text, Tuple};
+use super::super::{ModelId, Page, PageRequest, StoreId, StoreRecord, StoredTuple, TupleFilter};
+use super::row::{Conditions, IdText, StoreRow, TupleColumns, TupleRow, model_id, properties_of};
+use super::schema::{models, properties, stores};
+use crate::condition::Context;
+use crate::relation::{Object, Text, Tuple};
 
 /// Stores in the order of their ids.
 pub(super) fn stores(
@@ -54,61 +54,33 @@ pub(super) fn models(
     Ok(Page::cut(items, limit, |(id, _): &(ModelId, String)| *id))
 }
 
-/// Changes of relationships. The last revision is always where to go on, also from the end.
-pub(super) fn changes(
+/// Objects with stored properties, in the order of type and id.
+pub(super) fn properties(
     connection: &mut SqliteConnection,
     store: &str,
-    object_type: Option<&str>,
-    page: &PageRequest<Revision>,
-) -> QueryResult<Page<TupleChange, Revision>> {
-    type Columns = (
-        i64,
-        String,
-        i64,
-        (Option<String>, Option<String>, Option<String>),
-        (Option<String>, Option<String>, Option<String>),
-    );
-    let mut query = changes::table
-        .filter(changes::store.eq(store))
-        .filter(changes::revision.gt(signed(page.after.unwrap_or(Revision::ZERO).get())))
-        .filter(changes::object_type.is_not_null())
-        .order(changes::revision)
-        .limit(i64::try_from(page.bounded()).unwrap_or(i64::MAX))
-        .select((
-            changes::revision,
-            changes::kind,
-            changes::at,
-            (changes::object_type, changes::object_id, changes::relation),
-            (changes::subject_type, changes::subject_relation, changes::subject_id),
-        ))
+    page: &PageRequest<Object>,
+) -> QueryResult<Page<(Object, Context), Object>> {
+    let limit = page.bounded();
+    let mut query = properties::table
+        .filter(properties::store.eq(store))
+        .order((properties::object_type, properties::object_id))
+        .select((properties::object_type, properties::object_id, properties::body))
+        .limit(one_more(limit))
         .into_boxed();
-    if let Some(wanted) = object_type {
-        query = query.filter(changes::object_type.eq(wanted));
+    if let Some(Object { type_name, id }) = &page.after {
+        let (type_name, id) = (type_name.to_string(), id.to_string());
+        let later = properties::object_type.eq(type_name.clone()).and(properties::object_id.gt(id));
+        // The first part says no more than the second: it is the range of the index.
+        query = query
+            .filter(properties::object_type.ge(type_name.clone()))
+            .filter(properties::object_type.gt(type_name).or(later));
     }
-    let rows = query.load::<Columns>(connection)?;
-    let items: Vec<TupleChange> = rows
-        .into_iter()
-        .map(
-            |(revision, kind, at, (object_type, object_id, relation), (subject_type, subject_relation, subject_id))| {
-                TupleChange {
-                    inserted: kind != "deleted",
-                    tuple: tuple_of(
-                        object_type.unwrap_or_default(),
-                        object_id.unwrap_or_default(),
-                        relation.unwrap_or_default(),
-                        subject_type.unwrap_or_default(),
-                        subject_relation.unwrap_or_default(),
-                        subject_id.unwrap_or_default(),
-                    ),
-                    condition: None,
-                    at: unsigned(at),
-                    revision: Revision::new(unsigned(revision)),
-                }
-            },
-        )
-        .collect();
-    let next = items.last().map(|change| change.revision).or(page.after);
-    Ok(Page { items, next })
+    let rows = query.load::<(String, String, String)>(connection)?;
+    let read = |(type_name, id, body): (String, String, String)| {
+        Ok((Object { type_name: Text::from(type_name), id: Text::from(id) }, properties_of(&body)?))
+    };
+    let items = rows.into_iter().map(read).collect::<QueryResult<Vec<_>>>()?;
+    Ok(Page::cut(items, limit, |(object, _): &(Object, Context)| object.clone()))
 }
 
 /// Relationships that match, in the order of the primary key.
@@ -122,8 +94,8 @@ pub(super) fn tuples(
     let fixed = fixed_columns(filter);
     // Only names of columns go into the text; every value is bound.
     let mut query = diesel::sql_query(
-        "SELECT object_type, object_id, relation, subject_type, subject_relation, subject_id, written_at \
-         FROM tuples WHERE store = ?",
+        "SELECT object_type, object_id, relation, subject_type, subject_relation, subject_id, written_at, \
+         condition, condition_context FROM tuples WHERE store = ?",
     )
     .into_boxed::<Sqlite>()
     .bind::<SqlText, _>(store.to_owned());
@@ -151,7 +123,9 @@ pub(super) fn tuples(
         .sql(format!(" ORDER BY {} LIMIT ?", COLUMNS.join(", ")))
         .bind::<BigInt, _>(one_more(limit))
         .load::<TupleRow>(connection)?;
-    Ok(Page::cut(rows.into_iter().map(StoredTuple::from), limit, |stored: &StoredTuple| stored.tuple.clone()))
+    let mut conditions = Conditions::default();
+    let items = rows.into_iter().map(|row| row.stored(&mut conditions)).collect::<QueryResult<Vec<_>>>()?;
+    Ok(Page::cut(items, limit, |stored: &StoredTuple| stored.tuple.clone()))
 }
 
 /// The columns of the key after the store, in its order.
@@ -204,6 +178,7 @@ impl Rest {
     }
 }
 
-fn one_more(limit: usize) -> i64 {
+/// One item more than a page or an answer takes, to see whether there is another one.
+pub(super) fn one_more(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
 }

@@ -1,16 +1,23 @@
 //! Between relationships and the columns they are stored in.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use ulid::Ulid;
 
+use super::super::text::parse;
 use super::super::{ModelId, StoreId, StoreRecord, StoredTuple};
+use super::failure::BrokenRow;
 use super::schema::tuples;
-use crate::relation::{Object, Subject, Text, Tuple};
+use crate::condition::Context;
+use crate::relation::{Object, RelationshipCondition, Subject, Text, Tuple};
 
 /// The subject id of a wildcard. No checked id is `*`.
 pub(super) const WILDCARD: &str = "*";
 /// The subject relation of whoever is no userset. No checked relation is empty.
 pub(super) const NO_RELATION: &str = "";
+/// The condition of a relationship that counts always, and the values that none brings.
+pub(super) const NONE: &str = "";
 
 /// A ULID as it is stored: 26 characters, whose order is that of the ids. Readable in a shell.
 pub(super) struct IdText([u8; ulid::ULID_LEN]);
@@ -69,23 +76,57 @@ pub(super) struct TupleRow {
     pub(super) subject_relation: String,
     pub(super) subject_id: String,
     pub(super) written_at: i64,
+    pub(super) condition: String,
+    pub(super) condition_context: String,
 }
 
-impl From<TupleRow> for StoredTuple {
-    fn from(row: TupleRow) -> Self {
-        Self {
-            tuple: tuple_of(
-                row.object_type,
-                row.object_id,
-                row.relation,
-                row.subject_type,
-                row.subject_relation,
-                row.subject_id,
-            ),
-            condition: None,
-            written_at: unsigned(row.written_at),
-        }
+impl TupleRow {
+    pub(super) fn stored(self, conditions: &mut Conditions) -> QueryResult<StoredTuple> {
+        let tuple = tuple_of(
+            self.object_type,
+            self.object_id,
+            self.relation,
+            self.subject_type,
+            self.subject_relation,
+            self.subject_id,
+        );
+        let condition = conditions.read(&self.condition, &self.condition_context)?;
+        Ok(StoredTuple { tuple, condition, written_at: unsigned(self.written_at) })
     }
+}
+
+/// Reads the conditions of one answer. The same condition with the same values, which often stands in many rows, is read once.
+#[derive(Default)]
+pub(super) struct Conditions {
+    last: Option<(String, Arc<RelationshipCondition>)>,
+}
+
+impl Conditions {
+    /// The condition that two columns say. What cannot be read is an error: without its condition, a relationship would count always.
+    pub(super) fn read(&mut self, name: &str, context: &str) -> QueryResult<Option<Arc<RelationshipCondition>>> {
+        if name == NONE {
+            return if context == NONE {
+                Ok(None)
+            } else {
+                Err(BrokenRow::of("a condition", "it has values and no name"))
+            };
+        }
+        if let Some((text, condition)) = &self.last
+            && &*condition.name == name
+            && text == context
+        {
+            return Ok(Some(Arc::clone(condition)));
+        }
+        let values = parse(context).map_err(|error| BrokenRow::of("the values of a condition", error))?;
+        let condition = Arc::new(RelationshipCondition { name: Text::from(name), context: values });
+        self.last = Some((context.to_owned(), Arc::clone(&condition)));
+        Ok(Some(condition))
+    }
+}
+
+/// The properties that a column says. A row without any is none that we would write.
+pub(super) fn properties_of(body: &str) -> QueryResult<Context> {
+    parse(body).map_err(|error| BrokenRow::of("the properties of an object", error))
 }
 
 /// A relationship of its columns, in the order of the key.

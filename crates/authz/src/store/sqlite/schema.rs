@@ -35,6 +35,25 @@ diesel::table! {
         subject_relation -> Text,
         subject_id -> Text,
         written_at -> BigInt,
+        condition -> Text,
+        condition_context -> Text,
+    }
+}
+
+diesel::table! {
+    properties (store, object_type, object_id) {
+        store -> Text,
+        object_type -> Text,
+        object_id -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    assertions (store, model) {
+        store -> Text,
+        model -> Text,
+        body -> Text,
     }
 }
 
@@ -51,5 +70,7 @@ diesel::table! {
         subject_id -> Nullable<Text>,
         scope -> Nullable<Text>,
         at -> BigInt,
+        condition -> Nullable<Text>,
+        condition_context -> Nullable<Text>,
     }
 }

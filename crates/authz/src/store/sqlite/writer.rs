@@ -208,7 +208,7 @@ impl Desk {
 
 /// Whether a write was refused for what it asks, and not for the state of the file.
 fn is_refusal(error: &StoreError) -> bool {
-    matches!(error, StoreError::Conflict(_) | StoreError::UnknownStore(_))
+    matches!(error, StoreError::Conflict(_) | StoreError::UnknownStore(_) | StoreError::UnknownModel(_))
 }
 
 /// A write that waits, is being done, or waits for its group's commit.

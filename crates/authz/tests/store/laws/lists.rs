@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use authz::relation::{Subject, Text, Tuple};
-use authz::store::{Page, PageRequest, Store, StoredTuple, TupleFilter};
+use authz::store::{ChangeFilter, Page, PageRequest, Store, StoredTuple, TupleFilter};
 use cache_core::Revision;
 
 use crate::support::{Fixture, World, tuple};
@@ -168,6 +168,10 @@ async fn a_limit_is_kept_within_its_bounds<F: Fixture>() {
     assert_eq!(page(&world, &TupleFilter::default(), None, 1_000_000).await.items.len(), 100);
 }
 
+fn of_type(object_type: Option<&str>) -> ChangeFilter {
+    ChangeFilter { object_type: object_type.map(Text::from), since: None }
+}
+
 async fn changes<S: Store>(
     world: &World<S>,
     object_type: Option<&str>,
@@ -175,7 +179,7 @@ async fn changes<S: Store>(
     limit: usize,
 ) -> (Vec<String>, Option<Revision>) {
     let page = PageRequest { after, limit };
-    let page = world.origin.changes(world.store, object_type.map(Text::from), page).await.unwrap();
+    let page = world.origin.changes(world.store, of_type(object_type), page).await.unwrap();
     assert_eq!(page.items.last().map(|change| change.revision).or(after), page.next);
     let names = page.items.iter().map(|change| format!("{}{}", if change.inserted { '+' } else { '-' }, change.tuple));
     (names.collect(), page.next)
@@ -224,6 +228,6 @@ async fn records_are_dated_by_the_clock<F: Fixture>() {
     world.clock.0.store(3_000, Ordering::Relaxed);
     world.delete(&["doc:1#viewer@user:ann"]).await;
     let page = PageRequest { after: None, limit: 10 };
-    let dated = world.origin.changes(world.store, None, page).await.unwrap();
+    let dated = world.origin.changes(world.store, ChangeFilter::default(), page).await.unwrap();
     assert_eq!(dated.items.iter().map(|change| change.at).collect::<Vec<_>>(), [2_000, 3_000]);
 }

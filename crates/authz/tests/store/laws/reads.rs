@@ -1,6 +1,6 @@
 //! Snapshots, points, enumerations.
 
-use authz::relation::{Object, Subject, Text, Tuple};
+use authz::relation::{Object, Presence, Subject, Text, Tuple};
 use authz::store::{MAX_ENUMERATED, MAX_WRITE_BATCH, Store, TupleAnswer, TupleRead, WriteBatch};
 
 use crate::support::{Fixture, World, enumerate, has, ids, tuple, writes};

@@ -1,6 +1,8 @@
 //! Stores and models as wholes, and the end.
 
-use authz::store::{Change, ModelId, PageRequest, Store, StoreError, StoreId, TupleFilter, WriteConflict};
+use authz::store::{
+    Change, ChangeFilter, ModelId, PageRequest, Store, StoreError, StoreId, TupleFilter, WriteConflict,
+};
 use ulid::Ulid;
 
 use crate::support::{Fixture, has};
@@ -56,7 +58,7 @@ async fn a_deleted_store_is_gone_with_all_that_it_held<F: Fixture>() {
     world.origin.create_store(world.store, "second life").await.unwrap();
     assert!(!world.has("doc:1#viewer@user:ann").await);
     let page = || PageRequest { after: None, limit: 10 };
-    assert!(world.origin.changes(world.store, None, page()).await.unwrap().items.is_empty());
+    assert!(world.origin.changes(world.store, ChangeFilter::default(), page()).await.unwrap().items.is_empty());
     let tuples = world.origin.read_tuples(world.store, TupleFilter::default(), PageRequest { after: None, limit: 10 });
     assert!(tuples.await.unwrap().items.is_empty());
     assert_eq!(world.origin.snapshot().await.unwrap().latest_model(world.store).await.unwrap(), Some(None));

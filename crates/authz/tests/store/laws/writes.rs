@@ -1,7 +1,8 @@
 //! Batches and conflicts.
 
 use authz::store::{
-    MAX_WRITE_BATCH, OnConflict, PageRequest, Store, StoreError, StoreId, TupleFilter, WriteBatch, WriteConflict,
+    ChangeFilter, MAX_WRITE_BATCH, OnConflict, PageRequest, Store, StoreError, StoreId, TupleFilter, WriteBatch,
+    WriteConflict,
 };
 use ulid::Ulid;
 
@@ -25,13 +26,13 @@ async fn a_batch_is_all_or_nothing<F: Fixture>() {
     let world = F::open().await;
     world.write(&["doc:1#viewer@user:ann"]).await;
     let batch = WriteBatch {
-        writes: vec![tuple("doc:1#viewer@user:bob"), tuple("doc:1#viewer@user:ann")],
+        writes: vec![tuple("doc:1#viewer@user:bob").into(), tuple("doc:1#viewer@user:ann").into()],
         deletes: vec![],
         ..WriteBatch::default()
     };
     assert!(world.origin.write(world.store, batch).await.is_err());
     let batch = WriteBatch {
-        writes: vec![tuple("doc:1#viewer@user:ann")],
+        writes: vec![tuple("doc:1#viewer@user:ann").into()],
         deletes: vec![tuple("doc:9#viewer@user:ann")],
         ..WriteBatch::default()
     };
@@ -40,7 +41,7 @@ async fn a_batch_is_all_or_nothing<F: Fixture>() {
     assert!(!world.has("doc:1#viewer@user:bob").await);
 
     let both = WriteBatch {
-        writes: vec![tuple("doc:1#viewer@user:bob")],
+        writes: vec![tuple("doc:1#viewer@user:bob").into()],
         deletes: vec![tuple("doc:1#viewer@user:ann")],
         ..WriteBatch::default()
     };
@@ -72,7 +73,7 @@ async fn a_tuple_stands_once_in_a_batch<F: Fixture>() {
     let twice = tuple("doc:1#viewer@user:bob");
     for (added, removed) in [(2, 0), (0, 2), (1, 1)] {
         let batch = WriteBatch {
-            writes: vec![twice.clone(); added],
+            writes: vec![twice.clone().into(); added],
             deletes: vec![twice.clone(); removed],
             on_duplicate: OnConflict::Ignore,
             on_missing: OnConflict::Ignore,
@@ -83,7 +84,7 @@ async fn a_tuple_stands_once_in_a_batch<F: Fixture>() {
 
 async fn a_batch_that_is_too_large_is_refused<F: Fixture>() {
     let many = |count| WriteBatch {
-        writes: (0..count).map(|n| tuple(&format!("doc:{n}#viewer@user:bob"))).collect(),
+        writes: (0..count).map(|n| tuple(&format!("doc:{n}#viewer@user:bob")).into()).collect(),
         ..WriteBatch::default()
     };
     assert_eq!(conflict::<F>(many(MAX_WRITE_BATCH + 1)).await, WriteConflict::TooMany { given: MAX_WRITE_BATCH + 1 });
@@ -95,7 +96,7 @@ async fn conflicts_can_be_ignored<F: Fixture>() {
     let world = F::open().await;
     world.write(&["doc:1#viewer@user:ann"]).await;
     let batch = WriteBatch {
-        writes: vec![tuple("doc:1#viewer@user:ann"), tuple("doc:1#viewer@user:bob")],
+        writes: vec![tuple("doc:1#viewer@user:ann").into(), tuple("doc:1#viewer@user:bob").into()],
         deletes: vec![tuple("doc:1#viewer@user:eve")],
         on_duplicate: OnConflict::Ignore,
         on_missing: OnConflict::Ignore,
@@ -136,7 +137,7 @@ async fn an_unknown_store_is_refused_as_such<F: Fixture>() {
     unknown(world.origin.model(nowhere, authz::store::ModelId(Ulid::from_parts(1, 1))).await);
     unknown(world.origin.models(nowhere, PageRequest { after: None, limit: 10 }).await);
     unknown(world.origin.read_tuples(nowhere, TupleFilter::default(), PageRequest { after: None, limit: 10 }).await);
-    unknown(world.origin.changes(nowhere, None, page()).await);
+    unknown(world.origin.changes(nowhere, ChangeFilter::default(), page()).await);
     assert_eq!(world.origin.store(nowhere).await.unwrap(), None);
     assert_eq!(world.origin.delete_store(nowhere).await.unwrap(), None);
     assert_eq!(world.origin.snapshot().await.unwrap().latest_model(nowhere).await.unwrap(), None);

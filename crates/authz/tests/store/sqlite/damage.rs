@@ -56,7 +56,7 @@ async fn a_newer_file_is_left_alone() {
     shell(&path).batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
     let before = fs::read(&path).unwrap();
     let message = refusal(config(&path));
-    assert!(message.contains("newer version of this program (schema 9999; this one knows 0002)"), "{message}");
+    assert!(message.contains("newer version of this program (schema 9999; this one knows 0003)"), "{message}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 

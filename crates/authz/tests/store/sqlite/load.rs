@@ -1,7 +1,7 @@
 //! Bulk loading.
 
 use authz::relation::Tuple;
-use authz::store::{Change, PageRequest, Store, StoreError, StoreId};
+use authz::store::{Change, ChangeFilter, PageRequest, Store, StoreError, StoreId};
 use ulid::Ulid;
 
 use super::{config, place};
@@ -37,7 +37,7 @@ async fn a_load_is_listed_among_the_changes() {
     world.origin.load(world.store, many(3), |_| {}).await.unwrap();
     world.write(&["doc:x#viewer@user:ann"]).await;
     let page = PageRequest { after: None, limit: 10 };
-    let listed = world.origin.changes(world.store, None, page).await.unwrap();
+    let listed = world.origin.changes(world.store, ChangeFilter::default(), page).await.unwrap();
     assert_eq!(listed.items.len(), 4);
     assert!(listed.items.iter().all(|change| change.inserted));
     let told = world.sink.applied();

@@ -1,11 +1,13 @@
 //! Administration, on a listener of its own. A field that isn't known is refused: a misspelt scope must not invalidate something else.
 
 mod cache;
+mod explain;
 mod invalidate;
 mod properties;
 mod tiers;
 
 pub(crate) use cache::cache;
+pub(crate) use explain::explain;
 pub(crate) use invalidate::invalidate;
 pub(crate) use properties::{delete_properties, get_properties, list_properties, write_properties};
 pub(crate) use tiers::change_tier;

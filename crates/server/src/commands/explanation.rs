@@ -1,0 +1,68 @@
+//! An explanation, written for people.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{NO, YES, fail, say};
+use crate::client::Reply;
+
+/// Prints it; the exit status is that of the decision.
+pub(super) fn show(Reply { status, body }: &Reply) -> ExitCode {
+    if *status != 200 {
+        let message = body["message"].as_str().unwrap_or("no explanation came");
+        return fail(format!("the server answered {status}: {message}"));
+    }
+    say(text(body).trim_end());
+    match body["decision"].as_bool() {
+        Some(true) => YES,
+        Some(false) => ExitCode::from(NO),
+        None => fail("no decision"),
+    }
+}
+
+fn text(body: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_u64().map_or_else(String::new, |number| number.to_string());
+    let mut text = String::new();
+    match body["decision"].as_bool() {
+        Some(allowed) => {
+            let decision = if allowed { "allowed" } else { "denied" };
+            let (source, stamp) = (word(&body["source"]), number(&body["stamp"]));
+            let _ = writeln!(text, "{decision}, source {source}, stamp {stamp}, model {}", word(&body["model"]));
+        }
+        None => {
+            let _ = writeln!(text, "no decision: {}", word(&body["error"]));
+        }
+    }
+    let _ = writeln!(text, "\ntiers before the question ({}):", word(&body["cache_type"]));
+    for tier in body["tiers"].as_array().into_iter().flatten() {
+        let held = match tier["held"]["decision"].as_bool() {
+            Some(true) => format!(", held allow of stamp {}", number(&tier["held"]["stamp"])),
+            Some(false) => format!(", held deny of stamp {}", number(&tier["held"]["stamp"])),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "  {}: {}{held}", word(&tier["tier"]), word(&tier["reason"]));
+    }
+    if let Some(path) = body.get("path") {
+        let _ = writeln!(text, "\npath (worked out anew, stamp {}):", number(&body["path_stamp"]));
+        add_step(path, 1, &mut text);
+    }
+    let tags = body["tags"].as_array().map_or(0, Vec::len);
+    let _ = writeln!(text, "\nrests on {tags} tags{}", kept(body));
+    text
+}
+
+fn kept(body: &Value) -> String {
+    let ends = body["holds_for_ms"].as_u64().map(|ms| format!(", holds for {ms} ms by itself"));
+    let not_kept = body["not_kept"].as_str().map(|why| format!(", is not kept: {why}"));
+    ends.into_iter().chain(not_kept).collect()
+}
+
+fn add_step(step: &Value, depth: usize, text: &mut String) {
+    let _ = writeln!(text, "{:width$}{}", "", step["text"].as_str().unwrap_or_default(), width = 2 * depth);
+    for child in step["children"].as_array().into_iter().flatten() {
+        add_step(child, depth + 1, text);
+    }
+}
