@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod lint;
+mod nginx;
 mod process;
 mod reference;
 mod report;

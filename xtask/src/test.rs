@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::nginx;
 use crate::process;
 use crate::reference;
 use crate::report::{Outcome, Report};
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     /// Only tests whose name contains EXPR, or that match it as a filter expression of cargo-nextest
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
-    /// Install nothing: tests that compare with the reference engine are skipped where it is missing
+    /// Install nothing: tests that need the reference engine or nginx are skipped where those are missing
     #[arg(long)]
     no_install: bool,
 }
@@ -56,6 +57,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         Err(outcome) => outcome,
     });
+    let mut gateway = None;
+    report.step("nginx", || match nginx::find_or_install(workspace, !args.no_install) {
+        Ok(program) => {
+            println!("    {}", program.display());
+            gateway = Some(program);
+            Outcome::Passed
+        }
+        Err(outcome) => outcome,
+    });
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(&workspace.root, words);
         if let Some(stores) = &stores {
@@ -63,6 +73,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         if let Some(engine) = &engine {
             command.env(reference::PROGRAM, engine);
+        }
+        if let Some(gateway) = &gateway {
+            command.env(nginx::PROGRAM, gateway);
         }
         command
     };

@@ -9,6 +9,7 @@ use cache_l1::MemoryHandle;
 
 use crate::config::Settings;
 use crate::error::Fault;
+use crate::gateway::Gateway;
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
 
@@ -31,6 +32,8 @@ pub struct App {
     pub public_url: String,
     /// Makes the tokens of pages, and knows them again.
     pub(crate) page_tokens: PageTokens,
+    /// What requests through a gateway mean.
+    pub(crate) gateway: Gateway,
     default_store: DefaultStore,
     stopping: AtomicBool,
 }
@@ -51,6 +54,7 @@ impl App {
         public_url: String,
     ) -> Self {
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
+        let gateway = Gateway::checked(&settings.gateway);
         Self {
             decisions,
             memory,
@@ -58,6 +62,7 @@ impl App {
             pseudonyms: Pseudonyms::default(),
             public_url,
             page_tokens: PageTokens::default(),
+            gateway,
             default_store: DefaultStore { configured, found: RwLock::new(configured) },
             stopping: AtomicBool::new(false),
         }

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use authz::relation::IdentError;
 use axum::response::{IntoResponse, Response};
 
-pub use shape::{Api, AuthZen, OpenFga, Shape};
+pub use shape::{Api, AuthZen, Gateway, OpenFga, Shape};
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

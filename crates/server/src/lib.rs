@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod gateway;
 mod ids;
 pub mod listener;
 pub mod middleware;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 
 use crate::app::App;
 use crate::error::{Api, Fault, FaultKind};
-use crate::routes::{admin, authzen, health, openfga};
+use crate::routes::{admin, authzen, gateway, health, openfga};
 
 /// The paths for decisions, models and relationships.
 pub fn public(app: Arc<App>) -> Router {
@@ -18,7 +18,11 @@ pub fn public(app: Arc<App>) -> Router {
         .route("/access/v1/evaluations", post(authzen::evaluations))
         .route("/stores/{store_id}/access/v1/evaluation", post(authzen::store_evaluation))
         .route("/stores/{store_id}/access/v1/evaluations", post(authzen::store_evaluations))
+        .route("/access/v1/search/subject", post(authzen::search_subject))
+        .route("/access/v1/search/resource", post(authzen::search_resource))
         .route("/access/v1/search/action", post(authzen::search_action))
+        .route("/stores/{store_id}/access/v1/search/subject", post(authzen::store_search_subject))
+        .route("/stores/{store_id}/access/v1/search/resource", post(authzen::store_search_resource))
         .route("/stores/{store_id}/access/v1/search/action", post(authzen::store_search_action))
         .route("/.well-known/authzen-configuration", get(authzen::metadata))
         .route("/.well-known/authzen-configuration/stores/{store_id}", get(authzen::store_metadata))
@@ -36,6 +40,12 @@ pub fn public(app: Arc<App>) -> Router {
         .route("/stores/{store_id}/streamed-list-objects", post(openfga::unsupported))
         .route("/stores/{store_id}/list-users", post(openfga::unsupported))
         .route("/stores/{store_id}/assertions/{model_id}", put(openfga::write_assertions).get(openfga::read_assertions))
+        .route("/forward-auth", any(gateway::forwarded))
+        .route("/forward-auth/traefik", any(gateway::forwarded))
+        .route("/forward-auth/caddy", any(gateway::forwarded))
+        .route("/forward-auth/nginx", any(gateway::nginx))
+        .route("/forward-auth/envoy/", any(gateway::envoy))
+        .route("/forward-auth/envoy/{*path}", any(gateway::envoy))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/healthz", get(health::ready))

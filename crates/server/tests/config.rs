@@ -76,6 +76,33 @@ fn values_that_are_not_allowed_are_named_all_at_once_with_what_is_allowed() {
     insta::assert_snapshot!(refused(&config(file, &[], &[])));
 }
 
+const ROUTES: &str = "[gateway]\nchallenge = 'Basic realm=\"app\"'\nhosts = ['app.example.com']\n\
+    [[gateway.routes]]\nmethods = ['GET', 'HEAD']\npath = '/documents/{id}'\naction = 'can_view'\nresource = 'document:{id}'\n\
+    [[gateway.routes]]\nmethods = ['GET']\npath = '/{*file}'\npublic = true\n";
+
+#[test]
+fn a_route_map_is_shown_as_it_can_be_used() {
+    let first = shown(&config(ROUTES, &[], &[]));
+    let lines: Vec<&str> = first.lines().filter(|line| line.contains("gateway.")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+    let second = shown(&config(&first, &[], &[]));
+    let routes = |text: &str| text.lines().filter(|line| line.starts_with("gateway.routes")).collect::<String>();
+    assert_eq!(routes(&first), routes(&second));
+}
+
+#[test]
+fn a_route_map_that_is_wrong_is_refused_with_the_file_and_the_route() {
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("document:{id}", "document:{doc}"), &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("public", "pubic"), &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("methods = ['GET']\n", ""), &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("public", "colour"), &[], &[])));
+    insta::assert_snapshot!(refused(&config("gateway.routes = 3\n", &[], &[])));
+    insta::assert_snapshot!(refused(&config(&ROUTES.replace("['GET']", "'GET'"), &[], &[])));
+    let settings = "[gateway]\nsubject_header = 'Host'\nsubject_type = 'a b'\nanonymous = '*'\nchallenge = \"a\\nb\"\n\
+                    hosts = ['https://app.example.com']\n";
+    insta::assert_snapshot!(refused(&config(settings, &[], &[])));
+}
+
 #[test]
 fn a_file_that_is_named_must_exist_and_be_toml() {
     assert!(refused(&config("", &[], &["--config", "no.toml"])).contains("there is no configuration file no.toml"));

@@ -167,6 +167,19 @@ fn nobody_is_named_in_the_log() {
     assert!(!log.contains("canary-of-the-log"), "{log}");
 }
 
+#[test]
+fn why_a_gateways_request_was_refused_is_in_the_log_and_not_in_the_answer() {
+    let mut server = Server::start(&["--log-level", "info"]);
+    let asked = "GET /forward-auth HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-forwarded-method: GET\r\n\
+                 x-forwarded-uri: /canary/of-the-path?canary=of-the-query\r\nx-forwarded-user: canary\r\n\r\n";
+    let answer = exchange(server.public, asked.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.ends_with("\r\n\r\n"), "{answer}");
+    server.terminate();
+    let (_, log) = server.ended();
+    assert!(log.contains("gateway.routes is empty") && log.contains("no route for this path"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
 /// Begins a request whose handler waits for its body: the server asks for it when it has come that far.
 fn begin(server: &Server) -> (std::net::TcpStream, String) {
     let body = question("ann").to_string();

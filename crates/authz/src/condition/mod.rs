@@ -2,11 +2,45 @@
 //!
 //! A condition is defined in the model ([`ConditionDefinition`]), named by a relationship, and evaluated with values of the relationship
 //! and of the question ([`Context`]). Its error is never false.
+//!
+//! [`Program::compile`] bounds the text (`scan`), has it parsed (`parse`), and gives every part a type (`check`). [`Program::evaluate`] turns what is
+//! given into what was declared (`convert`) and walks the checked tree (`evaluate`, `operators`) within a [`Budget`]; `horizon` keeps how long
+//! the outcome holds.
 
+mod bounds;
+mod budget;
+mod check;
+mod check_call;
 mod context;
+mod conversion;
+mod convert;
 mod definition;
+mod error;
+mod evaluate;
+mod fault;
+mod functions;
+mod horizon;
+mod node;
+mod operators;
+mod parse;
+mod pattern;
+mod program;
+mod scan;
+mod time;
+mod types;
+mod value;
 
+#[cfg(test)]
+mod tests;
+
+pub use bounds::{
+    BYTES_PER_STEP, DEFAULT_MAX_STEPS, MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_FAULTS, MAX_NESTED_MACROS,
+    MAX_PARAMETERS, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH, MAX_PATTERN_SIZE, MAX_QUOTED_CHARS, MAX_TYPE_DEPTH,
+    MAX_VALUE_DEPTH,
+};
+pub use budget::Budget;
 pub use context::Context;
 pub use definition::{ConditionDefinition, Parameter, ParameterType};
-mod stub;
-pub use stub::*;
+pub use error::ConditionError;
+pub use fault::ConditionFault;
+pub use program::{Outcome, Program};

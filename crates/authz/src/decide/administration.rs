@@ -127,7 +127,7 @@ impl DecisionPoint {
     ) -> Result<Committed, CheckError> {
         let version = self.models.resolve(store, model).await?;
         for write in &batch.writes {
-            validate::relationship(write, version.plan.model())?;
+            validate::planned_relationship(write, &version.plan)?;
         }
         Ok(self.origin.write(store, batch).await?)
     }

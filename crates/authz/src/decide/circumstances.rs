@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::RequestProperties;
 use super::error::CheckError;
-use crate::condition::{Budget, Context, ParameterType, Values};
+use crate::condition::{Budget, Context, ParameterType};
 use crate::evaluate::{Judge, Judged, Judgement, Plan};
 use crate::relation::{Object, Presence, RelationshipCondition, Subject, Text};
 use crate::store::{TupleAnswer, TupleRead, UnixMillis, WallClock};
@@ -69,13 +69,18 @@ struct Entities {
 }
 
 impl<'a> Given<'a> {
+    /// The subject, where it is one object.
+    pub(super) fn subject_object(&self) -> Option<&'a Object> {
+        match self.subject {
+            Subject::Object(object) => Some(object),
+            Subject::Userset { .. } | Subject::Wildcard { .. } => None,
+        }
+    }
+
     /// The entities whose stored properties conditions may read, among the names that they read.
     pub(super) fn stored(&self, reads: &[Text]) -> Vec<&'a Object> {
         let wanted = |name: &str| self.context.get(name).is_none() && reads.iter().any(|read| **read == *name);
-        let subject = match self.subject {
-            Subject::Object(object) if wanted(SUBJECT) => Some(object),
-            _ => None,
-        };
+        let subject = self.subject_object().filter(|_| wanted(SUBJECT));
         subject.into_iter().chain(wanted(RESOURCE).then_some(self.resource)).collect()
     }
 }
@@ -84,6 +89,15 @@ impl<'a> Circumstances<'a> {
     pub(super) fn new(plan: &'a Plan, given: Given<'a>, clocks: Clocks<'a>, clock: &dyn Clock, max_steps: u64) -> Self {
         let moment = clock.now();
         let now = Now { parameter: clocks.parameter, moment, unix_millis: clocks.wall.unix_millis() };
+        Self::at(plan, given, now, max_steps)
+    }
+
+    /// For another question of the same moment.
+    pub(super) fn of_another(&self, given: Given<'a>, max_steps: u64) -> Self {
+        Self::at(self.plan, given, self.now, max_steps)
+    }
+
+    fn at(plan: &'a Plan, given: Given<'a>, now: Now<'a>, max_steps: u64) -> Self {
         let mut circumstances =
             Self { plan, given, now, budget: Budget::new(max_steps), entities: Entities::default(), error: None };
         if plan.has_conditions() {
@@ -111,7 +125,13 @@ impl<'a> Circumstances<'a> {
 
     /// What was read, as far as the model allows it, with its conditions judged. A relationship of an older version of the model may be under a condition that
     /// this version does not have there, or under none where it must have one: it does not count.
-    pub(super) fn judged(&mut self, read: &TupleRead, mut answer: TupleAnswer) -> Judged {
+    pub(super) fn judged(&mut self, read: &TupleRead, answer: TupleAnswer) -> Judged {
+        let answer = self.allowed(read, answer);
+        Judged::of(answer, self)
+    }
+
+    /// What was read, as far as the model allows it.
+    pub(super) fn allowed(&self, read: &TupleRead, mut answer: TupleAnswer) -> TupleAnswer {
         let plan = self.plan;
         let allows = |condition: Option<&RelationshipCondition>| plan.allows(read, condition.map(|it| &*it.name));
         match &mut answer {
@@ -127,7 +147,7 @@ impl<'a> Circumstances<'a> {
             TupleAnswer::Members(members) => members.retain(|member| allows(member.condition.as_deref())),
             TupleAnswer::TooMany | TupleAnswer::Properties(_) => {}
         }
-        Judged::of(answer, self)
+        answer
     }
 
     /// The first error of a condition.
@@ -146,7 +166,7 @@ impl Judge for Circumstances<'_> {
         };
         let values = Layers { condition, given: &self.given, entities: &self.entities, plan: self.plan };
         let clock = self.now.parameter.map(|name| (&**name, self.now.unix_millis));
-        match program.evaluate(&values, clock, &mut self.budget) {
+        match program.evaluate(&|name| values.value(name), clock, &mut self.budget) {
             Ok(outcome) => Judgement {
                 met: Some(outcome.met),
                 until: outcome.until.map_or(Moment::NEVER, |until| {
@@ -163,15 +183,15 @@ impl Judge for Circumstances<'_> {
 }
 
 /// The values of one condition, the nearest first.
-struct Layers<'a> {
-    condition: &'a RelationshipCondition,
-    given: &'a Given<'a>,
-    entities: &'a Entities,
-    plan: &'a Plan,
+struct Layers<'v> {
+    condition: &'v RelationshipCondition,
+    given: &'v Given<'v>,
+    entities: &'v Entities,
+    plan: &'v Plan,
 }
 
-impl Values for Layers<'_> {
-    fn value(&self, name: &str) -> Option<&Value> {
+impl<'v> Layers<'v> {
+    fn value(&self, name: &str) -> Option<&'v Value> {
         let given = self.condition.context.get(name).or_else(|| self.given.context.get(name));
         given.or_else(|| {
             let entity = match name {

@@ -130,33 +130,6 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Adds the relationships that hold for this question only.
-    fn with_contextual(&self, read: &TupleRead, answer: TupleAnswer) -> TupleAnswer {
-        if self.contextual.is_empty() {
-            return answer;
-        }
-        match (read, answer) {
-            (TupleRead::Point(tuple), answer @ TupleAnswer::Found(_)) => {
-                let given = self.contextual.iter().find(|given| given.tuple == *tuple);
-                given.map_or(answer, |given| TupleAnswer::Found(Presence::of(given.condition.clone())))
-            }
-            (TupleRead::Enumerate { object, relation, kind }, TupleAnswer::Members(members)) => {
-                let given = self.contextual.iter().filter(|Relationship { tuple, .. }| {
-                    tuple.object == *object
-                        && tuple.relation == *relation
-                        && tuple.subject.kind() == *kind
-                        && !matches!(tuple.subject, Subject::Wildcard { .. })
-                });
-                let given = given.map(|given| Member {
-                    id: Text::from(given.tuple.subject.id()),
-                    condition: given.condition.clone(),
-                });
-                TupleAnswer::Members(overlaid(members, given))
-            }
-            (_, answer) => answer,
-        }
-    }
-
     /// Keeps what was read, where it is the same for every subject. Not a method of a run: a snapshot is no thing to share between threads.
     async fn fill_reads(&self, flight: &Flight, stamp: Stamp, reads: &[(ReadId, TupleRead)], answers: &[TupleAnswer]) {
         let mut sources = Vec::new();
@@ -349,12 +322,12 @@ impl<'a> Run<'a> {
             let answer = hit.as_ref().and_then(|hit| match hit.value() {
                 CachedValue::Exists(presence) => Some(TupleAnswer::Found(presence.clone())),
                 CachedValue::Subjects(members) => Some(TupleAnswer::Members(members.to_vec())),
-                CachedValue::Decision(_) => None,
+                CachedValue::Decision(_) | CachedValue::Objects(_) | CachedValue::Users(_) => None,
             });
             match (hit, answer) {
                 (Some(hit), Some(answer)) => {
                     self.used_parts = true;
-                    let answer = self.evaluation.with_contextual(read, answer);
+                    let answer = with_contextual(self.evaluation.contextual, read, answer);
                     let answer = self.circumstances.judged(read, answer);
                     self.graph.answer(*id, answer, provenance(&hit.entry))?;
                 }
@@ -412,7 +385,7 @@ impl<'a> Run<'a> {
         for ((id, read), answer) in missing.into_iter().zip(answers) {
             // The type that the same answer has in a cache: an invalidation by type reaches both.
             let types = self.evaluation.read_key(&read).map_or(TypeSet::default(), |key| TypeSet::of(key.cache_type()));
-            let answer = self.evaluation.with_contextual(&read, answer);
+            let answer = with_contextual(self.evaluation.contextual, &read, answer);
             let answer = self.circumstances.judged(&read, answer);
             self.graph.answer(id, answer, Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types })?;
         }
@@ -505,6 +478,39 @@ fn provenance(entry: &Entry<CachedValue>) -> Provenance {
         hard_expiry: entry.hard_expiry(),
         tags: entry.tags().to_vec(),
         types: entry.types(),
+    }
+}
+
+/// Adds the relationships that hold for one question only.
+pub(super) fn with_contextual(contextual: &[Relationship], read: &TupleRead, answer: TupleAnswer) -> TupleAnswer {
+    if contextual.is_empty() {
+        return answer;
+    }
+    match (read, answer) {
+        (TupleRead::Point(tuple), answer @ TupleAnswer::Found(_)) => {
+            let given = contextual.iter().find(|given| given.tuple == *tuple);
+            given.map_or(answer, |given| TupleAnswer::Found(Presence::of(given.condition.clone())))
+        }
+        (TupleRead::Enumerate { object, relation, kind }, TupleAnswer::Members(members)) => {
+            let given = contextual.iter().filter(|Relationship { tuple, .. }| {
+                tuple.object == *object
+                    && tuple.relation == *relation
+                    && tuple.subject.kind() == *kind
+                    && !matches!(tuple.subject, Subject::Wildcard { .. })
+            });
+            let given = given
+                .map(|given| Member { id: Text::from(given.tuple.subject.id()), condition: given.condition.clone() });
+            TupleAnswer::Members(overlaid(members, given))
+        }
+        (TupleRead::Reverse { subject, object_type, relation }, TupleAnswer::Members(members)) => {
+            let given = contextual.iter().filter(|Relationship { tuple, .. }| {
+                tuple.subject == *subject && tuple.object.type_name == *object_type && tuple.relation == *relation
+            });
+            let given =
+                given.map(|given| Member { id: given.tuple.object.id.clone(), condition: given.condition.clone() });
+            TupleAnswer::Members(overlaid(members, given))
+        }
+        (_, answer) => answer,
     }
 }
 

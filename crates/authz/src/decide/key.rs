@@ -39,10 +39,12 @@ pub(super) enum ReadKey<'a> {
 }
 
 /// What distinguishes the keys from one another, as the first field.
-mod domain {
-    pub(super) const DECISION: u8 = 1;
-    pub(super) const USERSETS: u8 = 2;
-    pub(super) const WILDCARD: u8 = 3;
+pub(super) mod domain {
+    pub(in super::super) const DECISION: u8 = 1;
+    pub(in super::super) const USERSETS: u8 = 2;
+    pub(in super::super) const WILDCARD: u8 = 3;
+    pub(in super::super) const OBJECTS: u8 = 4;
+    pub(in super::super) const USERS: u8 = 5;
 }
 
 impl CacheKey for DecisionKey<'_> {
@@ -189,12 +191,12 @@ fn encode_value(encoder: &mut KeyEncoder, value: &Value) {
     }
 }
 
-fn encode_object(encoder: &mut KeyEncoder, object: &Object) {
+pub(super) fn encode_object(encoder: &mut KeyEncoder, object: &Object) {
     let Object { type_name, id } = object;
     encoder.text(type_name).text(id);
 }
 
-fn encode_subject(encoder: &mut KeyEncoder, subject: &Subject) {
+pub(super) fn encode_subject(encoder: &mut KeyEncoder, subject: &Subject) {
     match subject {
         Subject::Object(object) => encode_object(encoder.variant(1), object),
         Subject::Userset { object, relation } => {
@@ -207,7 +209,7 @@ fn encode_subject(encoder: &mut KeyEncoder, subject: &Subject) {
     }
 }
 
-fn visit_store(store: StoreId, visit: &mut dyn FnMut(&str, &str)) {
+pub(super) fn visit_store(store: StoreId, visit: &mut dyn FnMut(&str, &str)) {
     let mut text = [0; ulid::ULID_LEN];
     visit(STORE_ENTITY, store.0.array_to_str(&mut text));
 }

@@ -11,6 +11,7 @@ mod driver;
 mod error;
 mod explain;
 mod key;
+mod list;
 mod models;
 mod sink;
 mod types;
@@ -25,6 +26,10 @@ use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revi
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
 pub use explain::{Explanation, Held, TierExplanation, TierReason};
+pub use list::{
+    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset,
+    UsersetTree,
+};
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
     TEAM_ACCESS, USER_PERMISSIONS, cache_type, default_l1_ttl,
@@ -158,7 +163,7 @@ impl DecisionPoint {
                 stamp: hit.entry.stamp(),
                 model: version.id,
             }),
-            CachedValue::Exists(_) | CachedValue::Subjects(_) => None,
+            CachedValue::Exists(_) | CachedValue::Subjects(_) | CachedValue::Objects(_) | CachedValue::Users(_) => None,
         }
     }
 

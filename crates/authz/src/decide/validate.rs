@@ -1,6 +1,7 @@
 //! Whether a question, or a relationship, makes sense under a model.
 
 use super::error::CheckError;
+use super::list::{ListObjectsRequest, ListUsersRequest, MAX_USER_FILTERS};
 use super::{CheckRequest, MAX_CONTEXT_BYTES, MAX_CONTEXTUAL_TUPLES, RequestProperties};
 use crate::condition::Context;
 use crate::evaluate::Plan;
@@ -27,7 +28,81 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
     bounded(context, properties)?;
-    contextual_tuples.iter().try_for_each(|given| relationship(given, plan.model()))
+    contextual_tuples.iter().try_for_each(|given| planned_relationship(given, plan))
+}
+
+/// As [`relationship`], with the values that it brings for its condition.
+pub(super) fn planned_relationship(given: &Relationship, plan: &Plan) -> Result<(), CheckError> {
+    relationship(given, plan.model())?;
+    let Some(condition) = &given.condition else { return Ok(()) };
+    let bytes = condition.context.size_bytes();
+    if bytes > MAX_CONTEXT_BYTES {
+        return Err(CheckError::TooMany {
+            what: "the context of a relationship, in bytes,",
+            count: bytes,
+            max: MAX_CONTEXT_BYTES,
+        });
+    }
+    match plan.condition(&condition.name) {
+        Some(program) => Ok(program.accepts(&condition.context)?),
+        None => Err(CheckError::FaultyCondition { name: condition.name.to_string() }),
+    }
+}
+
+/// Checks the names of a list of objects, and the relationships that come with it.
+pub(super) fn list_objects(request: &ListObjectsRequest, plan: &Plan) -> Result<(), CheckError> {
+    let ListObjectsRequest {
+        store: _,
+        model: _,
+        subject,
+        relation,
+        object_type,
+        contextual_tuples,
+        context,
+        properties,
+        consistency: _,
+    } = request;
+    relation_of(plan.model(), object_type, relation)?;
+    subject_of(plan.model(), subject)?;
+    bounded(context, properties)?;
+    contextual(contextual_tuples, plan)
+}
+
+/// Checks the names of a list of subjects, and the relationships that come with it.
+pub(super) fn list_users(request: &ListUsersRequest, plan: &Plan) -> Result<(), CheckError> {
+    let ListUsersRequest {
+        store: _,
+        model: _,
+        object,
+        relation,
+        filters,
+        contextual_tuples,
+        context,
+        properties,
+        consistency: _,
+    } = request;
+    relation_of(plan.model(), &object.type_name, relation)?;
+    if filters.len() > MAX_USER_FILTERS {
+        let (what, count) = ("the list of user filters", filters.len());
+        return Err(CheckError::TooMany { what, count, max: MAX_USER_FILTERS });
+    }
+    for filter in filters {
+        match &filter.relation {
+            Some(relation) => relation_of(plan.model(), &filter.type_name, relation)?,
+            None => type_of(plan.model(), &filter.type_name)?,
+        }
+    }
+    bounded(context, properties)?;
+    contextual(contextual_tuples, plan)
+}
+
+/// Checks the relationships that come with a question.
+pub(super) fn contextual(relationships: &[Relationship], plan: &Plan) -> Result<(), CheckError> {
+    if relationships.len() > MAX_CONTEXTUAL_TUPLES {
+        let count = relationships.len();
+        return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
+    }
+    relationships.iter().try_for_each(|given| relationship(given, plan.model()))
 }
 
 /// Whether what a question brings for conditions is no more than it may be.
@@ -101,7 +176,7 @@ fn type_of(model: &Model, name: &str) -> Result<(), CheckError> {
     Err(CheckError::UnknownType { name: name.to_owned(), hint })
 }
 
-fn relation_of(model: &Model, type_name: &str, relation: &str) -> Result<(), CheckError> {
+pub(super) fn relation_of(model: &Model, type_name: &str, relation: &str) -> Result<(), CheckError> {
     type_of(model, type_name)?;
     if model.relation(type_name, relation).is_some() {
         return Ok(());

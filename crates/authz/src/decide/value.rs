@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cache_core::CacheValue;
 
-use crate::relation::{Member, Presence};
+use crate::relation::{Member, Presence, Subject, Text};
 
 /// A cached value of authorization.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,18 +15,37 @@ pub enum CachedValue {
     Exists(Presence),
     /// The ids of the subjects of one kind. Behind a thin pointer, which leaves decisions the smaller.
     Subjects(Arc<Vec<Member>>),
+    /// The ids of the objects that a subject is in a relation to.
+    Objects(Arc<Vec<Text>>),
+    /// The subjects that are in a relation to an object.
+    Users(Arc<Vec<Subject>>),
 }
 
 impl CacheValue for CachedValue {
     fn heap_bytes(&self) -> usize {
         // Counters of an `Arc`: two words. A text rounds up to the allocator's grain.
         const ARC: usize = 16;
+        let text = |text: &Text| (ARC + text.len() + 8).next_multiple_of(16).max(32);
         match self {
             Self::Decision(_) | Self::Exists(_) => 0,
             Self::Subjects(ids) => {
-                let texts: usize =
-                    ids.iter().map(|member| (ARC + member.id.len() + 8).next_multiple_of(16).max(32)).sum();
+                let texts: usize = ids.iter().map(|member| text(&member.id)).sum();
                 ARC + size_of::<Vec<Member>>() + ids.capacity() * size_of::<Member>() + texts
+            }
+            Self::Objects(ids) => {
+                let texts: usize = ids.iter().map(text).sum();
+                ARC + size_of::<Vec<Text>>() + ids.capacity() * size_of::<Text>() + texts
+            }
+            Self::Users(subjects) => {
+                // The names of types and relations are shared by many.
+                let texts: usize = subjects
+                    .iter()
+                    .map(|subject| match subject {
+                        Subject::Object(object) | Subject::Userset { object, .. } => text(&object.id),
+                        Subject::Wildcard { .. } => 0,
+                    })
+                    .sum();
+                ARC + size_of::<Vec<Subject>>() + subjects.capacity() * size_of::<Subject>() + texts
             }
         }
     }
@@ -36,6 +55,8 @@ impl CacheValue for CachedValue {
             Self::Decision(held) => !held,
             Self::Exists(presence) => *presence == Presence::Absent,
             Self::Subjects(ids) => ids.is_empty(),
+            Self::Objects(ids) => ids.is_empty(),
+            Self::Users(subjects) => subjects.is_empty(),
         }
     }
 }

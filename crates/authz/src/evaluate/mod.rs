@@ -2,12 +2,15 @@
 //!
 //! [`Plan`] is a model made ready; [`Graph`] is one question on its way. Neither does I/O: the decision point drives them, and so do tests.
 
+mod account;
 mod context;
 mod graph;
 mod judge;
+pub mod list;
 mod plan;
 pub(crate) mod tags;
 
+pub use account::Account;
 pub use graph::{Graph, Justified, MAX_PATH_STEPS, NodeId, Operator, PathStep, Provenance, ReadId, TooComplex};
 pub use judge::{Judge, Judged, Judgement, NoConditions};
 pub use plan::Plan;

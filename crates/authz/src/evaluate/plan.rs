@@ -1,7 +1,11 @@
 //! A model made ready for evaluation: what to read for each relation, and who can be found there at all.
 
+mod backward;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+pub(super) use backward::{Backward, By};
 
 use super::context;
 use crate::condition::Program;
@@ -21,10 +25,12 @@ pub struct Plan {
     written: HashMap<Leaf, Vec<u32>>,
     /// What was worked out so far. A model has few kinds of subjects that are asked for.
     reaches: Mutex<HashMap<Leaf, Arc<Reach>>>,
+    /// Worked out when the first list is asked for.
+    backward: OnceLock<Backward>,
 }
 
 /// The relations in which subjects of one kind can be found, whatever the relationships are. Elsewhere nothing need be read for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reach {
     relations: Box<[u64]>,
 }
@@ -134,6 +140,7 @@ impl Plan {
             users: vec![Vec::new(); count as usize],
             written: HashMap::new(),
             reaches: Mutex::default(),
+            backward: OnceLock::new(),
         };
         plan.link();
         plan
@@ -242,6 +249,11 @@ impl Plan {
             reaches.insert(leaf, Arc::clone(&reach));
         }
         reach
+    }
+
+    /// The links of the model, backwards.
+    pub(super) fn backward(&self) -> &Backward {
+        self.backward.get_or_init(|| Backward::new(self))
     }
 
     /// Notes for each relation who takes subjects from it, and for each kind of subject where it is written.

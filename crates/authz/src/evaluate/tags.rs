@@ -144,9 +144,17 @@ fn subject(builder: TagBuilder, subject: &Subject) -> TagBuilder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use cache_core::Revision;
+    use fastrand::Rng;
     use ulid::Ulid;
 
     use super::*;
+    use crate::condition::Context;
+    use crate::relation::{Relationship, RelationshipCondition, Text};
+    use crate::store::memory::MemoryStore;
+    use crate::store::{ChangeSink, LoggedChange, ModelId, Store, WriteBatch};
 
     const STORE: StoreId = StoreId(Ulid(7));
 
@@ -174,5 +182,130 @@ mod tests {
         let killed = kills(&Change::Deleted(STORE, public.clone()));
         assert!(killed.contains(&Kill::Tag(point(STORE, &public))));
         assert_eq!(killed.len(), 5);
+    }
+
+    /// Remembers what changed since it was asked last.
+    #[derive(Default)]
+    struct Told(Mutex<Vec<Change>>);
+
+    impl ChangeSink for Told {
+        fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+        fn apply(&self, changes: &[LoggedChange]) {
+            self.0.lock().unwrap().extend(changes.iter().map(|logged| logged.change.clone()));
+        }
+    }
+
+    const OBJECTS: [&str; 4] = ["doc:a", "doc:b", "team:a", "team:b"];
+    const RELATIONS: [&str; 2] = ["m", "v"];
+    const SUBJECTS: [&str; 6] = ["user:a", "user:b", "user:*", "team:a", "team:a#m", "team:b#m"];
+    const STORES: [StoreId; 2] = [STORE, StoreId(Ulid(8))];
+
+    fn any_tuple(rng: &mut Rng) -> Tuple {
+        let pick = |rng: &mut Rng, from: &[&'static str]| from[rng.usize(..from.len())];
+        Tuple::parse(pick(rng, &OBJECTS), pick(rng, &RELATIONS), pick(rng, &SUBJECTS)).unwrap()
+    }
+
+    /// Every question that can be asked about the small world.
+    fn every_read() -> Vec<TupleRead> {
+        let mut all = Vec::new();
+        let subjects = SUBJECTS.map(|text| Subject::parse(text).unwrap());
+        for object in OBJECTS.map(|text| Object::parse(text).unwrap()) {
+            all.push(TupleRead::Properties(object.clone()));
+            for relation in RELATIONS.map(Text::from) {
+                for subject in &subjects {
+                    let (object, relation, subject) = (object.clone(), relation.clone(), subject.clone());
+                    all.push(TupleRead::Point(Tuple { object, relation, subject }));
+                }
+                for kind in [kind("user", None), kind("team", None), kind("team", Some("m"))] {
+                    all.push(TupleRead::Enumerate { object: object.clone(), relation: relation.clone(), kind });
+                }
+            }
+        }
+        for subject in subjects {
+            for (object_type, relation) in [("doc", "m"), ("doc", "v"), ("team", "m"), ("team", "v")] {
+                let (object_type, relation) = (Text::from(object_type), Text::from(relation));
+                all.push(TupleRead::Reverse { subject: subject.clone(), object_type, relation });
+            }
+        }
+        all
+    }
+
+    /// Changes little in one store; what is refused changes nothing.
+    async fn change(origin: &MemoryStore, store: StoreId, rng: &mut Rng) {
+        let values = Context::new([(Text::from("n"), rng.u8(..2).into())]);
+        match rng.u8(..12) {
+            0..6 => {
+                let condition = (rng.u8(..3) == 0)
+                    .then(|| Arc::new(RelationshipCondition { name: Text::from("c"), context: values }));
+                let write = Relationship { tuple: any_tuple(rng), condition };
+                let _ = origin.write(store, WriteBatch::of([write])).await;
+            }
+            6..9 => {
+                let batch = WriteBatch { deletes: vec![any_tuple(rng)], ..WriteBatch::default() };
+                let _ = origin.write(store, batch).await;
+            }
+            9..11 => {
+                let object = any_tuple(rng).object;
+                let values = if rng.bool() { values } else { Context::default() };
+                let _ = origin.write_properties(store, vec![(object, values)]).await;
+            }
+            _ => {
+                if rng.u8(..4) == 0 {
+                    let _ = origin.delete_store(store).await;
+                }
+                let _ = origin.create_store(store, "again").await;
+                let _ = origin.write_model(store, ModelId(Ulid(rng.u128(..))), "{}").await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_changes_an_answer_kills_the_tags_of_its_question() {
+        let reads = every_read();
+        let mut met = [0_usize; 5];
+        for seed in 0..8 {
+            let mut rng = Rng::with_seed(seed);
+            let (origin, told) = (MemoryStore::default(), Arc::new(Told::default()));
+            origin.attach(Arc::clone(&told) as _).await.unwrap();
+            for store in STORES {
+                origin.create_store(store, "small").await.unwrap();
+            }
+            for step in 0..250 {
+                let mut before = origin.snapshot().await.unwrap();
+                told.0.lock().unwrap().clear();
+                change(&origin, STORES[rng.usize(..2)], &mut rng).await;
+                let changes = std::mem::take(&mut *told.0.lock().unwrap());
+                let killed: Vec<Kill> = changes.iter().flat_map(kills).collect();
+                let kills = |tag| killed.contains(&Kill::Tag(tag));
+                let mut after = origin.snapshot().await.unwrap();
+                for store in STORES {
+                    // Every key names its store, and this ends whatever is under such a key.
+                    let whole = kills(entity_tag(STORE_ENTITY, &store.0.to_string()));
+                    let one = before.read(store, reads.clone()).await.unwrap();
+                    let two = after.read(store, reads.clone()).await.unwrap();
+                    for (read, (one, two)) in reads.iter().zip(one.iter().zip(&two)) {
+                        if one == two {
+                            continue;
+                        }
+                        let kind = match read {
+                            _ if whole => 4,
+                            TupleRead::Point(_) => 0,
+                            TupleRead::Enumerate { .. } => 1,
+                            TupleRead::Reverse { .. } => 2,
+                            TupleRead::Properties(_) => 3,
+                        };
+                        met[kind] += 1;
+                        assert!(
+                            whole || (kills(of_read(store, read)) && kills(coarser(store, read)) && kills(any(store))),
+                            "seed {seed}, step {step}: {changes:?} changed {read:?} from {one:?} to {two:?}"
+                        );
+                    }
+                    let (one, two) =
+                        (before.latest_model(store).await.unwrap(), after.latest_model(store).await.unwrap());
+                    assert!(one == two || kills(latest_model(store)), "seed {seed}, step {step}: {changes:?}");
+                }
+            }
+        }
+        assert!(met.iter().all(|&count| count > 20), "each kind of question must be met: {met:?}");
     }
 }

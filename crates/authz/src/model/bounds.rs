@@ -21,9 +21,5 @@ pub const MAX_OPERANDS: usize = 1_000;
 pub const MAX_NESTING: usize = 32;
 /// The most conditions of a model.
 pub const MAX_CONDITIONS: usize = 1_000;
-/// The most parameters of a condition.
-pub const MAX_PARAMETERS: usize = 100;
-/// The longest expression of a condition, in bytes.
-pub const MAX_EXPRESSION_BYTES: usize = 8 * 1024;
-/// The most types within each other in a parameter's: `list<map<int>>` has 3.
-pub const MAX_PARAMETER_NESTING: usize = 8;
+/// Bounds on single conditions.
+pub use crate::condition::{MAX_EXPRESSION_BYTES, MAX_PARAMETERS, MAX_TYPE_DEPTH as MAX_PARAMETER_NESTING};

@@ -29,8 +29,14 @@ impl WriteBatch {
 /// The text of the values that a relationship brings to its condition.
 pub(super) fn context_text(relationship: &Relationship) -> Result<String, WriteConflict> {
     let Some(condition) = &relationship.condition else { return Ok(String::new()) };
-    bounded(&condition.context, MAX_CONTEXT_BYTES)
-        .map_err(|given| WriteConflict::ContextTooLarge { tuple: relationship.tuple.clone(), given })
+    let tuple = || relationship.tuple.clone();
+    match canonical(&condition.context) {
+        Ok(text) if text.len() > MAX_CONTEXT_BYTES => {
+            Err(WriteConflict::ContextTooLarge { tuple: tuple(), given: text.len() })
+        }
+        Ok(text) => Ok(text),
+        Err(TooDeep) => Err(WriteConflict::ContextTooDeep(tuple())),
+    }
 }
 
 /// What can be refused of properties without looking at what is stored. Returns the text of each object's properties.
@@ -42,13 +48,14 @@ pub(super) fn check_properties(properties: &[(Object, Context)]) -> Result<Vec<S
     if let Some((object, _)) = properties.iter().find(|(object, _)| !seen.insert(object)) {
         return Err(WriteConflict::RepeatedObject(object.clone()));
     }
-    properties
-        .iter()
-        .map(|(object, given)| {
-            bounded(given, MAX_PROPERTIES_BYTES)
-                .map_err(|given| WriteConflict::PropertiesTooLarge { object: object.clone(), given })
-        })
-        .collect()
+    let text = |(object, given): &(Object, Context)| match canonical(given) {
+        Ok(text) if text.len() > MAX_PROPERTIES_BYTES => {
+            Err(WriteConflict::PropertiesTooLarge { object: object.clone(), given: text.len() })
+        }
+        Ok(text) => Ok(text),
+        Err(TooDeep) => Err(WriteConflict::PropertiesTooDeep(object.clone())),
+    };
+    properties.iter().map(text).collect()
 }
 
 /// What can be refused of assertions without looking at what is stored.
@@ -57,13 +64,4 @@ pub(super) fn check_assertions(body: &str) -> Result<(), WriteConflict> {
         return Err(WriteConflict::AssertionsTooLarge { given: body.len() });
     }
     Ok(())
-}
-
-/// The text of values, or how much too large they are in words.
-fn bounded(values: &Context, most: usize) -> Result<String, String> {
-    match canonical(values) {
-        Ok(text) if text.len() > most => Err(format!("{} bytes", text.len())),
-        Ok(text) => Ok(text),
-        Err(TooDeep) => Err("deeper nesting".to_owned()),
-    }
 }

@@ -72,16 +72,20 @@ pub enum WriteConflict {
     ModelExists(ModelId),
     /// The values that a relationship brings to its condition are too large.
     #[error(
-        "the context of the condition of {tuple} has {given}; at most {} bytes, and {} levels, are allowed",
-        super::MAX_CONTEXT_BYTES,
-        super::MAX_CONTEXT_DEPTH
+        "the context of the condition of {tuple} has {given} bytes; at most {} are allowed",
+        super::MAX_CONTEXT_BYTES
     )]
     ContextTooLarge {
         /// The relationship's tuple.
         tuple: Tuple,
-        /// What it has.
-        given: String,
+        /// How many bytes they have.
+        given: usize,
     },
+    /// The values that a relationship brings to its condition are nested too deep.
+    #[error(
+        "the context of the condition of {0} is nested deeper than {most} levels; flatten it", most = super::MAX_CONTEXT_DEPTH
+    )]
+    ContextTooDeep(Tuple),
     /// The properties of more objects than one transaction takes.
     #[error("the properties of {given} objects in one request are more than {}; split them", super::MAX_WRITE_BATCH)]
     TooManyObjects {
@@ -92,17 +96,16 @@ pub enum WriteConflict {
     #[error("the object {0} stands twice in one request; name it once")]
     RepeatedObject(Object),
     /// The properties of one object are too large.
-    #[error(
-        "the properties of {object} have {given}; at most {} bytes, and {} levels, are allowed",
-        super::MAX_PROPERTIES_BYTES,
-        super::MAX_CONTEXT_DEPTH
-    )]
+    #[error("the properties of {object} have {given} bytes; at most {} are allowed", super::MAX_PROPERTIES_BYTES)]
     PropertiesTooLarge {
         /// The object.
         object: Object,
-        /// What they have.
-        given: String,
+        /// How many bytes they have.
+        given: usize,
     },
+    /// The properties of one object are nested too deep.
+    #[error("the properties of {0} are nested deeper than {most} levels; flatten them", most = super::MAX_CONTEXT_DEPTH)]
+    PropertiesTooDeep(Object),
     /// The assertions of one model are too large.
     #[error("the assertions have {given} bytes; at most {} are allowed: leave some out", super::MAX_ASSERTIONS_BYTES)]
     AssertionsTooLarge {

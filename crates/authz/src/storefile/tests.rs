@@ -219,6 +219,27 @@ fn an_assertion_may_be_any_word_for_a_truth_value() {
 }
 
 #[test]
+fn every_expectation_has_a_line_however_it_is_written() {
+    let file = with_model(
+        "tests:
+  - check:
+      - &first
+        user: user:a
+        object: doc:1
+        assertions: &all
+          viewer: true
+      - <<: *first
+        object: doc:2
+      - {\"user\": \"user:a\", \"object\": \"doc:3\", \"assertions\": *all}
+      - *first
+",
+    );
+    let lines: Vec<u64> = file.tests[0].checks.iter().map(|check| check.line).collect();
+    assert!(lines.iter().all(|line| *line > 8), "{lines:?}");
+    assert_eq!(lines.len(), 4);
+}
+
+#[test]
 fn lists_are_expected_for_each_relation() {
     let file = with_model(
         "tests:

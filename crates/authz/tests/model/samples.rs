@@ -9,7 +9,7 @@ use authz::model::Model;
 use authz::storefile::StoreFile;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
-fn samples() -> Option<PathBuf> {
+pub(crate) fn samples() -> Option<PathBuf> {
     let data = match std::env::var("TIERGATE_TEST_DATA") {
         Ok(data) => PathBuf::from(data),
         Err(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
@@ -23,7 +23,7 @@ fn samples() -> Option<PathBuf> {
 }
 
 /// The files below a directory with this ending, in the order of their names.
-fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let mut open = vec![directory.to_owned()];
     let mut found = Vec::new();
     while let Some(directory) = open.pop() {

@@ -1,5 +1,6 @@
 //! What the tests share: a recording sink, origins to try, and short ways to say things.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -30,8 +31,20 @@ impl Recorder {
         Arc::new(Self { joined: Mutex::default(), seen: watch::Sender::new(Vec::new()) })
     }
 
+    /// Each change once, in the order in which they came first: a change may come twice, because the thread that looks for foreign
+    /// writes may see one of ours before the writer has applied it.
     pub(crate) fn applied(&self) -> Vec<LoggedChange> {
-        self.seen.borrow().clone()
+        let mut known: BTreeMap<Revision, Vec<Change>> = BTreeMap::new();
+        let mut all = self.seen.borrow().clone();
+        all.retain(|logged| {
+            let same = known.entry(logged.revision).or_default();
+            let first = !same.contains(&logged.change);
+            if first {
+                same.push(logged.change.clone());
+            }
+            first
+        });
+        all
     }
 
     pub(crate) fn has(&self, change: &Change) -> bool {

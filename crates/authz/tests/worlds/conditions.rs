@@ -68,7 +68,7 @@ pub(crate) fn draw(name: &Text, rng: &mut Rng) -> Arc<RelationshipCondition> {
 pub(crate) fn draw_context(whole: bool, rng: &mut Rng) -> Context {
     let mut values = Vec::new();
     let mut give = |name: &str, value: Value| values.push((Text::from(name), value));
-    let mut is_given = |rng: &mut Rng, of: u8| whole || rng.u8(..of) > 0;
+    let is_given = |rng: &mut Rng, of: u8| whole || rng.u8(..of) > 0;
     if is_given(rng, 8) {
         give("level", json!(rng.u8(..4)));
     }

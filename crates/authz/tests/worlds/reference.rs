@@ -178,18 +178,21 @@ impl<'s> Reference<'s> {
                 let mut found = vec![Some(false)];
                 values.operators.insert(Operator::Direct);
                 for Stored { subject, condition } in self.stored(object, definition) {
-                    let counts = self.counts(condition, values);
                     found.push(match subject {
-                        _ if counts != Some(true) => counts,
-                        _ if *subject == values.question.subject => Some(true),
+                        _ if *subject == values.question.subject => self.counts(condition, values),
                         Subject::Object(_) => Some(false),
                         Subject::Wildcard { type_name } => {
                             values.operators.insert(Operator::Wildcard);
-                            Some(matches!(&values.question.subject, Subject::Object(object) if object.type_name == *type_name))
+                            match &values.question.subject {
+                                Subject::Object(object) if object.type_name == *type_name => {
+                                    self.counts(condition, values)
+                                }
+                                _ => Some(false),
+                            }
                         }
                         Subject::Userset { object, relation } => {
                             values.operators.insert(Operator::Userset);
-                            values.meet((object.clone(), relation.clone()), depth + 1)
+                            self.meet_under(condition, (object, relation), depth + 1, values)
                         }
                     });
                 }
@@ -205,10 +208,7 @@ impl<'s> Reference<'s> {
                 let mut found = vec![Some(false)];
                 for Stored { subject, condition } in self.stored(object, tupleset) {
                     if let Subject::Object(parent) = subject {
-                        found.push(match self.counts(condition, values) {
-                            Some(true) => values.meet((parent.clone(), computed.clone()), depth + 1),
-                            other => other,
-                        });
+                        found.push(self.meet_under(condition, (parent, computed), depth + 1, values));
                     }
                 }
                 union(found)
@@ -271,6 +271,25 @@ impl<'s> Reference<'s> {
                 parts.iter().any(|part| self.may_hold_by(part, definition, of, subject, seen))
             }
             Rewrite::Exclusion { base, .. } => self.may_hold_by(base, definition, of, subject, seen),
+        }
+    }
+
+    /// The value of a pair that a relationship under a condition leads to.
+    fn meet_under(
+        &self,
+        condition: Option<&RelationshipCondition>,
+        (object, relation): (&Object, &Text),
+        depth: usize,
+        values: &mut Values<'_>,
+    ) -> Option<bool> {
+        // Where the model lets nobody of the kind in, the condition has no say.
+        let (mut seen, kind) = (BTreeSet::new(), &values.question.subject);
+        if values.ruling_out && !self.may_hold(&object.type_name, relation, kind, &mut seen) {
+            return Some(false);
+        }
+        match self.counts(condition, values) {
+            Some(true) => values.meet((object.clone(), relation.clone()), depth),
+            other => other,
         }
     }
 

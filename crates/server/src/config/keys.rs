@@ -5,7 +5,8 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 2] = ["http.public_url", "server.default_store"];
+pub(super) const OPTIONAL: [&str; 4] =
+    ["gateway.anonymous", "gateway.challenge", "http.public_url", "server.default_store"];
 /// Tables whose keys are names of the operator's own.
 const FREE: [&str; 1] = ["cache.assign."];
 /// Names are suggested from this likeness on (Jaro-Winkler, 0 to 1).
@@ -47,11 +48,16 @@ impl Known {
     }
 
     fn nearest(&self, key: &str) -> Option<&str> {
-        let likeness =
-            |known: &String| strsim::jaro_winkler(known, key).max(strsim::jaro_winkler(last(known), last(key)));
-        let near = self.0.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-        (likeness(near) >= ALIKE).then_some(near.as_str())
+        let known: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        nearest(key, &known)
     }
+}
+
+/// The name that is most like this one, if any is alike.
+pub(super) fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let likeness = |known: &str| strsim::jaro_winkler(known, key).max(strsim::jaro_winkler(last(known), last(key)));
+    let near = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(near) >= ALIKE).then_some(near)
 }
 
 /// The environment variable of a setting.

@@ -159,6 +159,21 @@ fn is_service_link(key: &str) -> bool {
         || (key == "port" && is_address())
 }
 
+/// A key with its places in lists counted as people do: `gateway.routes number 2, path`.
+fn in_lists(path: &[String]) -> String {
+    let mut text = String::new();
+    for (at, part) in path.iter().enumerate() {
+        let is_counted = |part: &String| part.parse::<usize>().is_ok();
+        match part.parse::<usize>() {
+            Ok(index) => text.push_str(&format!(" number {}", index.saturating_add(1))),
+            Err(_) if at == 0 => text.push_str(part),
+            Err(_) if path.get(at - 1).is_some_and(is_counted) => text.push_str(&format!(", {part}")),
+            Err(_) => text.push_str(&format!(".{part}")),
+        }
+    }
+    text
+}
+
 /// What a setting takes, for people. Types of Rust are none of their business.
 fn in_words(expected: &str, key: &str) -> String {
     match expected {
@@ -166,6 +181,8 @@ fn in_words(expected: &str, key: &str) -> String {
         "u32" | "u64" | "usize" => "a whole number, without a unit".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "enum Demo" => "auto or off".to_owned(),
+        "a sequence" if key == "gateway.routes" => "a table for each route, [[gateway.routes]]".to_owned(),
+        "a sequence" => "a list in brackets, as [\"one\", \"two\"]".to_owned(),
         "path string" | "a string" => "text in quotes".to_owned(),
         table if table.starts_with("struct ") => {
             let defaults = defaults();
@@ -184,11 +201,16 @@ fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
     let faults = error.clone().into_iter().map(|error| {
         let key = error.path.join(".");
         let place = match (&error.metadata, key.is_empty()) {
-            (Some(metadata), false) => format!("{key} ({})", origin(metadata, &key)),
-            (None, false) => key.clone(),
+            (Some(metadata), false) => format!("{} ({})", in_lists(&error.path), origin(metadata, &key)),
+            (None, false) => in_lists(&error.path),
             (_, true) => source.to_owned(),
         };
         match &error.kind {
+            Kind::UnknownField(field, allowed) => match keys::nearest(field, allowed) {
+                Some(near) => format!("{place} is no setting; did you mean {near}?"),
+                None => format!("{place} is no setting; there are {}", allowed.join(", ")),
+            },
+            Kind::MissingField(field) => format!("{place} has no {field}; add it"),
             Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
             Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
                 format!("{place} is {found}; allowed is {}", in_words(expected, &key))

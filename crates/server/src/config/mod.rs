@@ -3,6 +3,7 @@
 //! Invariants: a key that nobody reads is an error and not silence; nothing else in this crate reads the environment.
 
 mod error;
+mod gateway;
 mod keys;
 mod load;
 mod loopback;
@@ -11,6 +12,7 @@ mod show;
 mod validate;
 
 pub use error::ConfigError;
+pub use gateway::{Gateway, Route};
 pub use load::{CONFIG_FILE, ENV_PREFIX, Flag, Loaded, Sources};
 pub use loopback::require_loopback;
 pub use settings::{

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Gateway;
+
 /// Cache types by name, with how long the memory tier keeps their values, in seconds.
 pub const CACHE_TYPES: [(&str, u64); 6] = [
     ("generation_rights", 180),
@@ -39,6 +41,8 @@ pub struct Settings {
     pub log: Log,
     /// Which store the plain AuthZEN paths stand for.
     pub server: Server,
+    /// What gateways ask.
+    pub gateway: Gateway,
     /// How the process ends.
     pub shutdown: Shutdown,
 }

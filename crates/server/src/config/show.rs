@@ -9,6 +9,9 @@ use figment::value::{Dict, Num, Value};
 use super::Loaded;
 use super::keys::{OPTIONAL, leaves};
 
+/// Lines up to this length have their origins in one column.
+const MAX_ALIGNED: usize = 100;
+
 impl Loaded {
     /// A line for each setting, as `http.port = 8080  # default`.
     #[must_use]
@@ -16,7 +19,9 @@ impl Loaded {
         let dict =
             Serialized::defaults(&self.settings).data().unwrap_or_default().into_values().next().unwrap_or_default();
         let lines = lines(&dict);
-        let width = lines.iter().map(|(_, line)| line.len()).max().unwrap_or_default();
+        // A list of many things is long; the others need not make room for it.
+        let lengths = lines.iter().map(|(_, line)| line.chars().count());
+        let width = lengths.filter(|length| *length <= MAX_ALIGNED).max().unwrap_or_default();
         let unset = OPTIONAL.iter().filter(|key| !lines.iter().any(|(known, _)| known == *key));
         let mut text: String = unset.map(|key| format!("# {key} is not set\n")).collect();
         for (key, line) in &lines {
@@ -43,6 +48,10 @@ fn literal(value: &Value) -> String {
             other => other.to_i128().map_or_else(|| other.to_u128().unwrap_or_default().to_string(), |n| n.to_string()),
         },
         Value::Array(_, items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
-        Value::Empty(..) | Value::Dict(..) => "{}".to_owned(),
+        Value::Dict(_, dict) => {
+            let pairs = dict.iter().map(|(key, value)| format!("{key} = {}", literal(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        Value::Empty(..) => "{}".to_owned(),
     }
 }

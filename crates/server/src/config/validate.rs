@@ -7,6 +7,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use ulid::Ulid;
 
 use super::{CACHE_TYPES, Loaded};
+use crate::gateway::{Gateway, GatewayFault};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -21,6 +22,10 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("sqlite.readers", settings.sqlite.readers, 1..=256);
     checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);
     checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);
+    if let Err(faults) = Gateway::new(&settings.gateway) {
+        let placed = |fault: GatewayFault| format!("{} ({}): {}", fault.key, loaded.origin(fault.key), fault.text);
+        checks.faults.extend(faults.into_iter().map(placed));
+    }
     let level = &settings.log.level;
     checks.holds("log.level", level, "error, warn, info, debug, trace, or a list by module as in info,server=debug", {
         is_filter(level)

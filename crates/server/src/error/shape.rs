@@ -26,11 +26,18 @@ pub struct AuthZen;
 #[derive(Debug)]
 pub struct OpenFga;
 
+/// What gateways understand: the request was not allowed (403), or there is no answer (503). Nothing else is said, because some of them
+/// show the answer to the client.
+#[derive(Debug)]
+pub struct Gateway;
+
 /// The interface that a path belongs to, for answers that no handler gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
     /// `/access/v1/…`, also under a store, and its metadata.
     AuthZen,
+    /// `/forward-auth` and what lies under it.
+    Gateway,
     /// Everything else that clients use.
     OpenFga,
     /// The probes of whoever runs the server.
@@ -43,6 +50,7 @@ impl Api {
     pub fn of(path: &str) -> Self {
         match path {
             "/livez" | "/readyz" | "/healthz" => Self::Health,
+            _ if path.starts_with("/forward-auth") => Self::Gateway,
             _ if path.starts_with("/access/v1/") || path.starts_with("/.well-known/") => Self::AuthZen,
             _ if path.starts_with("/stores/") && path.contains("/access/v1/") => Self::AuthZen,
             _ => Self::OpenFga,
@@ -54,6 +62,7 @@ impl Api {
     pub fn response(self, fault: &Fault) -> Response {
         match self {
             Self::AuthZen | Self::Health => AuthZen::response(fault),
+            Self::Gateway => Gateway::response(fault),
             Self::OpenFga => OpenFga::response(fault),
         }
     }
@@ -77,6 +86,23 @@ impl Shape for OpenFga {
             message: &'a str,
         }
         respond(status(fault.kind), &Body { code: fault.code, message: &fault.message })
+    }
+}
+
+impl Shape for Gateway {
+    fn response(fault: &Fault) -> Response {
+        let (status, body) = match fault.kind {
+            // A path under /forward-auth that is none: a gateway that was set up wrongly should not look like one that denies.
+            FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
+            FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            FaultKind::Unsupported | FaultKind::Unavailable | FaultKind::Internal => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
+        };
+        if fault.kind == FaultKind::Forbidden {
+            tracing::warn!(reason = %fault.message, "a request to /forward-auth was refused");
+        }
+        respond(status, &body)
     }
 }
 

@@ -16,8 +16,15 @@ const FOREIGN_HOST: &str = "the Host header names another server; ask at localho
 const FOREIGN_ORIGIN: &str = "the Origin header names a web page that is not of this server; ask without a browser, \
                               or set http.public_url to the URL by which clients know this one";
 
+const UNKNOWN_APPLICATION: &str = "the gateway's request has a Host header that names neither this server nor an application; \
+                                   have the gateway set it to this server's address, or add the name to gateway.hosts";
+
 /// The names of this server, besides the loopback addresses. IPv6 addresses stand in brackets.
-pub(super) struct Hosts(Vec<Box<str>>);
+pub(super) struct Hosts {
+    own: Vec<Box<str>>,
+    /// The names of applications, by which some gateways ask.
+    applications: Vec<Box<str>>,
+}
 
 impl Hosts {
     pub(super) fn of(app: &App) -> Self {
@@ -29,7 +36,19 @@ impl Hosts {
         let public = app.public_url.parse::<Uri>().ok().and_then(|url| url.host().map(Box::from));
         let mut names: Vec<Box<str>> = addresses.into_iter().chain(public).chain([Box::from("localhost")]).collect();
         names.dedup();
-        Self(names)
+        let applications = app.settings.gateway.hosts.iter().map(|name| name.as_str().into()).collect();
+        Self { own: names, applications }
+    }
+
+    /// Whether a gateway's request names this server, an application of `gateway.hosts`, or nobody. What `Origin` says is of the
+    /// application's own client, and no web page can read the answer unless it is of a name that is known here.
+    pub(super) fn check_gateway(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
+        let header = headers.get_all(HOST).iter().map(|host| host.as_bytes());
+        let mut named = header.chain(uri.authority().map(|authority| authority.as_str().as_bytes()));
+        if named.all(|host| self.has(host) || is_one_of(&self.applications, host)) {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::Forbidden, "forbidden", UNKNOWN_APPLICATION))
     }
 
     /// Whether the request names this server, or nobody.
@@ -48,15 +67,17 @@ impl Hosts {
 
     /// Whether this is a name of ours, with any port: a proxy or a tunnel may have another one than the listener.
     fn has(&self, authority: &[u8]) -> bool {
-        without_port(authority).is_some_and(|host| {
-            self.0.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host)) || is_loopback(host)
-        })
+        is_one_of(&self.own, authority) || without_port(authority).is_some_and(is_loopback)
     }
 
     fn has_origin(&self, origin: &[u8]) -> bool {
         let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
         authority.is_some_and(|authority| self.has(authority))
     }
+}
+
+fn is_one_of(names: &[Box<str>], authority: &[u8]) -> bool {
+    without_port(authority).is_some_and(|host| names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host)))
 }
 
 /// The host of an authority; none where what stands behind it is no port.
@@ -83,7 +104,7 @@ mod tests {
     use super::*;
 
     fn hosts() -> Hosts {
-        Hosts(vec!["pdp.example.com".into(), "localhost".into()])
+        Hosts { own: vec!["pdp.example.com".into(), "localhost".into()], applications: vec!["app.example.com".into()] }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What happens around every handler, in one place and in this order:
 //!
 //! 1. the request id is read or made, so that every answer carries one, whatever happens next;
-//! 2. a request that names another server, or comes from a stranger's web page, is refused; probes of health may name whom they like;
+//! 2. a request that names another server, or comes from a stranger's web page, is refused; probes of health may name whom they like,
+//!    and gateways the applications that they stand before;
 //! 3. the gate lets the request in, or refuses it while there is room to say so;
 //! 4. the clock starts: the body, the handler and the origin share one time limit;
 //! 5. a panic ends here, as a 500 without details, and its neighbours go on;
@@ -84,8 +85,10 @@ impl Edge {
 
     /// Lets a request in, for as long as what is returned lives.
     fn admit(&self, request: &Request<Body>, api: Api) -> Result<Inside<'_>, Fault> {
-        if api != Api::Health {
-            self.hosts.check(request.uri(), request.headers())?;
+        match api {
+            Api::Health => {}
+            Api::Gateway => self.hosts.check_gateway(request.uri(), request.headers())?,
+            Api::AuthZen | Api::OpenFga => self.hosts.check(request.uri(), request.headers())?,
         }
         self.gate.enter(api).ok_or_else(|| Fault::unavailable("too many requests at once; try again"))
     }

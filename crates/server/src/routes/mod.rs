@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod authzen;
+pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod openfga;
 pub(crate) mod page_token;

@@ -9,7 +9,7 @@ use authz::storefile::{StoreFile, StoreFileError, relationships};
 use siphasher::sip::SipHasher13;
 
 /// The largest file of relationships, in bytes.
-pub const MAX_INPUT_BYTES: usize = 1 << 30;
+pub(super) const MAX_INPUT_BYTES: usize = 1 << 30;
 
 /// Everything that an import brings.
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
 mod admin;
 mod authzen;
+mod gateway;
 mod health;
 mod openfga;

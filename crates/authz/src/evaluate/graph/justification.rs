@@ -7,10 +7,11 @@
 use std::collections::HashSet;
 
 use super::expression::Expr;
-use super::{Graph, NodeId, Provenance, ReadId, State};
+use super::{Graph, NodeId, ReadId, State};
+use crate::evaluate::account::Account;
 use crate::evaluate::judge::{Finding, Judged};
 use crate::evaluate::tags;
-use cache_core::{Mistake, Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag, planted};
+use cache_core::{Mistake, Moment, ReadSet, Stamp, TypeSet, planted};
 
 /// What a value rests on.
 #[derive(Clone, Debug)]
@@ -33,8 +34,25 @@ impl Graph<'_> {
     /// objects, whether their decisions came from a cache or were computed on the way.
     #[must_use]
     pub fn justify(&self, node: NodeId, part_types: impl Fn(&str) -> TypeSet) -> Option<Justified> {
+        let mut account = Account::new(self.store, self.limits.max_read_set);
+        let allowed = self.justify_into(node, &mut account, part_types)?;
+        Some(Justified {
+            allowed,
+            stamp: account.stamp(),
+            hard_expiry: account.hard_expiry(),
+            types: account.all_types(),
+            read_set: account.read_set(),
+        })
+    }
+
+    /// As [`Self::justify`], into the account of whatever rests on the node; its value.
+    pub fn justify_into(
+        &self,
+        node: NodeId,
+        collected: &mut Account,
+        part_types: impl Fn(&str) -> TypeSet,
+    ) -> Option<bool> {
         let allowed = self.value(node)?;
-        let mut collected = Collected::default();
         let mut seen = HashSet::new();
         let mut work = vec![node];
         let origin = &self.nodes[node.0 as usize].object;
@@ -44,30 +62,23 @@ impl Graph<'_> {
             }
             let visited = &self.nodes[id.0 as usize];
             if visited.object != *origin {
-                collected.entities.push(entity_tag(&visited.object.type_name, &visited.object.id));
-                collected.types =
-                    collected.types.union(TypeSet::composed()).union(part_types(&visited.object.type_name));
+                collected.entity(&visited.object);
+                collected.types(part_types(&visited.object.type_name));
             }
             match (&visited.state, &visited.provenance) {
-                (State::Given, Some(provenance)) => collected.add(provenance),
+                (State::Given, Some(provenance)) => collected.part(provenance),
                 (State::Expanded(expr), _) => {
                     let Some(value) = visited.value else { continue };
-                    self.collect(expr, value, visited.known_at, &mut collected, &mut work);
+                    self.collect(expr, value, visited.known_at, collected, &mut work);
                 }
                 _ => {}
             }
         }
-        Some(Justified {
-            allowed,
-            stamp: collected.stamp,
-            hard_expiry: collected.hard_expiry.unwrap_or(Moment::NEVER),
-            types: collected.types,
-            read_set: self.coarsened(collected),
-        })
+        Some(allowed)
     }
 
     /// Collects what makes `expr` have `value`.
-    fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Collected, work: &mut Vec<NodeId>) {
+    fn collect(&self, expr: &Expr, value: bool, before: u32, into: &mut Account, work: &mut Vec<NodeId>) {
         match expr {
             Expr::Const(_) => {}
             Expr::Read(read) => {
@@ -139,63 +150,20 @@ impl Graph<'_> {
         Some(deciding.find(|part| matches!(part, Expr::Read(_) | Expr::Const(_))).unwrap_or(first))
     }
 
-    fn collect_read(&self, id: ReadId, into: &mut Collected) {
+    fn collect_read(&self, id: ReadId, into: &mut Account) {
         let read = &self.reads[id.0 as usize];
         let found = read.answer.as_ref().is_some_and(Judged::is_found);
         if found || !planted(Mistake::FoundOnly) {
-            into.own.push((tags::of_read(self.store, &read.read), tags::coarser(self.store, &read.read)));
+            into.read(&read.read);
         }
         if let Some(provenance) = &read.provenance {
-            into.add(provenance);
+            into.part(provenance);
         }
         if read.answer.as_ref().is_some_and(|answer| answer.read_properties) {
             for (tag, provenance) in &self.properties {
-                into.own.push((*tag, tags::all_properties(self.store)));
-                into.add(provenance);
+                into.tag(*tag, tags::all_properties(self.store));
+                into.part(provenance);
             }
         }
-    }
-
-    /// The read set within its bound: first the predicates give way to whole relations, then everything to the store.
-    fn coarsened(&self, collected: Collected) -> ReadSet {
-        let Collected { own, given, entities, .. } = collected;
-        let max = self.limits.max_read_set;
-        let exact: ReadSet =
-            own.iter().map(|(tag, _)| *tag).chain(given.iter().copied()).chain(entities.iter().copied()).collect();
-        if exact.len() <= max {
-            return exact;
-        }
-        let by_relation: ReadSet =
-            own.iter().map(|(_, coarser)| *coarser).chain(given).chain([tags::coarse()]).collect();
-        if by_relation.len() <= max {
-            return by_relation;
-        }
-        [tags::any(self.store), tags::coarse()].into_iter().collect()
-    }
-}
-
-/// What a justification gathers.
-#[derive(Default)]
-struct Collected {
-    own: Vec<(Tag, Tag)>,
-    given: Vec<Tag>,
-    entities: Vec<Tag>,
-    stamp: Option<Stamp>,
-    hard_expiry: Option<Moment>,
-    types: TypeSet,
-}
-
-impl Collected {
-    /// It holds no longer than until then.
-    fn end_by(&mut self, end: Moment) {
-        self.hard_expiry = Some(self.hard_expiry.map_or(end, |known| known.min(end)));
-    }
-
-    fn add(&mut self, provenance: &Provenance) {
-        let Provenance { stamp, hard_expiry, tags, types } = provenance;
-        self.given.extend_from_slice(tags);
-        self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
-        self.end_by(*hard_expiry);
-        self.types = self.types.union(*types);
     }
 }

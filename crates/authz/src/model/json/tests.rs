@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::model::bounds::{MAX_DSL_BYTES, MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_RELATIONS, MAX_TYPES};
-use crate::model::{Model, ModelErrorKind};
+use crate::model::bounds::{
+    MAX_DSL_BYTES, MAX_EXPRESSION_BYTES, MAX_JSON_BYTES, MAX_NESTING, MAX_OPERANDS, MAX_PARAMETER_NESTING,
+    MAX_PARAMETERS, MAX_RELATIONS, MAX_TYPES,
+};
+use crate::model::{ConditionDefinition, Model, ModelErrorKind};
 
 /// A model with one relation `r` of `doc`.
 fn with(rewrite: Value, information: Value) -> Value {
@@ -279,6 +282,30 @@ fn the_json_of_the_densest_dsl_is_within_its_bound() {
         assert!(json.len() < MAX_JSON_BYTES, "{}", json.len());
         assert_eq!(Model::from_json(&json).unwrap().types.len(), model.types.len());
     }
+    let maps = |levels: usize| format!("{}any{}", "map<".repeat(levels), ">".repeat(levels));
+    let parameters = |kind: &str, count: usize| (0..count).map(|n| format!("{n}:{kind}")).collect::<Vec<_>>().join(",");
+    let simple = format!("({}){{1}}", parameters("any", MAX_PARAMETERS));
+    let nested = format!("({}){{1}}", parameters(&maps(MAX_PARAMETER_NESTING - 1), MAX_PARAMETERS));
+    let invisible = format!("(){{{}}}", "\u{1}".repeat(MAX_EXPRESSION_BYTES));
+    for definition in [simple, nested, invisible] {
+        let model = Model::from_dsl(&filled(&|n| format!("condition c{n}{definition}\n"))).unwrap();
+        let json = model.to_json().to_string();
+        assert!(json.len() < MAX_JSON_BYTES, "{}", json.len());
+        assert_eq!(
+            Model::from_json(&json).unwrap_or_else(|errors| panic!("{errors}")).conditions,
+            without_places(model)
+        );
+    }
+}
+
+fn without_places(model: Model) -> Vec<ConditionDefinition> {
+    let unplaced = |mut condition: ConditionDefinition| {
+        condition.parameters.sort_by(|left, right| left.name.cmp(&right.name));
+        ConditionDefinition { place: None, expression_place: None, ..condition }
+    };
+    let mut conditions: Vec<_> = model.conditions.into_iter().map(unplaced).collect();
+    conditions.sort_by(|left, right| left.name.cmp(&right.name));
+    conditions
 }
 
 #[test]

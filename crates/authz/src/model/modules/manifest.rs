@@ -86,7 +86,7 @@ fn file(entry: &Value) -> Result<Text, (String, &'static str)> {
     // Written on whatever system, the path is the same.
     let path = named.replace('\\', "/");
     let inside = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if path.is_empty() || path.len() > 4096 || !inside || path.contains('\0') {
+    if path.is_empty() || path.len() > 4096 || !inside || path.contains(char::is_control) {
         return Err((format!("{} is no path within the folder", shown(entry)), REMEDY));
     }
     match path.ends_with(".fga") {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Site;
+use crate::condition::{ConditionFault, Program};
 use crate::model::bounds::{MAX_EXPRESSION_BYTES, MAX_PARAMETER_NESTING};
 use crate::model::error::{Faults, ModelError, ModelErrorKind};
 use crate::model::name::check_parameter;
@@ -71,24 +72,13 @@ fn nesting(mut kind: &ParameterType) -> usize {
 }
 
 /// What is wrong with the expression of a condition.
-///
-/// THE SEAM: where conditions are compiled, what the compiler finds becomes these by [`expression_fault`], and only this function
-/// and [`ExpressionFault`] change.
 fn check_expression(definition: &ConditionDefinition) -> Vec<ModelError> {
-    let found: Vec<ExpressionFault> = Vec::new();
-    found.iter().map(|fault| expression_fault(definition, fault)).collect()
+    let faults = Program::compile(definition).err().unwrap_or_default();
+    faults.iter().map(|fault| expression_fault(definition, fault)).collect()
 }
 
-/// A fault of an expression, as whoever compiles it tells it.
-struct ExpressionFault {
-    /// The line and the column in the expression, both from 1.
-    place: Option<(u32, u32)>,
-    what: String,
-    remedy: String,
-}
-
-fn expression_fault(definition: &ConditionDefinition, fault: &ExpressionFault) -> ModelError {
-    let ExpressionFault { place: within, what, remedy } = fault;
+fn expression_fault(definition: &ConditionDefinition, fault: &ConditionFault) -> ModelError {
+    let ConditionFault { place: within, what, remedy } = fault;
     let what = match (within, definition.expression_place) {
         // Without a place in the text, that in the expression is still better than none.
         (Some((line, column)), None) => {
@@ -119,7 +109,7 @@ mod tests {
         let mut definition = Model::from_dsl(text).unwrap().conditions.remove(0);
         assert_eq!(definition.expression, "x < 1 \n    && y");
         let told = |definition: &_, place| {
-            let fault = ExpressionFault { place, what: "y is unknown".into(), remedy: "add it".into() };
+            let fault = ConditionFault { place, what: "y is unknown".into(), remedy: "add it".into() };
             expression_fault(definition, &fault).to_string()
         };
         assert_eq!(told(&definition, Some((2, 8))), "line 7, column 8: in the expression of `c`: y is unknown; add it");

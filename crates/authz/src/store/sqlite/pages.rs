@@ -8,10 +8,10 @@ use diesel::sql_types::{BigInt, Text as SqlText};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::super::{ModelId, Page, PageRequest, StoreId, StoreRecord, StoredTuple, TupleFilter};
-use super::row::{Conditions, IdText, StoreRow, TupleColumns, TupleRow, model_id, properties_of};
-use super::schema::{models, properties, stores};
+use super::row::{Conditions, IdText, NO_RELATION, StoreRow, TupleColumns, TupleRow, model_id, properties_of};
+use super::schema::{models, properties, stores, tuples};
 use crate::condition::Context;
-use crate::relation::{Object, Text, Tuple};
+use crate::relation::{Object, Subject, Text, Tuple};
 
 /// Stores in the order of their ids.
 pub(super) fn stores(
@@ -84,7 +84,88 @@ pub(super) fn properties(
 }
 
 /// Relationships that match, in the order of the primary key.
+///
+/// Those of one subject lie in its index by relation and not in that order. There are few relations, so a page is merged from a page of
+/// each; otherwise it would have to read all that the subject has, or all of a type.
 pub(super) fn tuples(
+    connection: &mut SqliteConnection,
+    store: &str,
+    filter: &TupleFilter,
+    page: &PageRequest<Tuple>,
+) -> QueryResult<Page<StoredTuple, Tuple>> {
+    if filter.object_id.is_some() || filter.relation.is_some() && filter.object_type.is_some() {
+        return one_range(connection, store, filter, page);
+    }
+    let Some(relations) = filter.subject.as_ref().map(|subject| relations_of(connection, store, subject)) else {
+        return one_range(connection, store, filter, page);
+    };
+    let Some(relations) = relations? else { return one_range(connection, store, filter, page) };
+    let (mut items, mut more) = (Vec::new(), false);
+    for (object_type, relation) in relations {
+        let wanted = |given: &Option<Text>, found: &str| given.as_deref().is_none_or(|given| given == found);
+        if !wanted(&filter.object_type, &object_type) || !wanted(&filter.relation, &relation) {
+            continue;
+        }
+        let (object_type, relation) = (Some(Text::from(object_type)), Some(Text::from(relation)));
+        let part = one_range(connection, store, &TupleFilter { object_type, relation, ..filter.clone() }, page)?;
+        more |= part.next.is_some();
+        items.extend(part.items);
+    }
+    items.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
+    more |= items.len() > page.bounded();
+    items.truncate(page.bounded());
+    let next = if more { items.last().map(|stored| stored.tuple.clone()) } else { None };
+    Ok(Page { items, next })
+}
+
+/// The subject is the same in all rows that are merged.
+fn order(stored: &StoredTuple) -> (&str, &str, &str) {
+    let Tuple { object, relation, .. } = &stored.tuple;
+    (&object.type_name, &object.id, relation)
+}
+
+/// The types and relations in which a subject stands, each found by one step in the index; none where they are more than
+/// [`MAX_MERGED`].
+fn relations_of(
+    connection: &mut SqliteConnection,
+    store: &str,
+    subject: &Subject,
+) -> QueryResult<Option<Vec<(String, String)>>> {
+    #[derive(QueryableByName)]
+    #[diesel(table_name = tuples)]
+    struct Found {
+        object_type: String,
+        relation: String,
+    }
+    let mut all: Vec<(String, String)> = Vec::new();
+    while all.len() <= MAX_MERGED {
+        let (object_type, relation) = all.last().cloned().unwrap_or_default();
+        let next = diesel::sql_query(
+            "SELECT object_type, relation FROM tuples INDEXED BY tuples_by_subject WHERE store = ? AND subject_type = ? \
+             AND subject_relation = ? AND subject_id = ? AND (object_type, relation) > (?, ?) \
+             ORDER BY object_type, relation LIMIT 1",
+        )
+        .bind::<SqlText, _>(store)
+        .bind::<SqlText, _>(&**subject.type_name())
+        .bind::<SqlText, _>(subject.relation().map_or(NO_RELATION, |relation| relation))
+        .bind::<SqlText, _>(subject.id())
+        .bind::<SqlText, _>(object_type)
+        .bind::<SqlText, _>(relation)
+        .get_result::<Found>(connection)
+        .optional()?;
+        match next {
+            Some(Found { object_type, relation }) => all.push((object_type, relation)),
+            None => return Ok(Some(all)),
+        }
+    }
+    Ok(None)
+}
+
+/// The most relations of one subject whose pages are merged. Models have fewer.
+const MAX_MERGED: usize = 256;
+
+/// As [`tuples`], where what matches is a range of one index, or all there is.
+fn one_range(
     connection: &mut SqliteConnection,
     store: &str,
     filter: &TupleFilter,

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use authz::relation::{Subject, Text, Tuple};
-use authz::store::{ChangeFilter, Page, PageRequest, Store, StoredTuple, TupleFilter};
+use authz::store::{
+    CLOCK_SLACK, ChangeFilter, MAX_CHANGES_LOOKED_AT, Page, PageRequest, Store, StoredTuple, TupleFilter,
+};
 use cache_core::Revision;
 
 use crate::support::{Fixture, World, tuple};
@@ -18,6 +20,9 @@ super::laws!(
     changes_come_in_the_order_of_the_log,
     changes_go_on_from_where_a_reader_stopped,
     changes_of_one_type_only,
+    changes_since_a_time,
+    changes_since_a_time_survive_a_clock_that_is_set_back,
+    a_page_of_changes_looks_at_so_many_rows_and_no_more,
     records_are_dated_by_the_clock,
 );
 
@@ -217,6 +222,82 @@ async fn changes_of_one_type_only<F: Fixture>() {
     let (first, next) = changes(&world, Some("doc"), None, 1).await;
     assert_eq!(first, ["+doc:1#viewer@user:ann"]);
     assert_eq!(changes(&world, Some("doc"), next, 10).await.0, ["+doc:2#viewer@user:ann"]);
+}
+
+async fn since<S: Store>(world: &World<S>, time: u64, after: Option<Revision>) -> Vec<String> {
+    let filter = ChangeFilter { object_type: None, since: Some(time) };
+    let page = world.origin.changes(world.store, filter, PageRequest { after, limit: 100 }).await.unwrap();
+    page.items.iter().map(|change| change.tuple.object.id.to_string()).collect()
+}
+
+/// Times so far apart that where to begin must be found.
+const HOUR: u64 = 60 * 60 * 1_000;
+
+async fn write_at<S: Store>(world: &World<S>, hour: u64) {
+    world.clock.0.store(hour * HOUR, Ordering::Relaxed);
+    world.write(&[&format!("doc:{hour}#viewer@user:ann")]).await;
+    world.origin.append(authz::store::InvalidationScope::All).await.unwrap();
+}
+
+async fn changes_since_a_time<F: Fixture>() {
+    let world = F::open().await;
+    for hour in 1..=9 {
+        write_at(&world, hour).await;
+    }
+    let all: Vec<String> = (1..=9).map(|hour| hour.to_string()).collect();
+    for hour in 0..=10_usize {
+        let from = hour.saturating_sub(1);
+        assert_eq!(since(&world, hour as u64 * HOUR, None).await, all[from.min(9)..], "hour {hour}");
+        assert_eq!(since(&world, hour as u64 * HOUR + 1, None).await, all[hour.min(9)..], "after hour {hour}");
+    }
+    let filter = ChangeFilter { object_type: None, since: Some(4 * HOUR) };
+    let first = PageRequest { after: None, limit: 2 };
+    let next = world.origin.changes(world.store, filter.clone(), first).await.unwrap().next;
+    assert_eq!(since(&world, 4 * HOUR, next).await, all[5..], "a page goes on where the one before ended");
+    assert_eq!(since(&world, 2 * HOUR, next).await, all[5..], "and never goes back");
+    let late = ChangeFilter { object_type: None, since: Some(99 * HOUR) };
+    let end = world.origin.changes(world.store, late, PageRequest { after: next, limit: 2 }).await.unwrap();
+    assert_eq!((end.items.len(), end.next), (0, next));
+}
+
+async fn changes_since_a_time_survive_a_clock_that_is_set_back<F: Fixture>() {
+    let world = F::open().await;
+    let start = 100 * HOUR;
+    for (n, offset) in [0, 500_000, 1_000, 400_000, 2_000, CLOCK_SLACK, 600_001].into_iter().enumerate() {
+        world.clock.0.store(start + offset, Ordering::Relaxed);
+        world.write(&[&format!("doc:{n}#viewer@user:ann")]).await;
+    }
+    assert_eq!(since(&world, start + 400_000, None).await, ["1", "3", "5", "6"]);
+    assert_eq!(since(&world, start + CLOCK_SLACK, None).await, ["5", "6"]);
+}
+
+async fn a_page_of_changes_looks_at_so_many_rows_and_no_more<F: Fixture>() {
+    let world = F::open().await;
+    world.write(&["rare:1#viewer@user:ann"]).await;
+    let names: Vec<String> = (0..MAX_CHANGES_LOOKED_AT + 50).map(|n| format!("doc:{n}#viewer@user:ann")).collect();
+    for part in names.chunks(100) {
+        world.write(&part.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    world.write(&["rare:2#viewer@user:ann"]).await;
+    let page = async |after, limit| {
+        let page = PageRequest { after, limit };
+        let page = world.origin.changes(world.store, of_type(Some("rare")), page).await.unwrap();
+        (page.items.iter().map(|change| change.tuple.object.id.to_string()).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = page(None, 1).await;
+    assert_eq!(
+        (first, next),
+        (vec!["1".to_owned()], Some(Revision::new(2))),
+        "a page that is full ends with its last item"
+    );
+    let (first, next) = page(None, 2).await;
+    let looked_at = u64::try_from(MAX_CHANGES_LOOKED_AT).unwrap();
+    assert_eq!((first, next), (vec!["1".to_owned()], Some(Revision::new(looked_at))));
+    let (empty, next) = page(Some(Revision::new(2)), 2).await;
+    assert_eq!((empty, next), (vec![], Some(Revision::new(looked_at + 2))), "empty, and not the end");
+    let (second, end) = page(next, 2).await;
+    assert_eq!(second, ["2"]);
+    assert_eq!(page(end, 2).await, (vec![], end), "the end is a place to wait at");
 }
 
 async fn records_are_dated_by_the_clock<F: Fixture>() {

@@ -1,7 +1,10 @@
 //! Each law is one function over any origin, and one test for each of them under its own name.
 
+mod conditions;
 mod lists;
 mod reads;
+mod records;
+mod reverse;
 mod sink;
 mod stores;
 mod writes;

@@ -6,7 +6,7 @@ use authz::store::{Change, ChangeSink, InvalidationScope, LoggedChange, ModelId,
 use cache_core::Revision;
 use ulid::Ulid;
 
-use crate::support::{Fixture, Recorder, deletes, tuple, writes};
+use crate::support::{Fixture, Recorder, context, deletes, tuple, writes};
 
 super::laws!(
     a_change_is_applied_before_its_writer_is_answered,
@@ -72,6 +72,7 @@ async fn every_kind_of_change_is_told<F: Fixture>() {
     world.write(&["doc:1#viewer@team:9#member"]).await;
     world.write(&["doc:1#viewer@user:*"]).await;
     world.delete(&["doc:1#viewer@user:*"]).await;
+    origin.write_properties(store, vec![(tuple("doc:1#viewer@user:*").object, context("{\"a\": 1}"))]).await.unwrap();
     origin.write_model(store, ModelId(Ulid::from_parts(1, 0)), "{}").await.unwrap();
     let scope = InvalidationScope::Pattern { pattern: "generation_rights:*".to_owned() };
     origin.append(scope.clone()).await.unwrap();
@@ -87,6 +88,7 @@ async fn every_kind_of_change_is_told<F: Fixture>() {
             Change::Inserted(store, tuple("doc:1#viewer@team:9#member")),
             Change::Inserted(store, tuple("doc:1#viewer@user:*")),
             Change::Deleted(store, tuple("doc:1#viewer@user:*")),
+            Change::PropertiesChanged(store, tuple("doc:1#viewer@user:*").object),
             Change::ModelWritten(store),
             Change::Invalidated(scope),
             Change::Invalidated(InvalidationScope::All),

@@ -1,11 +1,11 @@
 //! Bulk loading.
 
-use authz::relation::Tuple;
-use authz::store::{Change, ChangeFilter, PageRequest, Store, StoreError, StoreId};
+use authz::relation::{Presence, Tuple};
+use authz::store::{Change, ChangeFilter, PageRequest, Store, StoreError, StoreId, TupleAnswer, TupleRead};
 use ulid::Ulid;
 
 use super::{config, place};
-use crate::support::{open_sqlite, tuple};
+use crate::support::{open_sqlite, tuple, with};
 
 fn many(count: usize) -> impl Iterator<Item = Tuple> {
     (0..count).map(|n| tuple(&format!("doc:{n:05}#viewer@user:ann")))
@@ -42,6 +42,23 @@ async fn a_load_is_listed_among_the_changes() {
     assert!(listed.items.iter().all(|change| change.inserted));
     let told = world.sink.applied();
     assert_eq!(told.last().unwrap().change, Change::Inserted(world.store, tuple("doc:x#viewer@user:ann")));
+}
+
+#[tokio::test]
+async fn a_load_keeps_conditions() {
+    let (_directory, path) = place();
+    let world = open_sqlite(config(&path), None).await;
+    let given = with("doc:1#viewer@user:ann", "c", r#"{"n": 1}"#);
+    world.origin.load(world.store, [given.clone()], |_| {}).await.unwrap();
+    let again = [with("doc:1#viewer@user:ann", "d", "{}")];
+    let (total, _) = world.origin.load(world.store, again, |_| {}).await.unwrap();
+    assert_eq!(total.added, 0, "what was there stays as it is");
+    let read = vec![TupleRead::Point(given.tuple)];
+    let answer = world.origin.snapshot().await.unwrap().read(world.store, read).await.unwrap();
+    assert_eq!(answer, [TupleAnswer::Found(Presence::of(given.condition.clone()))]);
+    let page = PageRequest { after: None, limit: 10 };
+    let listed = world.origin.changes(world.store, ChangeFilter::default(), page).await.unwrap();
+    assert_eq!(listed.items[0].condition, given.condition);
 }
 
 #[tokio::test]

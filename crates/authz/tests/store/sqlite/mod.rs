@@ -6,6 +6,9 @@ mod foreign;
 mod history;
 mod load;
 mod reopen;
+mod rows;
+mod speed;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 

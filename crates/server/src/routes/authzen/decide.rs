@@ -9,20 +9,20 @@ use crate::error::Fault;
 use crate::ids::new_id;
 
 /// What was decided.
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// Names the decision, in the answer and in the log.
-    pub(super) id: Ulid,
-    pub(super) allowed: bool,
+    pub(crate) id: Ulid,
+    pub(crate) allowed: bool,
     /// Who had the answer; none where nobody was asked.
-    pub(super) source: Option<&'static str>,
-    pub(super) reason: Option<String>,
+    pub(crate) source: Option<&'static str>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Asks the decision point.
 ///
 /// # Errors
 /// Where there is no answer. What the model doesn't know is an answer: a deny.
-pub(super) async fn decide(app: &App, request: &CheckRequest) -> Result<Verdict, Fault> {
+pub(crate) async fn decide(app: &App, request: &CheckRequest) -> Result<Verdict, Fault> {
     let verdict = match app.decisions.check(request).await {
         Ok(decision) => Verdict::from(decision),
         Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {

@@ -15,6 +15,8 @@ struct Metadata {
     policy_decision_point: String,
     access_evaluation_endpoint: String,
     access_evaluations_endpoint: String,
+    search_subject_endpoint: String,
+    search_resource_endpoint: String,
     search_action_endpoint: String,
 }
 
@@ -34,6 +36,8 @@ impl Metadata {
         Self {
             access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),
             access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
+            search_subject_endpoint: format!("{base}/access/v1/search/subject"),
+            search_resource_endpoint: format!("{base}/access/v1/search/resource"),
             search_action_endpoint: format!("{base}/access/v1/search/action"),
             policy_decision_point: base,
         }

@@ -8,7 +8,7 @@ use crate::support::{World, question};
 
 /// Each with a request that it answers.
 fn endpoints() -> Vec<(String, Value)> {
-    let names = ["evaluation", "evaluations", "search/action"];
+    let names = ["evaluation", "evaluations", "search/subject", "search/resource", "search/action"];
     names.iter().map(|name| (format!("/access/v1/{name}"), question("ann"))).collect()
 }
 

@@ -5,8 +5,13 @@
 
 mod action;
 mod page;
+mod resource;
+mod sought;
+mod subject;
 
 pub(crate) use action::{action, store_action};
+pub(crate) use resource::{resource, store_resource};
+pub(crate) use subject::{store_subject, subject};
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -2,13 +2,15 @@
 
 mod action;
 mod page;
+mod resource;
+mod subject;
 
 use serde_json::Value;
 
 use crate::support::{Reply, World};
 
 /// The values of a field of all results, in their order.
-fn results<'r>(reply: &'r Reply, field: &str) -> Vec<&'r str> {
+pub(super) fn results<'r>(reply: &'r Reply, field: &str) -> Vec<&'r str> {
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.body["results"].as_array().unwrap().iter().map(|result| result[field].as_str().unwrap()).collect()
 }

@@ -1,0 +1,436 @@
+//! Who is in, once everything is read: the values of all nodes for all subjects at once.
+//!
+//! The subjects that were met are numbered. Each node has the set of those that are in and of those that are not; who is in neither is unknown, by Kleene's
+//! logic, as in a check: the least fixpoint, in which nodes that wait for one another in a circle stay unknown.
+//!
+//! **Mentioned.** Where everybody is in, naming everybody would be no list. So a subject is listed where it is in *and* a relationship that makes it so
+//! mentions it: written itself; for a union or an intersection in any of the branches; for an exclusion in the base, or as an exception from what is
+//! taken away. It is an *exception* of a relation where it is out and was mentioned in what is taken away, or is an exception of a branch. So whoever is in
+//! while everybody is not, or out while everybody is in, is mentioned: nobody is in and left out of the list, unless `type:*` is in it. Wildcards and usersets
+//! are in only where they are written, or are the userset itself.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::bits::Bits;
+use super::users::{Expr, UserSearch, Way};
+use crate::evaluate::TooComplex;
+use crate::relation::{Subject, SubjectKind, Text};
+
+/// The most nodes times subjects of one list. Three sets of so many bits: 24 MiB.
+const MAX_CELLS: usize = 1 << 26;
+/// The most words of sets that one computation goes through, some of them many times: below a second.
+const MAX_WORK: usize = 1 << 28;
+
+/// Who was met, and who of them is in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members {
+    /// Those that are in, and mentioned.
+    pub sure: Vec<Subject>,
+    /// Those of which it is unknown whether they are in, and who would be mentioned if they were: a check says what comes of them.
+    pub unknown: Vec<Subject>,
+}
+
+impl UserSearch<'_> {
+    /// Who is in the relation, once nothing is left to read.
+    ///
+    /// # Errors
+    /// Where there are too many objects and subjects.
+    pub fn members(&self) -> Result<Members, TooComplex> {
+        let mut values = Values::new(self)?;
+        values.settle()?;
+        let size = values.subjects.len();
+        let Some(root) = values.nodes.first() else { return Ok(Members::default()) };
+        let mut unknown = Bits::all(size);
+        unknown.take(&root.is_in);
+        unknown.take(&root.is_out);
+        let mut sure = root.is_in.clone();
+        sure.keep(&values.mentioned(false)?);
+        if !unknown.is_empty() {
+            unknown.keep(&values.mentioned(true)?);
+        }
+        let subjects = |numbers: &Bits| numbers.iter().map(|at| values.subjects[at as usize].clone()).collect();
+        Ok(Members { sure: subjects(&sure), unknown: subjects(&unknown) })
+    }
+}
+
+/// The two sets of a node, or of a part of its expression.
+#[derive(Clone, PartialEq, Eq)]
+struct Sides {
+    is_in: Bits,
+    is_out: Bits,
+}
+
+/// Who is mentioned, of those that are in and of those that are out.
+#[derive(Clone, PartialEq, Eq)]
+struct Mentions {
+    members: Bits,
+    exceptions: Bits,
+}
+
+struct Values<'s, 'p> {
+    search: &'s UserSearch<'p>,
+    /// Everybody who was met, by number.
+    subjects: Vec<Subject>,
+    numbers: HashMap<Subject, u32>,
+    /// Of each type that is asked for: its subjects and its wildcard.
+    of_type: HashMap<Text, Bits>,
+    /// For each node the number of its own userset, where such are asked for.
+    own: Vec<Option<u32>>,
+    /// For each node who can be found there at all.
+    reachable: Vec<usize>,
+    masks: Vec<Bits>,
+    nodes: Vec<Sides>,
+    work: usize,
+}
+
+impl<'s, 'p> Values<'s, 'p> {
+    fn new(search: &'s UserSearch<'p>) -> Result<Self, TooComplex> {
+        let mut values = Self {
+            search,
+            subjects: Vec::new(),
+            numbers: HashMap::new(),
+            of_type: HashMap::new(),
+            own: Vec::new(),
+            reachable: Vec::new(),
+            masks: Vec::new(),
+            nodes: Vec::new(),
+            work: 0,
+        };
+        for node in &search.nodes {
+            let (object, relation) = (node.object.clone(), node.relation.clone());
+            let kind = SubjectKind { type_name: object.type_name.clone(), relation: Some(relation.clone()) };
+            let asked = search.filters.iter().any(|filter| filter.kind == kind);
+            let own = asked.then(|| values.number(Subject::Userset { object, relation }));
+            values.own.push(own);
+            if let Some(expr) = &node.expr {
+                values.meet(expr);
+            }
+        }
+        let size = values.subjects.len();
+        if size.saturating_mul(search.nodes.len()) > MAX_CELLS {
+            return Err(TooComplex { what: "the number of objects times the number of subjects", max: MAX_CELLS });
+        }
+        values.mask();
+        values.nodes = vec![Sides { is_in: Bits::none(size), is_out: Bits::none(size) }; search.nodes.len()];
+        Ok(values)
+    }
+
+    fn number(&mut self, subject: Subject) -> u32 {
+        let next = self.subjects.len() as u32;
+        let number = *self.numbers.entry(subject.clone()).or_insert(next);
+        if number == next {
+            self.subjects.push(subject);
+        }
+        number
+    }
+
+    /// Numbers the subjects of an expression.
+    fn meet(&mut self, expr: &Expr) {
+        let search = self.search;
+        match expr {
+            Expr::Members { read, type_name } => {
+                for (id, _) in &search.reads[*read as usize].found {
+                    self.number(object(type_name, id));
+                }
+            }
+            Expr::Everybody { read, type_name } => {
+                if !search.reads[*read as usize].found.is_empty() {
+                    self.number(Subject::Wildcard { type_name: type_name.clone() });
+                }
+            }
+            Expr::Any(parts) | Expr::All(parts) => parts.iter().for_each(|part| self.meet(part)),
+            Expr::Minus(base, subtract) => {
+                self.meet(base);
+                self.meet(subtract);
+            }
+            Expr::Nobody | Expr::Way(_) | Expr::Node(_) => {}
+        }
+    }
+
+    /// Works out who can be found where at all: nobody else is in, whatever waits for whatever.
+    fn mask(&mut self) {
+        let (search, size) = (self.search, self.subjects.len());
+        let mut of_kind: Vec<Bits> = vec![Bits::none(size); search.filters.len()];
+        for (at, subject) in self.subjects.iter().enumerate() {
+            let kind = subject.kind();
+            for (filter, bits) in search.filters.iter().zip(&mut of_kind) {
+                if filter.kind == kind {
+                    bits.insert(at as u32);
+                }
+            }
+        }
+        for (filter, bits) in search.filters.iter().zip(&of_kind) {
+            if filter.kind.relation.is_none() {
+                self.of_type.insert(filter.kind.type_name.clone(), bits.clone());
+            }
+        }
+        let mut known: HashMap<Option<u32>, usize> = HashMap::new();
+        for node in &search.nodes {
+            let mask = *known.entry(search.relation_index(node)).or_insert_with(|| {
+                let mut mask = Bits::none(size);
+                for (filter, bits) in search.filters.iter().zip(&of_kind) {
+                    if search.reaches(filter, node) {
+                        mask.add(bits);
+                    }
+                }
+                self.masks.push(mask);
+                self.masks.len() - 1
+            });
+            self.reachable.push(mask);
+        }
+    }
+
+    fn count(&mut self, sets: usize) -> Result<(), TooComplex> {
+        self.work += sets * Bits::words(self.subjects.len()).max(1);
+        if self.work > MAX_WORK {
+            return Err(TooComplex { what: "the work of finding out who is in", max: MAX_WORK });
+        }
+        Ok(())
+    }
+
+    /// Computes the nodes, the deepest first, until nothing becomes known any more.
+    fn settle(&mut self) -> Result<(), TooComplex> {
+        let search = self.search;
+        let mut queue = Queue::new(search.nodes.len());
+        while let Some(at) = queue.take() {
+            let sides = self.node(at)?;
+            if sides != self.nodes[at as usize] {
+                self.nodes[at as usize] = sides;
+                queue.add(&search.nodes[at as usize].parents);
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, at: u32) -> Result<Sides, TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let node = &search.nodes[at as usize];
+        let mut sides = match &node.expr {
+            Some(expr) => self.sides(expr)?,
+            // It lies too deep: nothing is known but what the model rules out.
+            None => Sides { is_in: Bits::none(size), is_out: Bits::none(size) },
+        };
+        let mask = &self.masks[self.reachable[at as usize]];
+        let mut unreachable = Bits::all(size);
+        unreachable.take(mask);
+        sides.is_in.keep(mask);
+        sides.is_out.add(&unreachable);
+        // A userset is in its own relation.
+        if let (Some(own), Some(_)) = (self.own[at as usize], &node.expr) {
+            sides.is_in.insert(own);
+            sides.is_out.remove(own);
+        }
+        Ok(sides)
+    }
+
+    /// The usersets that are themselves written on a way, each with whether it is known that it counts.
+    fn written<'w>(&'w self, way: &'w Way) -> impl Iterator<Item = (u32, bool)> {
+        let children = way.children.iter().map(|child| (child, true));
+        let children = children.chain(way.unknown.iter().map(|child| (child, false))).filter(|_| way.written);
+        children.filter_map(|(child, known)| Some((self.own[*child as usize]?, known)))
+    }
+
+    fn sides(&mut self, expr: &Expr) -> Result<Sides, TooComplex> {
+        self.count(1)?;
+        let (search, size) = (self.search, self.subjects.len());
+        let nobody = || Sides { is_in: Bits::none(size), is_out: Bits::all(size) };
+        Ok(match expr {
+            Expr::Nobody => nobody(),
+            Expr::Members { read, type_name } => {
+                let mut sides = nobody();
+                for (id, known) in &search.reads[*read as usize].found {
+                    let Some(number) = self.numbers.get(&object(type_name, id)) else { continue };
+                    sides.is_out.remove(*number);
+                    if *known {
+                        sides.is_in.insert(*number);
+                    }
+                }
+                sides
+            }
+            Expr::Everybody { read, type_name } => {
+                let mut sides = nobody();
+                if let (Some((_, known)), Some(everybody)) =
+                    (search.reads[*read as usize].found.first(), self.of_type.get(type_name))
+                {
+                    sides.is_out.take(everybody);
+                    if *known {
+                        sides.is_in.add(everybody);
+                    }
+                }
+                sides
+            }
+            Expr::Way(way) => {
+                let way = &search.ways[*way as usize];
+                self.count(way.children.len() + way.unknown.len())?;
+                let mut sides = nobody();
+                for child in &way.children {
+                    sides.is_in.add(&self.nodes[*child as usize].is_in);
+                    sides.is_out.keep(&self.nodes[*child as usize].is_out);
+                }
+                for child in &way.unknown {
+                    sides.is_out.keep(&self.nodes[*child as usize].is_out);
+                }
+                for (own, known) in self.written(way) {
+                    sides.is_out.remove(own);
+                    if known {
+                        sides.is_in.insert(own);
+                    }
+                }
+                sides
+            }
+            Expr::Node(child) => self.nodes[*child as usize].clone(),
+            Expr::Any(parts) => {
+                let parts = parts.iter().map(|part| self.sides(part)).collect::<Result<_, _>>()?;
+                Sides::any(parts, size)
+            }
+            Expr::All(parts) => {
+                let parts = parts.iter().map(|part| self.sides(part)).collect::<Result<_, _>>()?;
+                Sides::all(parts, size)
+            }
+            Expr::Minus(base, subtract) => self.sides(base)?.minus(&self.sides(subtract)?),
+        })
+    }
+
+    /// Who is mentioned at the root, where what is unknown is taken for `unknown_is_in`.
+    fn mentioned(&mut self, unknown_is_in: bool) -> Result<Bits, TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let nobody = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
+        let mut nodes = vec![nobody.clone(); search.nodes.len()];
+        let mut queue = Queue::new(search.nodes.len());
+        while let Some(at) = queue.take() {
+            let mut found = match &search.nodes[at as usize].expr {
+                Some(expr) => self.mentions(expr, &nodes, unknown_is_in)?.1,
+                None => nobody.clone(),
+            };
+            if let (Some(own), Some(_)) = (self.own[at as usize], &search.nodes[at as usize].expr) {
+                found.members.insert(own);
+            }
+            if found != nodes[at as usize] {
+                nodes[at as usize] = found;
+                queue.add(&search.nodes[at as usize].parents);
+            }
+        }
+        Ok(nodes.into_iter().next().map_or_else(|| Bits::none(size), |root| root.members))
+    }
+
+    /// Who is in by an expression and who is out, and who of both is mentioned.
+    fn mentions(
+        &mut self,
+        expr: &Expr,
+        nodes: &[Mentions],
+        unknown_is_in: bool,
+    ) -> Result<(Sides, Mentions), TooComplex> {
+        let (search, size) = (self.search, self.subjects.len());
+        let mut found = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
+        let mut sides = match expr {
+            Expr::Any(parts) | Expr::All(parts) => {
+                let mut all = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let (sides, Mentions { members, exceptions }) = self.mentions(part, nodes, unknown_is_in)?;
+                    found.members.add(&members);
+                    found.exceptions.add(&exceptions);
+                    all.push(sides);
+                }
+                self.count(1)?;
+                if matches!(expr, Expr::Any(_)) { Sides::any(all, size) } else { Sides::all(all, size) }
+            }
+            Expr::Minus(base, subtract) => {
+                let (base, of_base) = self.mentions(base, nodes, unknown_is_in)?;
+                let (subtract, of_subtract) = self.mentions(subtract, nodes, unknown_is_in)?;
+                self.count(1)?;
+                found.members.add(&of_base.members);
+                found.members.add(&of_subtract.exceptions);
+                found.exceptions.add(&of_base.exceptions);
+                found.exceptions.add(&of_subtract.members);
+                base.minus(&subtract)
+            }
+            Expr::Nobody | Expr::Members { .. } | Expr::Everybody { .. } | Expr::Way(_) | Expr::Node(_) => {
+                self.sides(expr)?
+            }
+        };
+        match expr {
+            Expr::Members { .. } => found.members = Bits::all(size),
+            Expr::Everybody { type_name, .. } => {
+                let everybody = Subject::Wildcard { type_name: type_name.clone() };
+                if let Some(number) = self.numbers.get(&everybody) {
+                    found.members.insert(*number);
+                }
+            }
+            Expr::Way(way) => {
+                let way = &search.ways[*way as usize];
+                self.count(way.children.len() + way.unknown.len())?;
+                for child in way.children.iter().chain(&way.unknown) {
+                    found.members.add(&nodes[*child as usize].members);
+                    found.exceptions.add(&nodes[*child as usize].exceptions);
+                }
+                self.written(way).for_each(|(own, _)| found.members.insert(own));
+            }
+            Expr::Node(child) => found = nodes[*child as usize].clone(),
+            Expr::Nobody | Expr::Any(_) | Expr::All(_) | Expr::Minus(..) => {}
+        }
+        if unknown_is_in {
+            let mut possible = Bits::all(size);
+            possible.take(&sides.is_out);
+            sides.is_in = possible;
+        }
+        found.members.keep(&sides.is_in);
+        found.exceptions.take(&sides.is_in);
+        Ok((sides, found))
+    }
+}
+
+impl Sides {
+    fn any(parts: Vec<Self>, size: usize) -> Self {
+        let mut sides = Self { is_in: Bits::none(size), is_out: Bits::all(size) };
+        for Self { is_in, is_out } in parts {
+            sides.is_in.add(&is_in);
+            sides.is_out.keep(&is_out);
+        }
+        sides
+    }
+
+    fn all(parts: Vec<Self>, size: usize) -> Self {
+        let mut sides = Self { is_in: Bits::all(size), is_out: Bits::none(size) };
+        for Self { is_in, is_out } in parts {
+            sides.is_in.keep(&is_in);
+            sides.is_out.add(&is_out);
+        }
+        sides
+    }
+
+    fn minus(mut self, subtract: &Self) -> Self {
+        self.is_in.keep(&subtract.is_out);
+        self.is_out.add(&subtract.is_in);
+        self
+    }
+}
+
+/// Nodes whose values must be computed anew, each once, the deepest ones first.
+struct Queue {
+    queue: VecDeque<u32>,
+    queued: Vec<bool>,
+}
+
+impl Queue {
+    fn new(nodes: usize) -> Self {
+        Self { queue: (0..nodes as u32).rev().collect(), queued: vec![true; nodes] }
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        let at = self.queue.pop_front()?;
+        self.queued[at as usize] = false;
+        Some(at)
+    }
+
+    fn add(&mut self, nodes: &[u32]) {
+        for at in nodes {
+            if !std::mem::replace(&mut self.queued[*at as usize], true) {
+                self.queue.push_back(*at);
+            }
+        }
+    }
+}
+
+fn object(type_name: &Text, id: &Text) -> Subject {
+    Subject::Object(crate::relation::Object { type_name: type_name.clone(), id: id.clone() })
+}

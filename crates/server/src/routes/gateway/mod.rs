@@ -1,0 +1,39 @@
+//! `/forward-auth`: a gateway asks whether a request may go through to its application.
+//!
+//! Each gateway has a path of its own, because each says in other headers what the request was: a client that sends the headers of another
+//! gateway changes nothing. Bodies of requests are never read, and those of answers say nothing: some gateways show them to the client.
+
+mod answer;
+mod original;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::gateway::Refusal;
+use answer::{answer, refused};
+
+/// For nginx's `auth_request`: `X-Original-Method` and `X-Original-URI`.
+pub(crate) async fn nginx(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    with(&app, &parts, original::nginx(&parts)).await
+}
+
+/// For Traefik's `ForwardAuth` and Caddy's `forward_auth`: `X-Forwarded-Method` and `X-Forwarded-Uri`.
+pub(crate) async fn forwarded(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    with(&app, &parts, original::forwarded(&parts)).await
+}
+
+/// For Envoy's `ext_authz` over HTTP: the request's own method, and its path after the prefix.
+pub(crate) async fn envoy(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    with(&app, &parts, original::envoy(&parts)).await
+}
+
+async fn with(app: &App, parts: &Parts, original: Result<crate::gateway::Original<'_>, Refusal>) -> Response {
+    match original {
+        Ok(original) => answer(app, original, &parts.headers).await,
+        Err(refusal) => refused(app, &refusal, None),
+    }
+}
