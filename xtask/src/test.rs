@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::clients::{self, Library};
 use crate::nginx;
 use crate::process;
 use crate::reference;
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     /// Only tests whose name contains EXPR, or that match it as a filter expression of cargo-nextest
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
-    /// Install nothing: tests that need the reference engine or nginx are skipped where those are missing
+    /// Install nothing: tests that need the reference engine, client libraries or nginx are skipped where those are missing
     #[arg(long)]
     no_install: bool,
 }
@@ -66,6 +67,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         Err(outcome) => outcome,
     });
+    let mut libraries: Vec<(&Library, PathBuf)> = Vec::new();
+    for library in [&clients::PYTHON, &clients::JAVASCRIPT] {
+        report.step(library.title, || match library.find_or_install(workspace, !args.no_install) {
+            Ok(directory) => {
+                println!("    {}", directory.display());
+                libraries.push((library, directory));
+                Outcome::Passed
+            }
+            Err(outcome) => outcome,
+        });
+    }
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(&workspace.root, words);
         if let Some(stores) = &stores {
@@ -76,6 +88,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         if let Some(gateway) = &gateway {
             command.env(nginx::PROGRAM, gateway);
+        }
+        for (library, directory) in &libraries {
+            command.env(library.variable, directory);
         }
         command
     };

@@ -1,4 +1,5 @@
-//! What a decision costs over HTTP: a hit in memory against a bare handler of the same framework with the same bodies, on the same machine and in the same run.
+//! What a decision costs over HTTP: a hit in memory against a bare handler of the same framework with the same bodies, and a batch of hits against a single
+//! one, on the same machine and in the same run.
 //!
 //! Both servers are processes of their own; this one makes the load, with as many keep-alive connections as each benchmark says. `cargo xtask bench http`.
 #![allow(clippy::print_stdout, missing_docs, clippy::unwrap_used, reason = "a benchmark is a program for people")]
@@ -16,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const CONNECTIONS: usize = 64;
+/// Questions of a batch.
+const BATCH: usize = 50;
 /// Tells a copy of this program to be the bare server, and at which port.
 const BARE_PORT: &str = "--bare-port";
 
@@ -136,7 +139,78 @@ async fn measure(arguments: Arguments) {
     let mut alone = load(ours, &requests, 1, Some(window)).await;
     let p99 = percentile(&mut alone, 0.99);
     report.goal("latency of one connection, p99 (us)", p99, p99 < 1_000.0, "< 1000");
+    batches(&mut report, arguments, ours, window).await;
     report.end();
+}
+
+/// A batch of questions against a single one, both over OpenFGA's interface.
+async fn batches(report: &mut Report, arguments: Arguments, ours: SocketAddr, window: Duration) {
+    let path = format!("/stores/{}", only_store(ours).await);
+    let singles = Arc::new(singles(&path));
+    let batches = Arc::new(batches_of(BATCH, &path));
+    load(ours, &singles, 1, None).await;
+    load(ours, &batches, 1, None).await;
+    let each = |requests: &Arc<Vec<Vec<u8>>>, connections: usize| {
+        let requests = Arc::clone(requests);
+        move || {
+            let done = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(load(ours, &requests, connections, Some(window)))
+            });
+            window.as_secs_f64() * 1e6 * connections as f64 / done.len() as f64
+        }
+    };
+    for connections in [1, CONNECTIONS] {
+        let measured = pairs(arguments.pairs(), each(&batches, connections), each(&singles, connections));
+        let name = format!("a batch of {BATCH} against a single check, {connections} connections");
+        report.ratio_at_most(&name, "us", &measured, 3.0);
+    }
+}
+
+/// The id of the demo world's store.
+async fn only_store(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /stores HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut buffer = Vec::new();
+    answer(&mut stream, &mut buffer).await;
+    let text = String::from_utf8(buffer).unwrap();
+    text.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0.to_owned()
+}
+
+fn singles(path: &str) -> Vec<Vec<u8>> {
+    tuple_keys().map(|key| post_request(&format!("{path}/check"), &format!(r#"{{"tuple_key":{key}}}"#))).collect()
+}
+
+fn batches_of(size: usize, path: &str) -> Vec<Vec<u8>> {
+    let keys: Vec<String> = tuple_keys().collect();
+    let batch = |keys: &[String]| {
+        let item = |(at, key)| format!(r#"{{"tuple_key":{key},"correlation_id":"{at}"}}"#);
+        let checks: Vec<String> = keys.iter().enumerate().map(item).collect();
+        post_request(&format!("{path}/batch-check"), &format!(r#"{{"checks":[{}]}}"#, checks.join(",")))
+    };
+    keys.chunks_exact(size).map(batch).collect()
+}
+
+fn tuple_keys() -> impl Iterator<Item = String> {
+    let world = authz::demo::World::new(authz::demo::Size::FULL);
+    let keys: Vec<String> = world
+        .questions(31)
+        .take(1_000)
+        .map(|question| {
+            format!(
+                r#"{{"user":"{}","relation":"{}","object":"{}"}}"#,
+                question.subject, question.relation, question.object
+            )
+        })
+        .collect();
+    keys.into_iter()
+}
+
+fn post_request(path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// Questions of the demo world, as the bytes that go over the wire.
@@ -154,12 +228,7 @@ fn requests() -> Vec<Vec<u8>> {
                 question.object.type_name,
                 question.object.id
             );
-            format!(
-                "POST /access/v1/evaluation HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes()
+            post_request("/access/v1/evaluation", &body)
         })
         .collect()
 }

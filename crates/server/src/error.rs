@@ -35,8 +35,6 @@ pub(crate) enum FaultKind {
     NotFound,
     /// The path exists, but not with this method.
     Method,
-    /// Right, but not served by this release.
-    Unsupported,
     /// Too much at once, too slow, or the origin is away. Asking again later can help.
     Unavailable,
     /// A fault of ours.
@@ -60,11 +58,6 @@ impl Fault {
     /// What is asked for does not exist.
     pub(crate) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(FaultKind::NotFound, "store_id_not_found", message)
-    }
-
-    /// Right, but not served by this release.
-    pub(crate) fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(FaultKind::Unsupported, "unimplemented", message)
     }
 
     /// Asking again later can help.

@@ -7,7 +7,7 @@ use cache_core::Clock;
 use ulid::Ulid;
 
 use super::error::CheckError;
-use super::{DecisionPoint, InvalidationReport, MAX_PROPERTIES_BYTES, sink, validate};
+use super::{CheckRequest, DecisionPoint, InvalidationReport, MAX_PROPERTIES_BYTES, sink, validate};
 use crate::condition::Context;
 use crate::model::Model;
 use crate::relation::{Object, Tuple};
@@ -113,6 +113,33 @@ impl DecisionPoint {
             }
             after = next;
         }
+    }
+
+    /// Whether a question makes sense under its model. It is not answered.
+    ///
+    /// # Errors
+    /// As [`Self::check`], where the question itself is at fault.
+    pub async fn validate(&self, request: &CheckRequest) -> Result<(), CheckError> {
+        let version = self.models.resolve(request.store, request.model).await?;
+        validate::request(request, &version.plan)
+    }
+
+    /// Keeps assertions about a version of a model, in place of those before. `body` is their JSON form, which whoever reads them gets back.
+    ///
+    /// # Errors
+    /// Where there is no such store or version, or the origin fails.
+    pub async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), CheckError> {
+        self.models.resolve(store, Some(model)).await?;
+        Ok(self.origin.write_assertions(store, model, body).await?)
+    }
+
+    /// The assertions about a version of a model, as they were written; none where none ever were.
+    ///
+    /// # Errors
+    /// Where there is no such store or version, or the origin fails.
+    pub async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, CheckError> {
+        self.models.resolve(store, Some(model)).await?;
+        Ok(self.origin.assertions(store, model).await?)
     }
 
     /// Checks a batch against the model (the latest one without `model`) and writes it, all or nothing. In force when it returns.

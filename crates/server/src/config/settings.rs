@@ -134,7 +134,7 @@ pub struct CacheType {
     pub l1_ttl_seconds: u64,
 }
 
-/// The bounds of one evaluation. A question that meets one has no answer.
+/// The bounds of one evaluation, and of what it answers. A question that meets one of the evaluation has no answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -144,6 +144,8 @@ pub struct Limits {
     pub breadth: usize,
     /// The most look-ups of relationships.
     pub reads: usize,
+    /// The most items of a list that OpenFGA's interface answers, where it does not stream.
+    pub list_results: usize,
 }
 
 /// The embedded origin.
@@ -241,7 +243,7 @@ impl Default for L1 {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 25, breadth: 10_000, reads: 10_000 }
+        Self { depth: 25, breadth: 10_000, reads: 10_000, list_results: 1_000 }
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("limits.depth", settings.limits.depth, 1..=200);
     checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
     checks.range("limits.reads", settings.limits.reads, 1..=1_000_000);
+    checks.range("limits.list_results", settings.limits.list_results, 1..=100_000);
     checks.range("sqlite.readers", settings.sqlite.readers, 1..=256);
     checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);
     checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);

@@ -11,19 +11,24 @@ impl From<CheckError> for Fault {
         let code = match &error {
             CheckError::Store(_) => return store_fault(&error),
             CheckError::InvalidModel(_) => return model_fault(&error),
-            CheckError::Timeout(_) | CheckError::Overloaded => return Self::unavailable(error.to_string()),
+            CheckError::Timeout(_) => {
+                return Self::new(FaultKind::Unavailable, "deadline_exceeded", error.to_string());
+            }
+            CheckError::Overloaded => {
+                return Self::new(FaultKind::Unavailable, "resource_exhausted", error.to_string());
+            }
             CheckError::NoModel(_) => "latest_authorization_model_not_found",
             CheckError::UnknownModel { .. } => "authorization_model_not_found",
             CheckError::TooMany { .. } => "exceeded_entity_limit",
             CheckError::TooComplex { .. } => "authorization_model_resolution_too_complex",
-            CheckError::UnknownType { .. }
+            CheckError::FaultyCondition { .. } => "invalid_authorization_model",
+            // A value that is missing or of another type: the question's, or the relationship's.
+            CheckError::Condition(_)
+            | CheckError::UnknownType { .. }
             | CheckError::UnknownRelation { .. }
             | CheckError::InvalidTuple { .. }
             | CheckError::InvalidScope(_)
-            | CheckError::Repeated { .. }
-            // A condition that has no outcome: its values are the caller's, or what was stored for the entities.
-            | CheckError::Condition(_)
-            | CheckError::FaultyCondition { .. } => "validation_error",
+            | CheckError::Repeated { .. } => "validation_error",
             // A kind of error that is newer than this match.
             _ => return internal(&error),
         };
@@ -44,14 +49,19 @@ fn model_fault(error: &dyn std::fmt::Display) -> Fault {
 fn store_fault(error: &CheckError) -> Fault {
     let CheckError::Store(store) = error else { return internal(error) };
     match store {
-        StoreError::Conflict(WriteConflict::Duplicate(_) | WriteConflict::Missing(_)) => {
-            Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
-        }
         StoreError::Conflict(WriteConflict::Repeated(_)) => {
             Fault::new(FaultKind::Invalid, "cannot_allow_duplicate_tuples_in_one_request", error.to_string())
         }
-        StoreError::Conflict(WriteConflict::TooMany { .. }) => {
-            Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string())
+        StoreError::Conflict(
+            WriteConflict::TooMany { .. }
+            | WriteConflict::TooManyObjects { .. }
+            | WriteConflict::ContextTooLarge { .. }
+            | WriteConflict::PropertiesTooLarge { .. }
+            | WriteConflict::AssertionsTooLarge { .. },
+        ) => Fault::new(FaultKind::Invalid, "exceeded_entity_limit", error.to_string()),
+        // Whatever else of a write does not fit what is stored: it is final, and must not look like a fault that passes.
+        StoreError::Conflict(_) => {
+            Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),

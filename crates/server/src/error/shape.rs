@@ -95,7 +95,7 @@ impl Shape for Gateway {
             // A path under /forward-auth that is none: a gateway that was set up wrongly should not look like one that denies.
             FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
             FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            FaultKind::Unsupported | FaultKind::Unavailable | FaultKind::Internal => {
+            FaultKind::Unavailable | FaultKind::Internal => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
         };
@@ -112,7 +112,6 @@ fn status(kind: FaultKind) -> StatusCode {
         FaultKind::Forbidden => StatusCode::FORBIDDEN,
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::Method => StatusCode::METHOD_NOT_ALLOWED,
-        FaultKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         FaultKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         FaultKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

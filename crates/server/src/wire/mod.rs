@@ -8,5 +8,5 @@ mod word;
 
 pub(crate) use body::JsonBody;
 pub(crate) use reply::{created, no_content, ok, reply};
-pub(crate) use time::rfc3339;
-pub(crate) use word::{AnyObject, Fields, Word};
+pub(crate) use time::{millis, rfc3339};
+pub(crate) use word::{Fields, Word};

@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 /// Text that is borrowed from the body where it holds no escapes.
 #[derive(Clone, Debug)]
@@ -70,28 +70,5 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
             }
         }
         reader.deserialize_map(Reader(PhantomData)).map(Self)
-    }
-}
-
-/// An object whatever its content, which is passed over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AnyObject;
-
-impl<'de> Deserialize<'de> for AnyObject {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = AnyObject;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<AnyObject, A::Error> {
-                while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(AnyObject)
-            }
-        }
-        reader.deserialize_map(Reader)
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl World {
@@ -126,7 +127,8 @@ pub(crate) async fn answered(edge: &Edge, request: Request<Body>, peer: IpAddr) 
     let (parts, body) = edge.handle(request, peer).await.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body, text }
 }
 
 pub(crate) fn json_request(method: Method, path: &str, body: &str) -> Request<Body> {

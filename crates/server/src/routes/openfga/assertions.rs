@@ -1,41 +1,76 @@
-//! `/stores/{store_id}/assertions/{model_id}`: expectations that a model was once tested with.
+//! `/stores/{store_id}/assertions/{model_id}`: questions with the answers that somebody expects, kept beside a version of a model.
 //!
-//! This release doesn't keep any, and says so only to whoever brings some: an import of a store without tests, and an export, go through.
+//! They are kept as they are to be read, after every one of them was found to make sense under that version.
 
 use std::sync::Arc;
 
+use authz::condition::Context;
+use authz::decide::{CheckRequest, Consistency};
+use authz::relation::Relationship;
 use axum::extract::State;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use super::check::Scope;
 use super::models::ModelPath;
+use super::stored::{TupleKeyOut, Values};
+use super::tuples::{TupleKey, TupleKeys};
 use super::{Answered, Body, StorePath};
 use crate::app::App;
-use crate::error::Fault;
+use crate::error::{Fault, FaultKind};
 use crate::wire::{no_content, ok};
 
+/// The most assertions of one version of a model.
+const MAX_ASSERTIONS: usize = 100;
+
 #[derive(Deserialize)]
-struct Write {
-    assertions: Option<Vec<IgnoredAny>>,
+struct Write<'a> {
+    #[serde(borrow)]
+    assertions: Option<Vec<Assertion<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Assertion<'a> {
+    #[serde(borrow)]
+    tuple_key: Option<TupleKey<'a>>,
+    expectation: Option<bool>,
+    #[serde(borrow)]
+    contextual_tuples: Option<Vec<TupleKey<'a>>>,
+    context: Option<Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct Kept<'a> {
+    tuple_key: TupleKeyOut<'a>,
+    expectation: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    contextual_tuples: Vec<TupleKeyOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Values<'a>>,
 }
 
 #[derive(Serialize)]
 struct Assertions {
     authorization_model_id: String,
-    assertions: [(); 0],
+    assertions: Box<RawValue>,
 }
 
-/// There are none.
+/// Those that were written last; none where none were ever written.
 pub(crate) async fn read_assertions(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
     ModelPath(model): ModelPath,
 ) -> Answered {
-    app.decisions.model(store, model).await.map_err(|error| app.fault(error))?;
-    Ok(ok(&Assertions { authorization_model_id: model.0.to_string(), assertions: [] }))
+    let kept = app.decisions.assertions(store, model).await.map_err(|error| app.fault(error))?;
+    let assertions = RawValue::from_string(kept.unwrap_or_else(|| "[]".to_owned())).map_err(|error| {
+        tracing::error!(%error, model = %model.0, "stored assertions can't be read");
+        Fault::internal()
+    })?;
+    Ok(ok(&Assertions { authorization_model_id: model.0.to_string(), assertions }))
 }
 
-/// None can be kept.
+/// In place of those that were there before.
 pub(crate) async fn write_assertions(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
@@ -43,11 +78,47 @@ pub(crate) async fn write_assertions(
     body: Body,
 ) -> Answered {
     let Write { assertions } = body.read()?;
-    app.decisions.model(store, model).await.map_err(|error| app.fault(error))?;
-    if assertions.is_some_and(|assertions| !assertions.is_empty()) {
-        return Err(
-            Fault::unsupported("assertions are not kept by this release; test the model with its store file").into()
-        );
+    let assertions = assertions.unwrap_or_default();
+    if assertions.len() > MAX_ASSERTIONS {
+        let message = format!("{} assertions; a version of a model has at most {MAX_ASSERTIONS}", assertions.len());
+        return Err(Fault::new(FaultKind::Invalid, "assertions_too_many_items", message).into());
     }
+    let scope = Scope { store, model: Some(model), consistency: Consistency::MinimizeLatency };
+    let mut questions = Vec::with_capacity(assertions.len());
+    for (at, Assertion { tuple_key, expectation, contextual_tuples, context }) in assertions.into_iter().enumerate() {
+        let contextual = TupleKeys { tuple_keys: contextual_tuples };
+        let question = scope.question(tuple_key, Some(contextual), context).map_err(|fault| among(at, fault))?;
+        app.decisions.validate(&question).await.map_err(|error| among(at, app.fault(error)))?;
+        questions.push((question, expectation.unwrap_or_default()));
+    }
+    let body = kept(&questions)?;
+    app.decisions.write_assertions(store, model, &body).await.map_err(|error| app.fault(error))?;
     Ok(no_content())
+}
+
+/// Their JSON form.
+fn kept(questions: &[(CheckRequest, bool)]) -> Result<String, Fault> {
+    let kept: Vec<_> = questions.iter().map(|(question, expectation)| Kept::new(question, *expectation)).collect();
+    serde_json::to_string(&kept).map_err(|_| Fault::internal())
+}
+
+/// The fault of one of them; one of the store or the model stays as it is.
+fn among(at: usize, fault: Fault) -> Fault {
+    match fault.code {
+        "authorization_model_not_found" | "store_id_not_found" => fault,
+        _ => Fault { message: format!("assertions[{at}]: {}", fault.message).into(), ..fault },
+    }
+}
+
+impl<'a> Kept<'a> {
+    fn new(question: &'a CheckRequest, expectation: bool) -> Self {
+        let given = |Relationship { tuple, condition }: &'a Relationship| TupleKeyOut::new(tuple, condition.as_deref());
+        let context: &Context = &question.context;
+        Self {
+            tuple_key: TupleKeyOut::asked(question),
+            expectation,
+            contextual_tuples: question.contextual_tuples.iter().map(given).collect(),
+            context: (!context.is_empty()).then_some(Values(context)),
+        }
+    }
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use authz::relation::check_type;
-use authz::store::{ChangeFilter, PageRequest, TupleChange};
+use authz::store::{ChangeFilter, PageRequest, TupleChange, UnixMillis};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use cache_core::Revision;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::List;
-use super::tuples::TupleKeyOut;
+use super::stored::TupleKeyOut;
 use super::{Answered, StorePath, given, page_size};
 use crate::app::App;
-use crate::error::Fault;
-use crate::wire::{ok, rfc3339};
+use crate::error::{Fault, FaultKind};
+use crate::wire::{millis, ok, rfc3339};
 
 #[derive(Deserialize)]
 pub(crate) struct ChangesQuery {
@@ -26,15 +26,15 @@ pub(crate) struct ChangesQuery {
 }
 
 #[derive(Serialize)]
-struct Change {
-    tuple_key: TupleKeyOut,
+struct Change<'a> {
+    tuple_key: TupleKeyOut<'a>,
     operation: &'static str,
     timestamp: String,
 }
 
 #[derive(Serialize)]
-struct Changes {
-    changes: Vec<Change>,
+struct Changes<'a> {
+    changes: Vec<Change<'a>>,
     continuation_token: String,
 }
 
@@ -45,25 +45,32 @@ pub(crate) async fn changes(
     query: Result<Query<ChangesQuery>, QueryRejection>,
 ) -> Answered {
     let Query(query) = query.map_err(|error| Fault::invalid(error.body_text()))?;
-    if given(query.start_time.as_deref()).is_some() {
-        return Err(Fault::unsupported("start_time is not supported by this release; read from the beginning").into());
-    }
+    let since = given(query.start_time.as_deref()).map(start_time).transpose()?;
     let object_type = given(query.object_type.as_deref()).map(check_type).transpose()?;
+    // The time is no part of the list: whoever follows it goes on with the token alone.
     let list = List::new::<Revision>(Some(store), &object_type);
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
     let page = app
         .decisions
-        .changes(store, ChangeFilter { object_type, since: None }, page)
+        .changes(store, ChangeFilter { object_type, since }, page)
         .await
         .map_err(|error| app.fault(error))?;
     let continuation_token = list.token(page.next.or(after).as_ref());
     Ok(ok(&Changes { changes: page.items.iter().map(Change::from).collect(), continuation_token }))
 }
 
-impl From<&TupleChange> for Change {
-    fn from(change: &TupleChange) -> Self {
+fn start_time(text: &str) -> Result<UnixMillis, Fault> {
+    millis(text).ok_or_else(|| {
+        let message = "start_time is no time; write it as RFC 3339 does, for example 2026-01-31T12:00:00Z";
+        Fault::new(FaultKind::Invalid, "invalid_start_time", message)
+    })
+}
+
+impl<'a> From<&'a TupleChange> for Change<'a> {
+    fn from(change: &'a TupleChange) -> Self {
         let operation = if change.inserted { "TUPLE_OPERATION_WRITE" } else { "TUPLE_OPERATION_DELETE" };
-        Self { tuple_key: TupleKeyOut::from(&change.tuple), operation, timestamp: rfc3339(change.at) }
+        let tuple_key = TupleKeyOut::new(&change.tuple, change.condition.as_deref());
+        Self { tuple_key, operation, timestamp: rfc3339(change.at) }
     }
 }

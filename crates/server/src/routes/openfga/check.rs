@@ -1,27 +1,31 @@
-//! `POST /stores/{store_id}/check`: one question, with relationships that hold for it alone.
+//! `POST /stores/{store_id}/check`: one question, with relationships and values that hold for it alone.
 
 use std::sync::Arc;
 
 use authz::decide::{CheckRequest, Consistency};
 use authz::relation::Tuple;
+use authz::store::{ModelId, StoreId};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::tuples::{TupleKey, TupleKeys};
+use super::tuples::{TupleKey, TupleKeys, context};
 use super::{Answered, Body, StorePath, given, model_id};
 use crate::app::App;
 use crate::error::Fault;
-use crate::wire::{AnyObject, ok};
+use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
-struct Question {
-    tuple_key: Option<TupleKey>,
-    authorization_model_id: Option<String>,
-    contextual_tuples: Option<TupleKeys>,
-    consistency: Option<String>,
-    /// For conditions, which no model can hold yet.
-    #[serde(rename = "context")]
-    _context: Option<AnyObject>,
+struct Check<'a> {
+    #[serde(borrow)]
+    tuple_key: Option<TupleKey<'a>>,
+    #[serde(borrow)]
+    authorization_model_id: Option<Word<'a>>,
+    #[serde(borrow)]
+    contextual_tuples: Option<TupleKeys<'a>>,
+    context: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    consistency: Option<Word<'a>>,
 }
 
 #[derive(Serialize)]
@@ -31,30 +35,50 @@ struct Answer {
     resolution: &'static str,
 }
 
+/// What the questions of one request have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    pub(super) store: StoreId,
+    pub(super) model: Option<ModelId>,
+    pub(super) consistency: Consistency,
+}
+
 /// Whether the user stands in the relation to the object.
 pub(crate) async fn check(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
-    let question: Question = body.read()?;
-    let key = question.tuple_key.as_ref().ok_or_else(|| Fault::invalid("tuple_key is missing"))?;
-    let Tuple { object, relation, subject } = key.tuple()?;
-    let request = CheckRequest {
-        store,
-        model: model_id(question.authorization_model_id.as_deref())?,
-        subject,
-        relation,
-        object,
-        contextual_tuples: question
-            .contextual_tuples
-            .unwrap_or_default()
-            .tuples()?
-            .into_iter()
-            .map(Into::into)
-            .collect(),
-        context: Default::default(),
-        properties: Default::default(),
-        consistency: consistency(question.consistency.as_deref())?,
-    };
+    let Check { tuple_key, authorization_model_id, contextual_tuples, context, consistency } = body.read()?;
+    let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
+    let request = scope.question(tuple_key, contextual_tuples, context)?;
     let decision = app.decisions.check(&request).await.map_err(|error| app.fault(error))?;
     Ok(ok(&Answer { allowed: decision.allowed, resolution: "" }))
+}
+
+impl Scope {
+    pub(super) fn new(store: StoreId, model: Option<&str>, consistency: Option<&str>) -> Result<Self, Fault> {
+        Ok(Self { store, model: model_id(model)?, consistency: self::consistency(consistency)? })
+    }
+
+    /// One question.
+    pub(super) fn question(
+        self,
+        key: Option<TupleKey<'_>>,
+        contextual: Option<TupleKeys<'_>>,
+        values: Option<Map<String, Value>>,
+    ) -> Result<CheckRequest, Fault> {
+        let Self { store, model, consistency } = self;
+        let key = key.ok_or_else(|| Fault::invalid("tuple_key is missing"))?;
+        let Tuple { object, relation, subject } = key.question()?;
+        Ok(CheckRequest {
+            store,
+            model,
+            subject,
+            relation,
+            object,
+            contextual_tuples: contextual.unwrap_or_default().contextual()?,
+            context: context(values),
+            properties: Default::default(),
+            consistency,
+        })
+    }
 }
 
 pub(super) fn consistency(preference: Option<&str>) -> Result<Consistency, Fault> {

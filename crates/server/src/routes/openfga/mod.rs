@@ -1,26 +1,32 @@
 //! The HTTP interface of OpenFGA, as its command line and its libraries use it.
 //!
-//! Empty text and `null` mean absent. Every fault of the input is 400: the clients silently repeat 409, 413 and 500 for a minute. What this
-//! release doesn't serve is 501, which they report at once.
+//! Empty text and `null` mean absent. Every fault of the input is 400: the clients silently repeat 409, 413 and 500 for a minute.
 
 mod assertions;
+mod batch_check;
 mod changes;
 mod check;
 mod cursor;
+mod expand;
+mod list_objects;
+mod list_users;
 mod models;
 mod read;
+mod stored;
 mod stores;
 mod tuples;
-mod unsupported;
 mod write;
 
 pub(crate) use assertions::{read_assertions, write_assertions};
+pub(crate) use batch_check::batch_check;
 pub(crate) use changes::changes;
 pub(crate) use check::check;
+pub(crate) use expand::expand;
+pub(crate) use list_objects::{list_objects, streamed_list_objects};
+pub(crate) use list_users::list_users;
 pub(crate) use models::{get_model, list_models, write_model};
 pub(crate) use read::read;
 pub(crate) use stores::{create_store, delete_store, get_store, list_stores};
-pub(crate) use unsupported::unsupported;
 pub(crate) use write::write;
 
 use authz::store::{MAX_PAGE, ModelId};

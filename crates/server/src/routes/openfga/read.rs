@@ -4,41 +4,45 @@ use std::sync::Arc;
 
 use authz::relation::Tuple;
 use authz::relation::{Subject, check_id, check_relation, check_type};
-use authz::store::{PageRequest, TupleFilter};
+use authz::store::{PageRequest, StoredTuple, TupleFilter};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::check::consistency;
 use super::cursor::List;
-use super::tuples::{TupleKey, TupleKeyOut};
+use super::stored::TupleKeyOut;
+use super::tuples::TupleKey;
 use super::{Answered, Body, StorePath, given, page_size};
 use crate::app::App;
 use crate::error::Fault;
-use crate::wire::{ok, rfc3339};
+use crate::wire::{Word, ok, rfc3339};
 
 #[derive(Deserialize)]
-struct Read {
-    tuple_key: Option<TupleKey>,
+struct Read<'a> {
+    #[serde(borrow)]
+    tuple_key: Option<TupleKey<'a>>,
     page_size: Option<usize>,
-    continuation_token: Option<String>,
-    consistency: Option<String>,
+    #[serde(borrow)]
+    continuation_token: Option<Word<'a>>,
+    #[serde(borrow)]
+    consistency: Option<Word<'a>>,
 }
 
 #[derive(Serialize)]
-struct StoredOut {
-    key: TupleKeyOut,
+struct StoredOut<'a> {
+    key: TupleKeyOut<'a>,
     timestamp: String,
 }
 
 #[derive(Serialize)]
-struct Tuples {
-    tuples: Vec<StoredOut>,
+struct Tuples<'a> {
+    tuples: Vec<StoredOut<'a>>,
     continuation_token: String,
 }
 
 /// Those that match the key's given parts; all without a key.
 pub(crate) async fn read(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
-    let request: Read = body.read()?;
+    let request: Read<'_> = body.read()?;
     // It is always read from the origin, which is as consistent as anybody can ask for.
     consistency(request.consistency.as_deref())?;
     let filter = filter(&request.tuple_key.unwrap_or_default())?;
@@ -47,15 +51,12 @@ pub(crate) async fn read(State(app): State<Arc<App>>, StorePath { store, .. }: S
     let after = list.place(request.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(request.page_size)? };
     let page = app.decisions.read_tuples(store, filter, page).await.map_err(|error| app.fault(error))?;
-    let tuples = page
-        .items
-        .iter()
-        .map(|stored| StoredOut { key: TupleKeyOut::from(&stored.tuple), timestamp: rfc3339(stored.written_at) });
-    Ok(ok(&Tuples { tuples: tuples.collect(), continuation_token: list.token(page.next.as_ref()) }))
+    let tuples = page.items.iter().map(StoredOut::from).collect();
+    Ok(ok(&Tuples { tuples, continuation_token: list.token(page.next.as_ref()) }))
 }
 
 /// An object may be a type alone, as in `document:`.
-fn filter(key: &TupleKey) -> Result<TupleFilter, Fault> {
+fn filter(key: &TupleKey<'_>) -> Result<TupleFilter, Fault> {
     key.refuse_condition()?;
     let mut filter = TupleFilter::default();
     if let Some(object) = given(key.object.as_deref()) {
@@ -67,4 +68,10 @@ fn filter(key: &TupleKey) -> Result<TupleFilter, Fault> {
     filter.relation = given(key.relation.as_deref()).map(check_relation).transpose()?;
     filter.subject = given(key.user.as_deref()).map(Subject::parse).transpose()?;
     Ok(filter)
+}
+
+impl<'a> From<&'a StoredTuple> for StoredOut<'a> {
+    fn from(StoredTuple { tuple, condition, written_at }: &'a StoredTuple) -> Self {
+        Self { key: TupleKeyOut::new(tuple, condition.as_deref()), timestamp: rfc3339(*written_at) }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authz::store::{PageRequest, StoreId, StoreRecord};
+use authz::store::{MAX_PAGE, Page, PageRequest, StoreId, StoreRecord};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,9 @@ use crate::wire::{created, no_content, ok, rfc3339};
 
 /// The longest name.
 const MAX_NAME_CHARS: usize = 64;
+
+/// Pages of stores that one request for a name looks through.
+const MAX_PAGES_LOOKED_THROUGH: usize = 100;
 
 #[derive(Deserialize)]
 struct NewStore {
@@ -57,15 +60,38 @@ pub(crate) async fn list_stores(
     query: Result<Query<StoresQuery>, QueryRejection>,
 ) -> Answered {
     let Query(query) = query.map_err(|error| Fault::invalid(error.body_text()))?;
-    if given(query.name.as_deref()).is_some() {
-        return Err(Fault::unsupported("stores can't be listed by name in this release; list them all").into());
-    }
-    let list = List::new::<StoreId>(None, &());
+    let name = given(query.name.as_deref());
+    let list = List::new::<StoreId>(None, &name);
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
-    let page = app.decisions.stores(page).await?;
+    let page = match name {
+        None => app.decisions.stores(page).await?,
+        Some(name) => named(&app, name, page).await?,
+    };
     let stores = page.items.into_iter().map(Store::from).collect();
     Ok(ok(&Stores { stores, continuation_token: list.token(page.next.as_ref()) }))
+}
+
+/// Stores of one name. The page ends early where too many others lie between them; it can be empty then, and have a next one.
+async fn named(app: &App, name: &str, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, Fault> {
+    let (mut items, mut after) = (Vec::new(), page.after);
+    for _ in 0..MAX_PAGES_LOOKED_THROUGH {
+        let Page { items: read, next } = app.decisions.stores(PageRequest { after, limit: MAX_PAGE }).await?;
+        for record in read {
+            after = Some(record.id);
+            if record.name == name {
+                items.push(record);
+            }
+            if items.len() == page.limit {
+                return Ok(Page { items, next: after });
+            }
+        }
+        if next.is_none() {
+            return Ok(Page { items, next: None });
+        }
+        after = next;
+    }
+    Ok(Page { items, next: after })
 }
 
 /// `GET /stores/{store_id}`

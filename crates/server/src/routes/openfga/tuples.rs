@@ -1,88 +1,148 @@
-//! Relationships as they come in and go out: `{user, relation, object}`.
+//! Relationships as they come in and go out: `{user, relation, object, condition}`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use authz::relation::Tuple;
-use serde::{Deserialize, Serialize};
+use authz::condition::Context;
+use authz::relation::{Relationship, RelationshipCondition, Text, Tuple};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::given;
 use crate::error::{Fault, FaultKind};
-use crate::wire::AnyObject;
+use crate::wire::Word;
+
+/// The name under which OpenFGA's command line sends a condition that no model defines.
+const INLINE_CONDITION: &str = "$expression";
+const DUPLICATE: &str = "cannot_allow_duplicate_tuples_in_one_request";
+/// The longest part of a condition's name that a message repeats.
+const MAX_SHOWN_CHARS: usize = 64;
 
 /// A relationship that comes in. Any part may be missing, as in a filter.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct TupleKey {
-    pub(super) user: Option<String>,
-    pub(super) relation: Option<String>,
-    pub(super) object: Option<String>,
-    condition: Option<Condition>,
+pub(super) struct TupleKey<'a> {
+    #[serde(borrow)]
+    pub(super) user: Option<Word<'a>>,
+    #[serde(borrow)]
+    pub(super) relation: Option<Word<'a>>,
+    #[serde(borrow)]
+    pub(super) object: Option<Word<'a>>,
+    #[serde(borrow)]
+    condition: Option<Condition<'a>>,
 }
 
-/// A condition, which this release can't serve: leaving it out silently would grant more than was asked for.
 #[derive(Debug, Deserialize)]
-struct Condition {
-    name: Option<String>,
-    #[serde(rename = "context")]
-    _context: Option<AnyObject>,
+struct Condition<'a> {
+    #[serde(borrow)]
+    name: Option<Word<'a>>,
+    context: Option<Map<String, Value>>,
 }
 
 /// A list of relationships, which may be `null`.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct TupleKeys {
-    pub(super) tuple_keys: Option<Vec<TupleKey>>,
+pub(super) struct TupleKeys<'a> {
+    #[serde(borrow)]
+    pub(super) tuple_keys: Option<Vec<TupleKey<'a>>>,
 }
 
-/// A relationship that goes out.
-#[derive(Debug, Serialize)]
-pub(super) struct TupleKeyOut {
-    user: String,
-    relation: String,
-    object: String,
-}
+impl TupleKey<'_> {
+    /// The relationship with its condition.
+    pub(super) fn relationship(mut self) -> Result<Relationship, Fault> {
+        let condition = self.condition.take().map(Condition::checked).transpose()?;
+        Ok(Relationship { tuple: self.tuple()?, condition })
+    }
 
-impl TupleKey {
-    /// The relationship, which must be whole.
-    pub(super) fn tuple(&self) -> Result<Tuple, Fault> {
+    /// The relationship of a question, which has no condition of its own.
+    pub(super) fn question(&self) -> Result<Tuple, Fault> {
         self.refuse_condition()?;
-        let part = |text: &Option<String>, name: &str| -> Result<String, Fault> {
-            given(text.as_deref()).map(str::to_owned).ok_or_else(|| missing(name))
+        self.tuple()
+    }
+
+    /// The relationship, which must be whole; whatever its condition.
+    pub(super) fn tuple(&self) -> Result<Tuple, Fault> {
+        let part = |text: &Option<Word<'_>>, name: &str| match given(text.as_deref()) {
+            Some(_) => Ok(()),
+            None => Err(missing(name)),
         };
-        let (user, relation, object) =
-            (part(&self.user, "user")?, part(&self.relation, "relation")?, part(&self.object, "object")?);
-        Tuple::parse(&object, &relation, &user).map_err(|error| Fault::invalid(format!("tuple_key: {error}")))
+        part(&self.user, "user")?;
+        part(&self.relation, "relation")?;
+        part(&self.object, "object")?;
+        let text = |part: &Option<Word<'_>>| part.as_deref().unwrap_or_default().to_owned();
+        Tuple::parse(&text(&self.object), &text(&self.relation), &text(&self.user))
+            .map_err(|error| Fault::invalid(format!("tuple_key: {error}")))
     }
 
+    /// Leaving a condition out silently would grant more than was asked for.
     pub(super) fn refuse_condition(&self) -> Result<(), Fault> {
-        let name = self.condition.as_ref().map(|condition| given(condition.name.as_deref()).unwrap_or_default());
-        match name {
+        match &self.condition {
             None => Ok(()),
-            Some(name) => {
-                let shown: String = name.chars().take(64).collect();
-                Err(Fault::invalid(format!("the condition {shown:?}: conditions are not supported by this release")))
-            }
+            Some(_) => Err(Fault::invalid(
+                "tuple_key.condition: only a relationship that is written, or comes with a \
+                                    question, is under a condition; leave it out here",
+            )),
         }
     }
 }
 
-impl TupleKeys {
-    /// The relationships. The same one twice is refused: whoever wrote that meant something else.
-    pub(super) fn tuples(&self) -> Result<Vec<Tuple>, Fault> {
-        let keys = self.tuple_keys.as_deref().unwrap_or_default();
-        let tuples = keys.iter().map(TupleKey::tuple).collect::<Result<Vec<_>, _>>()?;
-        let mut seen = HashSet::new();
-        match tuples.iter().find(|tuple| !seen.insert(*tuple)) {
-            None => Ok(tuples),
-            Some(twice) => {
-                let message = format!("{twice} stands twice in one request; name it once");
-                Err(Fault::new(FaultKind::Invalid, "cannot_allow_duplicate_tuples_in_one_request", message))
-            }
+impl Condition<'_> {
+    fn checked(self) -> Result<Arc<RelationshipCondition>, Fault> {
+        let name = given(self.name.as_deref()).ok_or_else(|| missing("condition.name"))?;
+        if name == INLINE_CONDITION {
+            return Err(Fault::invalid(
+                "tuple_key.condition: an expression can't be written with a relationship; define a condition in the \
+                 model and name it",
+            ));
         }
+        if name.chars().any(char::is_control) {
+            let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+            return Err(Fault::invalid(format!("tuple_key.condition.name {shown:?} is no name of a condition")));
+        }
+        Ok(Arc::new(RelationshipCondition { name: Text::from(name), context: context(self.context) }))
     }
 }
 
-impl From<&Tuple> for TupleKeyOut {
-    fn from(Tuple { object, relation, subject }: &Tuple) -> Self {
-        Self { user: subject.to_string(), relation: relation.to_string(), object: object.to_string() }
+impl TupleKeys<'_> {
+    /// Those that hold for one question.
+    pub(super) fn contextual(self) -> Result<Vec<Relationship>, Fault> {
+        contextual(self.tuple_keys.unwrap_or_default())
+    }
+}
+
+/// Relationships that hold for one question.
+pub(super) fn contextual(keys: Vec<TupleKey<'_>>) -> Result<Vec<Relationship>, Fault> {
+    relationships(keys, "duplicate_contextual_tuple")
+}
+
+/// Relationships to write. The same one twice is refused: whoever wrote that meant something else.
+pub(super) fn writes(keys: Vec<TupleKey<'_>>) -> Result<Vec<Relationship>, Fault> {
+    relationships(keys, DUPLICATE)
+}
+
+/// Relationships to delete. There is at most one for each tuple, so that its condition need not be named, and may be.
+pub(super) fn deletes(keys: &[TupleKey<'_>]) -> Result<Vec<Tuple>, Fault> {
+    let tuples = keys.iter().map(TupleKey::tuple).collect::<Result<Vec<_>, _>>()?;
+    each_once(&tuples, DUPLICATE)?;
+    Ok(tuples)
+}
+
+/// Values for conditions; none where the field is absent.
+pub(super) fn context(values: Option<Map<String, Value>>) -> Context {
+    values.map(Context::from).unwrap_or_default()
+}
+
+fn relationships(keys: Vec<TupleKey<'_>>, code: &'static str) -> Result<Vec<Relationship>, Fault> {
+    let found = keys.into_iter().map(TupleKey::relationship).collect::<Result<Vec<_>, _>>()?;
+    each_once(found.iter().map(|relationship| &relationship.tuple), code)?;
+    Ok(found)
+}
+
+fn each_once<'a>(tuples: impl IntoIterator<Item = &'a Tuple>, code: &'static str) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    match tuples.into_iter().find(|tuple| !seen.insert(*tuple)) {
+        None => Ok(()),
+        Some(twice) => {
+            Err(Fault::new(FaultKind::Invalid, code, format!("{twice} stands twice in one request; name it once")))
+        }
     }
 }
 

@@ -6,25 +6,30 @@ use authz::store::{MAX_WRITE_BATCH, OnConflict, WriteBatch};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::tuples::TupleKeys;
+use super::tuples::{self, TupleKey};
 use super::{Answered, Body, StorePath, given, model_id};
 use crate::app::App;
 use crate::error::{Fault, FaultKind};
-use crate::wire::ok;
+use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
-struct Write {
-    writes: Option<Part>,
-    deletes: Option<Part>,
-    authorization_model_id: Option<String>,
+struct Write<'a> {
+    #[serde(borrow)]
+    writes: Option<Part<'a>>,
+    #[serde(borrow)]
+    deletes: Option<Part<'a>>,
+    #[serde(borrow)]
+    authorization_model_id: Option<Word<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-struct Part {
-    #[serde(flatten)]
-    keys: TupleKeys,
-    on_duplicate: Option<String>,
-    on_missing: Option<String>,
+struct Part<'a> {
+    #[serde(borrow)]
+    tuple_keys: Option<Vec<TupleKey<'a>>>,
+    #[serde(borrow)]
+    on_duplicate: Option<Word<'a>>,
+    #[serde(borrow)]
+    on_missing: Option<Word<'a>>,
 }
 
 #[derive(Serialize)]
@@ -32,15 +37,15 @@ struct Nothing {}
 
 /// Writes and deletes.
 pub(crate) async fn write(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
-    let request: Write = body.read()?;
-    let model = model_id(request.authorization_model_id.as_deref())?;
-    let batch = batch(&request.writes.unwrap_or_default(), &request.deletes.unwrap_or_default())?;
+    let Write { writes, deletes, authorization_model_id } = body.read()?;
+    let model = model_id(authorization_model_id.as_deref())?;
+    let batch = batch(writes.unwrap_or_default(), deletes.unwrap_or_default())?;
     app.decisions.write(store, model, batch).await.map_err(|error| app.fault(error))?;
     Ok(ok(&Nothing {}))
 }
 
-fn batch(writes: &Part, deletes: &Part) -> Result<WriteBatch, Fault> {
-    let count = [writes, deletes].iter().map(|part| part.keys.tuple_keys.as_ref().map_or(0, Vec::len)).sum::<usize>();
+fn batch(writes: Part<'_>, deletes: Part<'_>) -> Result<WriteBatch, Fault> {
+    let count: usize = [&writes, &deletes].iter().map(|part| part.tuple_keys.as_ref().map_or(0, Vec::len)).sum();
     if count == 0 {
         let message = "there is nothing to do; give at least one tuple key to write or to delete";
         return Err(Fault::new(FaultKind::Invalid, "invalid_write_input", message));
@@ -50,10 +55,10 @@ fn batch(writes: &Part, deletes: &Part) -> Result<WriteBatch, Fault> {
         return Err(Fault::new(FaultKind::Invalid, "exceeded_entity_limit", message));
     }
     Ok(WriteBatch {
-        writes: writes.keys.tuples()?.into_iter().map(Into::into).collect(),
-        deletes: deletes.keys.tuples()?,
         on_duplicate: on_conflict(writes.on_duplicate.as_deref(), "on_duplicate")?,
         on_missing: on_conflict(deletes.on_missing.as_deref(), "on_missing")?,
+        writes: tuples::writes(writes.tuple_keys.unwrap_or_default())?,
+        deletes: tuples::deletes(&deletes.tuple_keys.unwrap_or_default())?,
     })
 }
 

@@ -1,9 +1,13 @@
+mod assertions;
+mod batch_check;
 mod changes;
 mod check;
+mod conditions;
+mod hostile;
+mod lists;
 mod models;
 mod read;
 mod stores;
-mod unsupported;
 mod write;
 
 use serde_json::{Value, json};

@@ -48,16 +48,87 @@ async fn a_model_that_makes_no_sense_is_400_with_the_place_of_the_fault() {
     assert!(reply.body["message"].as_str().unwrap().contains("editor"), "{}", reply.body);
 }
 
+/// A model in which a relation is given under a condition, with a parameter of every type.
+fn conditional() -> Value {
+    let generic = |name: &str, of: &str| json!({"type_name": name, "generic_types": [{"type_name": of}]});
+    json!({
+        "schema_version": "1.1",
+        "type_definitions": [
+            {"type": "user"},
+            {
+                "type": "document",
+                "relations": {"viewer": {"this": {}}},
+                "metadata": {"relations": {"viewer": {"directly_related_user_types": [
+                    {"type": "user"}, {"type": "user", "condition": "all"},
+                ]}}},
+            },
+        ],
+        "conditions": {"all": {
+            "name": "all",
+            "expression": "flag && n > 1",
+            "parameters": {
+                "any": {"type_name": "TYPE_NAME_ANY"}, "flag": {"type_name": "TYPE_NAME_BOOL"},
+                "text": {"type_name": "TYPE_NAME_STRING"}, "n": {"type_name": "TYPE_NAME_INT"},
+                "u": {"type_name": "TYPE_NAME_UINT"}, "d": {"type_name": "TYPE_NAME_DOUBLE"},
+                "span": {"type_name": "TYPE_NAME_DURATION"}, "at": {"type_name": "TYPE_NAME_TIMESTAMP"},
+                "ip": {"type_name": "TYPE_NAME_IPADDRESS"},
+                "list": generic("TYPE_NAME_LIST", "TYPE_NAME_STRING"), "map": generic("TYPE_NAME_MAP", "TYPE_NAME_INT"),
+            },
+        }},
+    })
+}
+
 #[tokio::test]
-async fn a_model_with_conditions_is_501_with_that_word() {
+async fn a_model_keeps_its_conditions_and_a_faulty_one_is_told_with_its_path() {
     let (world, path) = store().await;
     let mut model = Model::from_dsl(MODEL).unwrap().to_json();
     model["conditions"] = json!({"c": {
-        "name": "c", "expression": "x < 1", "parameters": {"x": {"type_name": "TYPE_NAME_INT"}},
+        "name": "c", "expression": "x < 1", "parameters": {"x": {"type_name": "TYPE_NAME_INT", "generic_types": []}},
     }});
     let reply = world.post(&format!("{path}/authorization-models"), &model).await;
-    assert_fault(&reply, 501, "unimplemented");
-    assert!(reply.body["message"].as_str().unwrap().contains("condition"));
+    assert_eq!(reply.status, 201);
+    let id = reply.body["authorization_model_id"].as_str().unwrap();
+    let reply = world.get(&format!("{path}/authorization-models/{id}")).await;
+    assert_eq!(reply.body["authorization_model"]["conditions"], model["conditions"]);
+
+    model["conditions"]["c"]["parameters"]["x"]["type_name"] = json!("TYPE_NAME_LIST");
+    let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_fault(&reply, 400, "invalid_authorization_model");
+    assert!(reply.body["message"].as_str().unwrap().contains("conditions.c.parameters.x.generic_types"));
+}
+
+#[tokio::test]
+async fn a_model_with_conditions_reads_back_as_it_was_written() {
+    let (world, path) = store().await;
+    let written = world.post(&format!("{path}/authorization-models"), &conditional()).await;
+    assert_eq!(written.status, 201, "{}", written.body);
+    let id = written.body["authorization_model_id"].as_str().unwrap();
+    let read = world.get(&format!("{path}/authorization-models/{id}")).await.body["authorization_model"].clone();
+    assert_eq!(read["conditions"]["all"]["expression"], "flag && n > 1");
+    assert_eq!(read["conditions"]["all"]["parameters"].as_object().unwrap().len(), 11);
+    let types = &read["type_definitions"][1]["metadata"]["relations"]["viewer"]["directly_related_user_types"];
+    assert_eq!(types[1]["condition"], "all");
+    let listed = world.get(&format!("{path}/authorization-models?page_size=1")).await.body;
+    assert_eq!(listed["authorization_models"][0]["conditions"], read["conditions"]);
+    let again = world.post(&format!("{path}/authorization-models"), &read).await;
+    assert_eq!(again.status, 201, "what was read can be written: {}", again.body);
+}
+
+#[tokio::test]
+async fn a_condition_that_is_not_defined_or_not_readable_is_400() {
+    let (world, path) = store().await;
+    let mut undefined = conditional();
+    undefined["conditions"] = json!({});
+    let mut other_name = conditional();
+    other_name["conditions"]["all"]["name"] = json!("other");
+    let mut other_type = conditional();
+    other_type["conditions"]["all"]["parameters"]["n"]["type_name"] = json!("TYPE_NAME_MOON");
+    let mut no_object = conditional();
+    no_object["conditions"]["all"] = json!("flag");
+    for model in [undefined, other_name, other_type, no_object] {
+        let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+        assert_fault(&reply, 400, "invalid_authorization_model");
+    }
 }
 
 #[tokio::test]

@@ -49,6 +49,22 @@ async fn the_list_is_read_page_by_page_and_ends_with_an_empty_token() {
 }
 
 #[tokio::test]
+async fn stores_are_found_by_their_name_page_by_page() {
+    let world = World::empty().await;
+    for name in ["a", "b", "a", "c", "a"] {
+        world.post("/stores", &json!({"name": name})).await;
+    }
+    let first = world.get("/stores?name=a&page_size=2").await.body;
+    assert_eq!(first["stores"].as_array().unwrap().len(), 2);
+    let token = first["continuation_token"].as_str().unwrap();
+    let second = world.get(&format!("/stores?name=a&page_size=2&continuation_token={token}")).await.body;
+    assert_eq!((second["stores"].as_array().unwrap().len(), &second["continuation_token"]), (1, &json!("")));
+    assert_eq!(world.get("/stores?name=d").await.body["stores"], json!([]));
+    let other = world.get(&format!("/stores?name=b&continuation_token={token}")).await;
+    assert_fault(&other, 400, "invalid_continuation_token");
+}
+
+#[tokio::test]
 async fn a_name_is_short_visible_text() {
     let world = World::empty().await;
     for name in [json!(""), json!(null), json!("x".repeat(65)), json!("a\nb")] {

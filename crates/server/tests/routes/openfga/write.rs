@@ -83,13 +83,26 @@ async fn a_tuple_that_the_model_does_not_allow_is_400() {
 }
 
 #[tokio::test]
-async fn a_condition_is_refused_and_not_left_out() {
+async fn a_condition_that_the_model_does_not_define_is_400() {
     let (world, path) = store().await;
     let mut conditional = key("user:bob", "member", "team:9");
+    let conditions = [
+        json!({"name": "weekday", "context": {}}),
+        json!({"name": "", "context": {}}),
+        json!({}),
+        json!({"name": "week\nday"}),
+        json!({"name": "weekday", "context": []}),
+        json!("weekday"),
+    ];
+    for condition in conditions {
+        conditional["condition"] = condition;
+        let reply = world.post(&format!("{path}/write"), &writes(&[conditional.clone()])).await;
+        assert_fault(&reply, 400, "validation_error");
+    }
     conditional["condition"] = json!({"name": "$expression", "context": {"expression": "true", "parameters": {}}});
     let reply = world.post(&format!("{path}/write"), &writes(&[conditional])).await;
     assert_fault(&reply, 400, "validation_error");
-    assert!(reply.body["message"].as_str().unwrap().contains("conditions are not supported"));
+    assert!(reply.body["message"].as_str().unwrap().contains("define a condition in the model"), "{}", reply.body);
     let mut none = key("user:bob", "member", "team:9");
     none["condition"] = Value::Null;
     assert_eq!(world.post(&format!("{path}/write"), &writes(&[none])).await.status, 200);

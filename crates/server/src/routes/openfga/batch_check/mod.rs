@@ -1,0 +1,93 @@
+//! `POST /stores/{store_id}/batch-check`: many questions at once, each under an id by which the caller finds its answer.
+//!
+//! The ids are a matter of the whole request; whatever else is wrong with one question is its own answer, and the others are answered all the same.
+
+mod ask;
+mod result;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::check::Scope;
+use super::tuples::{TupleKey, TupleKeys};
+use super::{Answered, Body, StorePath, given};
+use crate::app::App;
+use crate::error::Fault;
+use crate::wire::{Word, ok};
+use ask::ask;
+use result::Results;
+
+/// The longest id of a question.
+const MAX_CORRELATION_ID_CHARS: usize = 36;
+
+#[derive(Deserialize)]
+struct BatchCheck<'a> {
+    #[serde(borrow)]
+    checks: Option<Vec<Item<'a>>>,
+    #[serde(borrow)]
+    authorization_model_id: Option<Word<'a>>,
+    #[serde(borrow)]
+    consistency: Option<Word<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    tuple_key: Option<TupleKey<'a>>,
+    #[serde(borrow)]
+    contextual_tuples: Option<TupleKeys<'a>>,
+    context: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    correlation_id: Option<Word<'a>>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    result: Results<'a>,
+}
+
+/// An answer for each question.
+pub(crate) async fn batch_check(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    body: Body,
+) -> Answered {
+    let BatchCheck { checks, authorization_model_id, consistency } = body.read()?;
+    let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
+    let checks = checks.unwrap_or_default();
+    check_ids(&checks, app.settings.http.max_batch)?;
+    let (ids, questions): (Vec<_>, Vec<_>) = checks
+        .into_iter()
+        .map(|Item { tuple_key, contextual_tuples, context, correlation_id }| {
+            (correlation_id, scope.question(tuple_key, contextual_tuples, context))
+        })
+        .unzip();
+    let answers = ask(&app, store, questions).await?;
+    Ok(ok(&Answer { result: Results::new(&ids, answers) }))
+}
+
+/// Whether there are no more questions than may be, each under an id of its own.
+fn check_ids(checks: &[Item<'_>], max: usize) -> Result<(), Fault> {
+    if !(1..=max).contains(&checks.len()) {
+        return Err(Fault::invalid(format!("{} checks in one request; 1 to {max} are allowed", checks.len())));
+    }
+    let mut seen = HashSet::with_capacity(checks.len());
+    for (at, check) in checks.iter().enumerate() {
+        let id = given(check.correlation_id.as_deref())
+            .ok_or_else(|| Fault::invalid(format!("checks[{at}].correlation_id is missing")))?;
+        let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if id.len() > MAX_CORRELATION_ID_CHARS || !id.bytes().all(of_an_id) {
+            return Err(Fault::invalid(format!(
+                "checks[{at}].correlation_id is not 1 to {MAX_CORRELATION_ID_CHARS} letters, digits, '_' and '-'"
+            )));
+        }
+        if !seen.insert(id) {
+            return Err(Fault::invalid(format!("the correlation_id {id} stands twice; give each check its own")));
+        }
+    }
+    Ok(())
+}
