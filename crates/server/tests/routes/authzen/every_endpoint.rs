@@ -112,3 +112,19 @@ async fn an_answer_has_the_fields_of_the_published_schema_and_types_as_there() {
     let found = world.post("/access/v1/search/action", &question("ann")).await.body;
     assert!(found["results"].is_array() && found["page"]["next_token"].is_string(), "{found}");
 }
+
+#[tokio::test]
+async fn more_context_or_more_nesting_than_may_be_is_no_allow() {
+    let world = World::small().await;
+    let nested = format!("{}1{}", "[".repeat(70), "]".repeat(70));
+    for (path, body) in endpoints() {
+        let text = body.to_string().replacen('{', &format!("{{\"context\": {{\"deep\": {nested}}}, "), 1);
+        let reply = world.post_text(&path, &text).await;
+        assert_eq!((reply.status, reply.body.is_string()), (400, true), "{path}: {}", reply.body);
+        let mut large = body;
+        large["context"] = json!({"large": "x".repeat(65 << 10)});
+        let reply = world.post(&path, &large).await;
+        assert_eq!((reply.status, reply.body.is_string()), (400, true), "{path}: {}", reply.body);
+        assert!(reply.body.as_str().unwrap().contains("at most 65536"), "{}", reply.body);
+    }
+}

@@ -3,10 +3,12 @@ mod evaluation;
 mod evaluations;
 mod every_endpoint;
 mod metadata;
+mod schemas;
 mod search;
 mod stored;
 mod todo;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use authz::condition::Context;
@@ -41,6 +43,19 @@ async fn change(world: &World, store: StoreId, text: &str) {
         None => WriteBatch::of([relationship(text)]),
     };
     world.decisions.write(store, None, batch).await.unwrap();
+}
+
+/// Published data of the working group, below `TIERGATE_TEST_DATA` (beside the workspace, unless it says where). Where it is absent, that is visible.
+#[allow(clippy::print_stdout, reason = "a test says what it left out")]
+fn published(path: &str) -> Option<Value> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let data = std::env::var_os("TIERGATE_TEST_DATA").map_or_else(|| workspace.join("../shared/data"), PathBuf::from);
+    let path = data.join("authzen").join(path);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("SKIPPED {}: it is absent; set TIERGATE_TEST_DATA", path.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
 }
 
 /// An entity of `type:id`, or of a type alone.
