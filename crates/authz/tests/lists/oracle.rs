@@ -73,7 +73,8 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         let of_people = people.map(|subject| Question { subject, ..question.clone() });
         let is_clear = |question: Question| {
             let answer = reference.answer(&question);
-            !answer.lacks && !(answer.operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question))
+            let is_circular = answer.operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question);
+            !answer.lacks && !is_circular
         };
         if to_things.chain(of_people).any(|question| !is_clear(question)) {
             asked += usize::from(generator.rng.bool());
