@@ -95,9 +95,7 @@ impl Shape for Gateway {
             // A path under /forward-auth that is none: a gateway that was set up wrongly should not look like one that denies.
             FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
             FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            FaultKind::Unavailable | FaultKind::Internal => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
+            FaultKind::Unavailable | FaultKind::Internal => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         if fault.kind == FaultKind::Forbidden {
             tracing::warn!(reason = %fault.message, "a request to /forward-auth was refused");
