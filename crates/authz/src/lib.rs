@@ -3,6 +3,7 @@
 pub mod condition;
 pub mod decide;
 pub mod demo;
+pub mod dry_run;
 pub mod evaluate;
 pub mod model;
 pub mod relation;

@@ -44,34 +44,14 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// THE SEAM: what of a file the decision point decides already, which is neither relationships under conditions nor lists. Where it
-/// decides those, this function goes, and files are run whole.
-fn decided(path: &Path) -> Option<StoreFile> {
-    let mut file = StoreFile::load(path).unwrap_or_else(|error| panic!("{error}"));
-    let model = file.model.as_ref().unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
-    if !model.conditions.is_empty() {
-        println!("SKIPPED {}: conditions are not decided yet", path.display());
-        return None;
-    }
-    let lists = file.tests.iter_mut().flat_map(|test| {
-        let (objects, users) = (std::mem::take(&mut test.list_objects), std::mem::take(&mut test.list_users));
-        [objects.len(), users.len()]
-    });
-    let lists: usize = lists.sum();
-    if lists > 0 {
-        println!("SKIPPED {lists} lists of {}: they are not decided yet", path.display());
-    }
-    Some(file)
-}
-
 /// Runs every store file of a directory without and with a cache.
 async fn hold(directory: &Path) -> Report {
     let files = files(directory);
     assert!(!files.is_empty(), "{} has no store files", directory.display());
     let (mut uncached, mut cached) = (Report::default(), Report::default());
-    for (path, file) in files.iter().filter_map(|path| Some((path, decided(path)?))) {
-        uncached.run_file(path, &file, &mut InProcess::new(|builder| builder)).await;
-        cached.run_file(path, &file, &mut InProcess::new(with_memory)).await;
+    for path in &files {
+        uncached.run(path, &mut InProcess::new(|builder| builder)).await;
+        cached.run(path, &mut InProcess::new(with_memory)).await;
     }
     println!("{} without a cache: {uncached}", directory.display());
     println!("{} with a cache: {cached}", directory.display());

@@ -10,6 +10,7 @@ use cache_l1::MemoryHandle;
 use crate::config::Settings;
 use crate::error::Fault;
 use crate::gateway::Gateway;
+use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
 
 /// The name by which a store becomes the default one where there are several.
@@ -29,6 +30,8 @@ pub struct App {
     pub pseudonyms: Pseudonyms,
     /// The base URL by which clients know this server.
     pub public_url: String,
+    /// Makes the tokens of pages, and knows them again.
+    pub(crate) page_tokens: PageTokens,
     /// What requests through a gateway mean.
     pub(crate) gateway: Gateway,
     default_store: DefaultStore,
@@ -58,6 +61,7 @@ impl App {
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,
+            page_tokens: PageTokens::default(),
             gateway,
             default_store: DefaultStore { configured, found: RwLock::new(configured) },
             stopping: AtomicBool::new(false),

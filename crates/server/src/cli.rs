@@ -27,6 +27,14 @@ Examples:
 A CSV file names its columns in the first line:
   user_type,user_id,user_relation,relation,object_type,object_id,condition_name,condition_context";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  tiergate model diff old.fga new.fga --requests store.fga.yaml
+  tiergate export --store 01ARZ3NDEKTSV4RRFFQ69G5FAV --output tuples.csv
+  tiergate model diff old.fga new.fga --requests questions.csv --tuples tuples.csv
+
+Exit status: 0 nothing would change, 1 something would, 2 it could not be found out.";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   tiergate check user:ann viewer document:plan
@@ -185,8 +193,29 @@ pub enum ModelCommand {
         /// The model, as model.fga or model.json
         file: PathBuf,
     },
+    /// Say which decisions a new model would change, without changing anything
+    Diff(ModelDiffArgs),
     /// Run store files: a model, relationships, and the answers that are expected
     Test(ModelTestArgs),
+}
+
+/// The command `model diff`.
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_EXAMPLES)]
+pub struct ModelDiffArgs {
+    /// The model as it is: .fga, .json, fga.mod, or a store file
+    pub old: PathBuf,
+    /// The model as it is to be
+    pub new: PathBuf,
+    /// What to ask: a store file (its checks, on its relationships), or a list of user, relation, object and context in YAML, JSON or CSV
+    #[arg(long, value_name = "FILE")]
+    pub requests: PathBuf,
+    /// Relationships to ask about, as `tiergate export` writes them; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub tuples: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The command `model test`.

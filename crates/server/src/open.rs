@@ -65,6 +65,7 @@ pub async fn decision_point(
         .horizon(horizon)
         .assignment(assignment(&settings.cache))
         .limits(limits(settings))
+        .clock_parameter(Some(settings.conditions.clock.as_str()).filter(|name| !name.is_empty()))
         .timeout(Duration::from_millis(settings.http.request_timeout_ms))
         .build()
         .await?;
@@ -86,5 +87,11 @@ fn assignment(cache: &Cache) -> Assignment {
 
 fn limits(settings: &Settings) -> Limits {
     let limits = &settings.limits;
-    Limits { max_depth: limits.depth, max_nodes: limits.breadth, max_reads: limits.reads, ..Limits::default() }
+    Limits {
+        max_depth: limits.depth,
+        max_nodes: limits.breadth,
+        max_reads: limits.reads,
+        max_condition_steps: limits.condition_steps,
+        ..Limits::default()
+    }
 }

@@ -18,6 +18,12 @@ pub fn public(app: Arc<App>) -> Router {
         .route("/access/v1/evaluations", post(authzen::evaluations))
         .route("/stores/{store_id}/access/v1/evaluation", post(authzen::store_evaluation))
         .route("/stores/{store_id}/access/v1/evaluations", post(authzen::store_evaluations))
+        .route("/access/v1/search/subject", post(authzen::search_subject))
+        .route("/access/v1/search/resource", post(authzen::search_resource))
+        .route("/access/v1/search/action", post(authzen::search_action))
+        .route("/stores/{store_id}/access/v1/search/subject", post(authzen::store_search_subject))
+        .route("/stores/{store_id}/access/v1/search/resource", post(authzen::store_search_resource))
+        .route("/stores/{store_id}/access/v1/search/action", post(authzen::store_search_action))
         .route("/.well-known/authzen-configuration", get(authzen::metadata))
         .route("/.well-known/authzen-configuration/stores/{store_id}", get(authzen::store_metadata))
         .route("/stores", post(openfga::create_store).get(openfga::list_stores))
@@ -55,6 +61,11 @@ pub fn admin(app: Arc<App>) -> Router {
         .route("/admin/v1/explain", post(admin::explain))
         .route("/admin/v1/cache", get(admin::cache))
         .route("/admin/v1/tiers/{name}", post(admin::change_tier))
+        .route("/admin/v1/stores/{store_id}/properties", put(admin::write_properties).get(admin::list_properties))
+        .route(
+            "/admin/v1/stores/{store_id}/properties/{type}/{id}",
+            get(admin::get_properties).delete(admin::delete_properties),
+        )
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready_in_detail))
         .route("/healthz", get(health::ready_in_detail))

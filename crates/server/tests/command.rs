@@ -74,3 +74,33 @@ fn without_a_server_they_say_how_to_start_one() {
     assert!(text(&output.stderr).contains("tiergate serve"), "{}", text(&output.stderr));
     assert_eq!(run(&["health", "--url", "ftp://x"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_new_model_is_compared_with_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let old =
+        file("old.fga", "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define viewer: [user, user:*]\n");
+    let new = file("new.fga", "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define viewer: [user]\n");
+    let requests = file("requests.csv", "user,relation,object\nuser:ann,viewer,doc:1\nuser:bob,viewer,doc:1\n");
+    let tuples = file(
+        "tuples.csv",
+        "user_type,user_id,user_relation,relation,object_type,object_id\nuser,*,,viewer,doc,1\nuser,bob,,viewer,doc,1\n",
+    );
+    let changed = run(&["model", "diff", &old, &new, "--requests", &requests, "--tuples", &tuples]);
+    assert_eq!(changed.status.code(), Some(1), "{}", text(&changed.stderr));
+    insta::assert_snapshot!(text(&changed.stdout));
+    let same = run(&["model", "diff", &old, &old, "--requests", &requests, "--tuples", &tuples, "--json"]);
+    assert_eq!(
+        (same.status.code(), text(&same.stdout).as_str()),
+        (Some(0), "{\"asked\":2,\"changed\":[],\"dropped\":[]}\n")
+    );
+    let broken = file("broken.fga", "model\n  schema 1.1\ntype user\n  relations\n    define a: b\n");
+    let refused = run(&["model", "diff", &old, &broken, "--requests", &requests]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("broken.fga: line 5"), "{}", text(&refused.stderr));
+}

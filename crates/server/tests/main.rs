@@ -9,3 +9,4 @@ mod middleware;
 mod process;
 mod routes;
 mod support;
+mod transfer;

@@ -1,17 +1,19 @@
 //! Stores, models, relationships and invalidations: what changes the answers.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use cache_core::Clock;
 use ulid::Ulid;
 
 use super::error::CheckError;
-use super::{CheckRequest, DecisionPoint, InvalidationReport, sink, validate};
+use super::{CheckRequest, DecisionPoint, InvalidationReport, MAX_PROPERTIES_BYTES, sink, validate};
+use crate::condition::Context;
 use crate::model::Model;
-use crate::relation::Tuple;
+use crate::relation::{Object, Tuple};
 use crate::store::{
-    ChangeFilter, Committed, InvalidationScope, MAX_PAGE, ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord,
-    StoredTuple, TupleChange, TupleFilter, WriteBatch,
+    ChangeFilter, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest, StoreError,
+    StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
 };
 use cache_core::Revision;
 
@@ -70,6 +72,15 @@ impl DecisionPoint {
     /// Where there is no such store or version, or the origin fails.
     pub async fn model(&self, store: StoreId, id: ModelId) -> Result<Arc<Model>, CheckError> {
         Ok(Arc::clone(self.models.resolve(store, Some(id)).await?.plan.model()))
+    }
+
+    /// The latest version of a store's model, which decides where a question names none.
+    ///
+    /// # Errors
+    /// Where there is no such store, it has no model yet, or the origin fails.
+    pub async fn latest_model(&self, store: StoreId) -> Result<(ModelId, Arc<Model>), CheckError> {
+        let version = self.models.resolve(store, None).await?;
+        Ok((version.id, Arc::clone(version.plan.model())))
     }
 
     /// The versions of a store's model, newest first, in their JSON form without the id. A page ends early, but never without an item, where its
@@ -174,6 +185,62 @@ impl DecisionPoint {
     ) -> Result<Page<TupleChange, Revision>, CheckError> {
         self.store(store).await?;
         Ok(self.origin.changes(store, filter, page).await?)
+    }
+
+    /// Replaces the stored properties of entities, all or none; of one that is given none, they are removed. At most [`MAX_WRITE_BATCH`] entities, each
+    /// once, with at most [`MAX_PROPERTIES_BYTES`] each. In force when it returns.
+    ///
+    /// # Errors
+    /// Where a bound is broken, there is no such store, or the origin fails.
+    pub async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, CheckError> {
+        let count = properties.len();
+        if count > MAX_WRITE_BATCH {
+            return Err(CheckError::TooMany { what: "the list of entities", count, max: MAX_WRITE_BATCH });
+        }
+        let mut seen = HashSet::with_capacity(count);
+        for (entity, given) in &properties {
+            if !seen.insert(entity) {
+                return Err(CheckError::Repeated { entity: entity.to_string() });
+            }
+            let bytes = given.size_bytes();
+            if bytes > MAX_PROPERTIES_BYTES {
+                let what = "the properties of one entity, in bytes,";
+                return Err(CheckError::TooMany { what, count: bytes, max: MAX_PROPERTIES_BYTES });
+            }
+        }
+        self.store(store).await?;
+        Ok(self.origin.write_properties(store, properties).await?)
+    }
+
+    /// Entities with their stored properties, in the order of type and id.
+    ///
+    /// # Errors
+    /// Where there is no such store, or the origin fails.
+    pub async fn properties(
+        &self,
+        store: StoreId,
+        page: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, CheckError> {
+        self.store(store).await?;
+        Ok(self.origin.properties(store, page).await?)
+    }
+
+    /// The stored properties of one entity; empty where there are none.
+    ///
+    /// # Errors
+    /// Where there is no such store, or the origin fails.
+    pub async fn properties_of(&self, store: StoreId, entity: &Object) -> Result<Context, CheckError> {
+        self.store(store).await?;
+        let read = vec![TupleRead::Properties(entity.clone())];
+        let answers = self.origin.snapshot().await?.read(store, read).await?;
+        Ok(match answers.into_iter().next() {
+            Some(TupleAnswer::Properties(stored)) => stored,
+            _ => Context::default(),
+        })
     }
 
     /// Invalidates by an administrator's word. In force when it returns.

@@ -498,18 +498,16 @@ pub(super) fn with_contextual(contextual: &[Relationship], read: &TupleRead, ans
                     && tuple.subject.kind() == *kind
                     && !matches!(tuple.subject, Subject::Wildcard { .. })
             });
-            let given = given.map(|given| Member {
-                id: Text::from(given.tuple.subject.id()),
-                condition: given.condition.clone(),
-            });
+            let given = given
+                .map(|given| Member { id: Text::from(given.tuple.subject.id()), condition: given.condition.clone() });
             TupleAnswer::Members(overlaid(members, given))
         }
         (TupleRead::Reverse { subject, object_type, relation }, TupleAnswer::Members(members)) => {
             let given = contextual.iter().filter(|Relationship { tuple, .. }| {
                 tuple.subject == *subject && tuple.object.type_name == *object_type && tuple.relation == *relation
             });
-            let given = given
-                .map(|given| Member { id: given.tuple.object.id.clone(), condition: given.condition.clone() });
+            let given =
+                given.map(|given| Member { id: given.tuple.object.id.clone(), condition: given.condition.clone() });
             TupleAnswer::Members(overlaid(members, given))
         }
         (_, answer) => answer,

@@ -72,6 +72,12 @@ pub enum CheckError {
         /// How many may come.
         max: usize,
     },
+    /// An entity that stands twice among those whose properties are written.
+    #[error("the entity {entity} stands twice in one request; name it once")]
+    Repeated {
+        /// The entity.
+        entity: String,
+    },
     /// The evaluation met a bound of depth or breadth. There is no answer, and nothing was cached.
     #[error("the question is too complex: {what} is over {max}; make the model flatter, or raise the limit")]
     TooComplex {

@@ -27,7 +27,8 @@ pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
 pub use explain::{Explanation, Held, TierExplanation, TierReason};
 pub use list::{
-    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset, UsersetTree,
+    ExpandRequest, ListObjectsRequest, ListUsersRequest, Listed, MAX_CACHED_ITEMS, MAX_USER_FILTERS, Userset,
+    UsersetTree,
 };
 pub use types::{
     Assignment, CACHE_TYPES, GENERATION_RIGHTS, MEDIA_ACCESS_TOKENS, PROJECT_VISIBILITY, RATE_LIMIT_STATUS,
@@ -53,6 +54,8 @@ pub const MAX_CONTEXTUAL_TUPLES: usize = 100;
 pub const DEFAULT_CLOCK_PARAMETER: &str = "current_time";
 /// The most bytes of the values that a question brings, by the texts and numbers in them.
 pub const MAX_CONTEXT_BYTES: usize = 64 << 10;
+/// The most bytes of the stored properties of one entity, by the texts and numbers in them.
+pub const MAX_PROPERTIES_BYTES: usize = 16 << 10;
 /// The default time limit of a question.
 pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -23,12 +23,8 @@ pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckEr
     } = request;
     relation_of(plan.model(), &object.type_name, relation)?;
     subject_of(plan.model(), subject)?;
-    if contextual_tuples.len() > MAX_CONTEXTUAL_TUPLES {
-        let count = contextual_tuples.len();
-        return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
-    }
     bounded(context, properties)?;
-    contextual_tuples.iter().try_for_each(|given| planned_relationship(given, plan))
+    contextual(contextual_tuples, plan)
 }
 
 /// As [`relationship`], with the values that it brings for its condition.
@@ -102,7 +98,7 @@ pub(super) fn contextual(relationships: &[Relationship], plan: &Plan) -> Result<
         let count = relationships.len();
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
-    relationships.iter().try_for_each(|given| relationship(given, plan.model()))
+    relationships.iter().try_for_each(|given| planned_relationship(given, plan))
 }
 
 /// Whether what a question brings for conditions is no more than it may be.

@@ -6,6 +6,7 @@
 mod error;
 mod files;
 mod load;
+mod questions;
 mod raw;
 mod report;
 mod run;
@@ -14,6 +15,7 @@ mod tuples;
 pub use error::StoreFileError;
 pub use files::MAX_FILE_BYTES;
 pub use load::MAX_CHECKS;
+pub use questions::{Question, questions};
 pub use report::{Answer, Failure, Fault, Report};
 pub use run::{Decider, InProcess};
 pub use tuples::relationships;

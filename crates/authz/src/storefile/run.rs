@@ -13,9 +13,12 @@ use async_trait::async_trait;
 use super::{
     Answer, Check, Failure, Fault, ListObjectsTest, ListUsersTest, Report, StoreFile, StoreFileError, StoreTest,
 };
-use crate::decide::{CheckRequest, Consistency, DecisionPoint, DecisionPointBuilder, RequestProperties};
+use crate::decide::{
+    CheckRequest, Consistency, DecisionPoint, DecisionPointBuilder, ListObjectsRequest, ListUsersRequest,
+    RequestProperties,
+};
 use crate::model::Model;
-use crate::relation::{Object, Relationship, Subject};
+use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::memory::MemoryStore;
 use crate::store::{MAX_WRITE_BATCH, StoreId, WriteBatch};
 
@@ -226,18 +229,40 @@ impl<F: Fn(DecisionPointBuilder) -> DecisionPointBuilder + Send + Sync> Decider 
         point.check(&request).await.map(|decision| decision.allowed).map_err(|error| error.to_string())
     }
 
-    async fn list_objects(&self, _: &ListObjectsTest) -> Result<Vec<Object>, String> {
-        lists_are_not_served()
+    async fn list_objects(&self, test: &ListObjectsTest) -> Result<Vec<Object>, String> {
+        let Some((point, store)) = &self.world else { return Err("no world was loaded".to_owned()) };
+        let request = ListObjectsRequest {
+            store: *store,
+            model: None,
+            subject: test.subject.clone(),
+            relation: test.relation.clone(),
+            object_type: test.object_type.clone(),
+            contextual_tuples: Vec::new(),
+            context: test.context.clone(),
+            properties: RequestProperties::default(),
+            consistency: Consistency::MinimizeLatency,
+        };
+        let listed = point.list_objects(&request).await.map_err(|error| error.to_string())?;
+        let object = |id: &Text| Object { type_name: test.object_type.clone(), id: id.clone() };
+        Ok(listed.items.iter().map(object).collect())
     }
 
-    async fn list_users(&self, _: &ListUsersTest) -> Result<Vec<Subject>, String> {
-        lists_are_not_served()
+    async fn list_users(&self, test: &ListUsersTest) -> Result<Vec<Subject>, String> {
+        let Some((point, store)) = &self.world else { return Err("no world was loaded".to_owned()) };
+        let request = ListUsersRequest {
+            store: *store,
+            model: None,
+            object: test.object.clone(),
+            relation: test.relation.clone(),
+            filters: vec![test.filter.clone()],
+            contextual_tuples: Vec::new(),
+            context: test.context.clone(),
+            properties: RequestProperties::default(),
+            consistency: Consistency::MinimizeLatency,
+        };
+        let listed = point.list_users(&request).await.map_err(|error| error.to_string())?;
+        Ok(listed.items.to_vec())
     }
-}
-
-/// THE SEAM: where the decision point answers lists, the two methods above ask it, and this function goes.
-fn lists_are_not_served<T>() -> Result<Vec<T>, String> {
-    Err("not served yet".to_owned())
 }
 
 impl<F> fmt::Debug for InProcess<F> {

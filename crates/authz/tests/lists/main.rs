@@ -3,6 +3,10 @@
 //! `TIERGATE_LIST_WORLDS` is the number of random worlds of each test, and `TIERGATE_LIST_WORLD` runs a single one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod conditional;
+#[path = "../worlds/conditions.rs"]
+#[allow(dead_code, reason = "lists need a part of it")]
+mod conditions;
 #[path = "../worlds/generator.rs"]
 #[allow(dead_code, reason = "lists need a part of it")]
 mod generator;
@@ -12,6 +16,7 @@ mod oracle;
 #[path = "../worlds/reference.rs"]
 #[allow(dead_code, reason = "lists need a part of it")]
 mod reference;
+mod revocation;
 mod support;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]

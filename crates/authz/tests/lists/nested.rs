@@ -11,7 +11,8 @@ type Name = (Text, Text);
 pub(crate) fn has_nested_exclusions(model: &Model, of: &Text, relation: &Text) -> bool {
     below(model, (of.clone(), relation.clone())).into_iter().any(|(of, name)| {
         let found = model.relation(&of, &name);
-        found.is_some_and(|found| exclusions(&found.rewrite).into_iter().any(|parts| excludes(model, &of, &name, parts)))
+        found
+            .is_some_and(|found| exclusions(&found.rewrite).into_iter().any(|parts| excludes(model, &of, &name, parts)))
     })
 }
 
@@ -49,7 +50,8 @@ fn below(model: &Model, root: Name) -> BTreeSet<Name> {
 
 /// The relations that a rewrite takes its subjects from.
 fn uses(model: &Model, of: &Text, name: &Text, rewrite: &Rewrite) -> Vec<Name> {
-    let restrictions = |name: &Text| model.relation(of, name).map(|found| found.restrictions.clone()).unwrap_or_default();
+    let restrictions =
+        |name: &Text| model.relation(of, name).map(|found| found.restrictions.clone()).unwrap_or_default();
     match rewrite {
         Rewrite::Direct => restrictions(name)
             .into_iter()
@@ -59,10 +61,9 @@ fn uses(model: &Model, of: &Text, name: &Text, rewrite: &Rewrite) -> Vec<Name> {
             })
             .collect(),
         Rewrite::Computed { relation } => vec![(of.clone(), relation.clone())],
-        Rewrite::TupleToUserset { tupleset, computed } => restrictions(tupleset)
-            .into_iter()
-            .map(|restriction| (restriction.type_name, computed.clone()))
-            .collect(),
+        Rewrite::TupleToUserset { tupleset, computed } => {
+            restrictions(tupleset).into_iter().map(|restriction| (restriction.type_name, computed.clone())).collect()
+        }
         Rewrite::Union(parts) | Rewrite::Intersection(parts) => {
             parts.iter().flat_map(|part| uses(model, of, name, part)).collect()
         }

@@ -10,9 +10,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use authz::condition::Context;
 use authz::decide::Consistency;
 use authz::evaluate::Limits;
-use authz::relation::{Object, Subject, Tuple};
+use authz::relation::Tuple;
 
 use super::generator::{Generator, Question, State};
 use super::reference::{Operator, Reference};
@@ -43,22 +44,25 @@ fn tool() -> Option<PathBuf> {
 /// A world as a store file, with this engine's lists as what is expected.
 async fn store_file(seed: u64, model: &str) -> (State, String) {
     let mut generator = Generator::new(seed);
+    generator.give_whole_contexts();
     let state = generator.state();
-    let world = World::new(Limits::default(), &state.model).await;
-    world.write(state.tuples.iter().cloned()).await;
+    let mut world = World::of(Limits::default(), &state).await;
     let reference = Reference::new(&state);
     let mut text = format!("model_file: {model}\ntuples:\n");
-    for Tuple { object, relation, subject } in &state.tuples {
-        writeln!(text, "  - {{user: '{subject}', relation: {relation}, object: '{object}'}}").unwrap();
+    for (Tuple { object, relation, subject }, condition) in &state.tuples {
+        let condition = condition.as_ref().map_or_else(String::new, |condition| {
+            format!(", condition: {{name: {}, context: {}}}", condition.name, json(&condition.context))
+        });
+        writeln!(text, "  - {{user: '{subject}', relation: {relation}, object: '{object}'{condition}}}").unwrap();
     }
     let (mut objects, mut users) = (String::new(), String::new());
     let mut asked = 0;
     while asked < QUESTIONS {
         let question = generator.good_question(&reference);
-        let Question { subject, relation, object } = &question;
+        let Question { subject, relation, object, context } = &question;
         // A list rests on many questions: each that it might have asked.
         let (mut things, mut people) = (BTreeSet::new(), BTreeSet::new());
-        for Tuple { object, subject, .. } in &state.tuples {
+        for Tuple { object, subject, .. } in state.tuples.keys() {
             things.insert(object.clone());
             people.insert(subject.clone());
         }
@@ -68,8 +72,9 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         let people = people.into_iter().filter(|person| person.kind() == subject.kind());
         let of_people = people.map(|subject| Question { subject, ..question.clone() });
         let is_clear = |question: Question| {
-            let operators = reference.answer(&question).operators;
-            !(operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question))
+            let answer = reference.answer(&question);
+            let is_circular = answer.operators.contains(&Operator::Exclusion) && reference.meets_a_circle(&question);
+            !answer.lacks && !is_circular
         };
         if to_things.chain(of_people).any(|question| !is_clear(question)) {
             asked += usize::from(generator.rng.bool());
@@ -79,10 +84,12 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         let below = reference.answer(&question).operators;
         let is_circular = below.contains(&Operator::Wildcard) && reference.meets_a_circle(&question);
         let of_users = !is_circular && !nested::has_nested_exclusions(&state.model, &object.type_name, relation);
+        world.context = context.clone();
+        let context = json(context);
         let listed = world.objects(subject, relation, &object.type_name, Consistency::Full).await.unwrap();
         let type_name = &object.type_name;
         let items = listed.items.iter().map(|id| format!("'{type_name}:{id}'")).collect::<Vec<_>>().join(", ");
-        writeln!(objects, "      - {{user: '{subject}', type: {type_name}, assertions: {{{relation}: [{items}]}}}}").unwrap();
+        writeln!(objects, "      - {{user: '{subject}', type: {type_name}, context: {context}, assertions: {{{relation}: [{items}]}}}}").unwrap();
         if !of_users {
             continue;
         }
@@ -93,7 +100,7 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         };
         let listed = world.users(object, relation, kind, Consistency::Full).await.unwrap();
         let items = listed.items.iter().map(|subject| format!("'{subject}'")).collect::<Vec<_>>().join(", ");
-        writeln!(users, "      - {{object: '{object}', user_filter: [{filter}], assertions: {{{relation}: {{users: [{items}]}}}}}}").unwrap();
+        writeln!(users, "      - {{object: '{object}', user_filter: [{filter}], context: {context}, assertions: {{{relation}: {{users: [{items}]}}}}}}").unwrap();
     }
     drop(reference);
     if !objects.is_empty() {
@@ -103,6 +110,11 @@ async fn store_file(seed: u64, model: &str) -> (State, String) {
         }
     }
     (state, text)
+}
+
+/// JSON is YAML.
+fn json(context: &Context) -> serde_json::Value {
+    context.iter().map(|(name, value)| (name.to_string(), value.clone())).collect::<serde_json::Map<_, _>>().into()
 }
 
 #[test]
@@ -132,7 +144,10 @@ fn the_reference_engine_lists_the_same() {
         refused += more;
         faults.push_str(&fault);
     }
-    println!("{lists} lists compared with {}, but for those of {refused} worlds whose models it refused", tool.display());
+    println!(
+        "{lists} lists compared with {}, but for those of {refused} worlds whose models it refused",
+        tool.display()
+    );
     if !faults.is_empty() {
         // Whoever looks into it needs the worlds.
         let kept = directory.keep();

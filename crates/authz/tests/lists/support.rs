@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use authz::condition::Context;
 use authz::decide::{
     CheckError, CheckRequest, Consistency, DecisionPoint, ListObjectsRequest, ListUsersRequest, Listed,
 };
@@ -9,8 +10,12 @@ use authz::evaluate::Limits;
 use authz::model::Model;
 use authz::relation::{Object, Relationship, Subject, SubjectKind, Text};
 use authz::store::memory::MemoryStore;
-use authz::store::{StoreId, WriteBatch};
+use authz::store::{Store, StoreId, UnixMillis, WallClock, WriteBatch};
 use cache_l1::{MemoryConfig, MemoryLayer};
+use serde_json::json;
+
+use super::conditions::BEGIN;
+use super::generator::State;
 
 /// The most relationships of one write.
 const BATCH: usize = authz::store::MAX_WRITE_BATCH;
@@ -18,23 +23,55 @@ const BATCH: usize = authz::store::MAX_WRITE_BATCH;
 pub(crate) struct World {
     pub(crate) point: DecisionPoint,
     pub(crate) store: StoreId,
+    pub(crate) origin: Arc<MemoryStore>,
     pub(crate) contextual: Vec<Relationship>,
+    pub(crate) context: Context,
+}
+
+/// It is always the beginning.
+#[derive(Debug)]
+struct Wall;
+
+impl WallClock for Wall {
+    fn unix_millis(&self) -> UnixMillis {
+        BEGIN
+    }
 }
 
 impl World {
     pub(crate) async fn new(limits: Limits, model: &Model) -> Self {
         let tier = MemoryLayer::new(MemoryConfig { budget_bytes: 4 << 20, ..MemoryConfig::default() }).unwrap();
         let origin = Arc::new(MemoryStore::default());
-        let point = DecisionPoint::builder(origin).tier(tier).limits(limits).build().await.unwrap();
+        let builder = DecisionPoint::builder(Arc::clone(&origin) as Arc<dyn Store>);
+        let point = builder.tier(tier).limits(limits).wall_clock(Arc::new(Wall)).build().await.unwrap();
         let store = point.create_store("lists").await.unwrap().id;
         point.write_model(store, model).await.unwrap();
-        Self { point, store, contextual: Vec::new() }
+        Self { point, store, origin, contextual: Vec::new(), context: Context::default() }
     }
 
     pub(crate) async fn write(&self, tuples: impl IntoIterator<Item = impl Into<Relationship>>) {
         let tuples: Vec<Relationship> = tuples.into_iter().map(Into::into).collect();
         for part in tuples.chunks(BATCH) {
             self.point.write(self.store, None, WriteBatch::of(part.to_vec())).await.unwrap();
+        }
+    }
+
+    /// With all that a random world begins with.
+    pub(crate) async fn of(limits: Limits, state: &State) -> Self {
+        let world = Self::new(limits, &state.model).await;
+        let trust = state
+            .around
+            .trust
+            .iter()
+            .map(|(object, trust)| (object.clone(), Context::new([("trust".into(), json!(trust))])));
+        world.properties(trust.collect()).await;
+        world.write(relationships(state)).await;
+        world
+    }
+
+    pub(crate) async fn properties(&self, properties: Vec<(Object, Context)>) {
+        if !properties.is_empty() {
+            self.origin.write_properties(self.store, properties).await.unwrap();
         }
     }
 
@@ -46,7 +83,7 @@ impl World {
             relation: relation.clone(),
             object: object.clone(),
             contextual_tuples: self.contextual.clone(),
-            context: Default::default(),
+            context: self.context.clone(),
             properties: Default::default(),
             consistency: Consistency::Full,
         };
@@ -67,7 +104,7 @@ impl World {
             relation: relation.into(),
             object_type: object_type.into(),
             contextual_tuples: self.contextual.clone(),
-            context: Default::default(),
+            context: self.context.clone(),
             properties: Default::default(),
             consistency,
         };
@@ -88,10 +125,15 @@ impl World {
             relation: relation.into(),
             filters: vec![filter],
             contextual_tuples: self.contextual.clone(),
-            context: Default::default(),
+            context: self.context.clone(),
             properties: Default::default(),
             consistency,
         };
         self.point.list_users(&request).await
     }
+}
+
+pub(crate) fn relationships(state: &State) -> Vec<Relationship> {
+    let stored = state.tuples.iter();
+    stored.map(|(tuple, condition)| Relationship { tuple: tuple.clone(), condition: condition.clone() }).collect()
 }

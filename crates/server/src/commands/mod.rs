@@ -6,6 +6,7 @@ mod explanation;
 mod export;
 mod health;
 mod import;
+mod model_diff;
 mod model_test;
 mod model_test_http;
 mod model_validate;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Model(ModelCommand::Validate { file })) => model_validate::run(&file),
+        Some(Command::Model(ModelCommand::Diff(args))) => model_diff::run(&args),
         Some(Command::Model(ModelCommand::Test(args))) => model_test::run(&args),
     }
 }

@@ -35,6 +35,8 @@ pub struct Settings {
     pub cache: Cache,
     /// The bounds of one evaluation.
     pub limits: Limits,
+    /// How conditions are evaluated.
+    pub conditions: Conditions,
     /// The embedded origin.
     pub sqlite: Sqlite,
     /// What is logged, and how.
@@ -144,8 +146,18 @@ pub struct Limits {
     pub breadth: usize,
     /// The most look-ups of relationships.
     pub reads: usize,
+    /// The most steps of conditions.
+    pub condition_steps: u64,
     /// The most items of a list that OpenFGA's interface answers, where it does not stream.
     pub list_results: usize,
+}
+
+/// How conditions are evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    /// The parameter that stands for the time of this server where neither a relationship nor a question gives it; empty for none.
+    pub clock: String,
 }
 
 /// The embedded origin.
@@ -243,7 +255,20 @@ impl Default for L1 {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 25, breadth: 10_000, reads: 10_000, list_results: 1_000 }
+        let authz::evaluate::Limits { max_depth, max_nodes, max_reads, max_condition_steps, .. } = Default::default();
+        Self {
+            depth: max_depth,
+            breadth: max_nodes,
+            reads: max_reads,
+            condition_steps: max_condition_steps,
+            list_results: 1_000,
+        }
+    }
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self { clock: authz::decide::DEFAULT_CLOCK_PARAMETER.to_owned() }
     }
 }
 

@@ -8,6 +8,7 @@ use ulid::Ulid;
 
 use super::{CACHE_TYPES, Loaded};
 use crate::gateway::{Gateway, GatewayFault};
+use authz::relation::check_relation;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -19,6 +20,11 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("limits.depth", settings.limits.depth, 1..=200);
     checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
     checks.range("limits.reads", settings.limits.reads, 1..=1_000_000);
+    checks.range("limits.condition_steps", settings.limits.condition_steps, 1..=1_000_000_000);
+    let clock = &settings.conditions.clock;
+    checks.holds("conditions.clock", clock, "the name of a parameter of conditions, or nothing", {
+        clock.is_empty() || check_relation(clock).is_ok()
+    });
     checks.range("limits.list_results", settings.limits.list_results, 1..=100_000);
     checks.range("sqlite.readers", settings.sqlite.readers, 1..=256);
     checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);

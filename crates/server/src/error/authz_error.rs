@@ -27,7 +27,8 @@ impl From<CheckError> for Fault {
             | CheckError::UnknownType { .. }
             | CheckError::UnknownRelation { .. }
             | CheckError::InvalidTuple { .. }
-            | CheckError::InvalidScope(_) => "validation_error",
+            | CheckError::InvalidScope(_)
+            | CheckError::Repeated { .. } => "validation_error",
             // A kind of error that is newer than this match.
             _ => return internal(&error),
         };

@@ -5,4 +5,5 @@ pub(crate) mod authzen;
 pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod openfga;
+pub(crate) mod page_token;
 mod path;

@@ -62,7 +62,7 @@ pub async fn export(url: &str, store: &str, format: Format, out: &mut dyn Write)
                 Model::from_json(&model.to_string()).map_err(|errors| ExportError::Model(errors.to_string()))?;
             writeln!(out, "model: |")?;
             for line in model.to_dsl().lines() {
-                writeln!(out, "  {line}")?;
+                writeln!(out, "{}", if line.is_empty() { String::new() } else { format!("  {line}") })?;
             }
         }
     }
@@ -128,11 +128,16 @@ impl<'o> RowWriter<'o> {
 
 /// In the order in which people read it.
 fn shown(key: &Value) -> String {
-    let Value::Object(fields) = key else { return key.to_string() };
-    let parts = ["user", "relation", "object", "condition"].into_iter().filter_map(|name| {
-        let value = fields.get(name).filter(|value| !value.is_null())?;
-        Some(format!("{}: {value}", json!(name)))
+    let field = |of: &Value, name: &str| match &of[name] {
+        Value::Null => None,
+        value => Some(format!("{}: {value}", json!(name))),
+    };
+    let condition = &key["condition"];
+    let condition = condition.is_object().then(|| {
+        let parts = ["name", "context"].into_iter().filter_map(|name| field(condition, name));
+        format!("\"condition\": {{{}}}", parts.collect::<Vec<_>>().join(", "))
     });
+    let parts = ["user", "relation", "object"].into_iter().filter_map(|name| field(key, name)).chain(condition);
     format!("{{{}}}", parts.collect::<Vec<_>>().join(", "))
 }
 

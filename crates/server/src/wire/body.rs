@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 
-use super::strict;
+use super::{Fields, strict};
 use crate::app::App;
 use crate::error::{Failure, Fault, Shape};
 
@@ -28,9 +28,10 @@ impl<S> JsonBody<S> {
     /// Reads it. Fields that the type doesn't have are passed over, unless the type refuses them.
     ///
     /// # Errors
-    /// Where a field is missing or has another type; with line and column.
+    /// Where it is no object, or a field is missing or has another type; with line and column.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        serde_json::from_str(self.text()?).map_err(|error| unreadable(&error))
+        let Fields(body) = serde_json::from_str(self.text()?).map_err(|error| unreadable(&error))?;
+        Ok(body)
     }
 
     /// The text as it came.

@@ -9,4 +9,4 @@ mod word;
 pub(crate) use body::JsonBody;
 pub(crate) use reply::{created, no_content, ok, reply};
 pub(crate) use time::{millis, rfc3339};
-pub(crate) use word::{AnyObject, Word};
+pub(crate) use word::{Fields, Word};

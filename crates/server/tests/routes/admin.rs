@@ -1,5 +1,7 @@
 //! Administration.
 
+mod properties;
+
 use serde_json::{Value, json};
 
 use crate::support::World;

@@ -35,6 +35,12 @@ pub(crate) fn run(args: &[&str]) -> Output {
     tiergate(&tempfile::tempdir().unwrap(), args).output().unwrap()
 }
 
+/// Starts a command, and leaves it running.
+pub(crate) fn spawn(args: &[&str]) -> Child {
+    // What it works on is named by absolute paths.
+    tiergate(&tempfile::tempdir().unwrap(), args).current_dir("/").spawn().unwrap()
+}
+
 impl Server {
     /// Starts with an empty data directory and no demo world.
     pub(crate) fn start(args: &[&str]) -> Self {

@@ -88,7 +88,7 @@ impl DecisionPoint {
             let allows = |condition: Option<&str>| version.plan.allows(read, condition);
             found.push(subjects(read, answer, allows)?);
         }
-        Ok(tree(&level, object, relation, &mut found.into_iter()))
+        Ok(tree(&level, object, &mut found.into_iter()))
     }
 }
 
@@ -108,8 +108,9 @@ fn subjects(
             if found { vec![subject.clone()] } else { Vec::new() }
         }
         (TupleRead::Enumerate { kind, .. }, TupleAnswer::Members(members)) => {
-            let members =
-                members.into_iter().filter(|member| allows(member.condition.as_ref().map(|condition| &*condition.name)));
+            let members = members
+                .into_iter()
+                .filter(|member| allows(member.condition.as_ref().map(|condition| &*condition.name)));
             let subjects = members.map(|member| {
                 let object = Object { type_name: kind.type_name.clone(), id: member.id };
                 match &kind.relation {
@@ -127,15 +128,10 @@ fn subjects(
 }
 
 /// Puts what was found where it was asked for: the look-ups come in the order of [`Level::reads`].
-fn tree(
-    level: &Level,
-    object: &Object,
-    relation: &Text,
-    found: &mut impl Iterator<Item = Vec<Subject>>,
-) -> UsersetTree {
+fn tree(level: &Level, object: &Object, found: &mut impl Iterator<Item = Vec<Subject>>) -> UsersetTree {
     let own = |relation: &Text| Userset { object: object.clone(), relation: relation.clone() };
     let mut all = |levels: &[Level]| -> Vec<UsersetTree> {
-        levels.iter().map(|level| tree(level, object, relation, &mut *found)).collect()
+        levels.iter().map(|level| tree(level, object, &mut *found)).collect()
     };
     match level {
         Level::Users(reads) => {
@@ -158,8 +154,8 @@ fn tree(
         Level::Minus(parts) => {
             let [base, subtract] = &**parts;
             UsersetTree::Difference {
-                base: Box::new(tree(base, object, relation, found)),
-                subtract: Box::new(tree(subtract, object, relation, found)),
+                base: Box::new(tree(base, object, found)),
+                subtract: Box::new(tree(subtract, object, found)),
             }
         }
     }

@@ -71,3 +71,73 @@ impl CacheKey for ListKey<'_> {
         visit_store(self.store, visit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cache_core::Keyer;
+    use serde_json::json;
+    use ulid::Ulid;
+
+    use super::super::super::RequestProperties;
+    use super::super::super::types::{GENERATION_RIGHTS, USER_PERMISSIONS};
+    use super::*;
+    use crate::condition::Context;
+    use crate::relation::Tuple;
+
+    #[test]
+    fn each_input_changes_the_key() {
+        let keyer = Keyer::with_secret((1, 2));
+        let subjects = ["user:ann", "user:bob", "user:ann#viewer", "user:*"].map(|text| Subject::parse(text).unwrap());
+        let objects = ["doc:1", "doc:2"].map(|text| Object::parse(text).unwrap());
+        let contextual = [Relationship::from(Tuple::parse("doc:1", "viewer", "user:ann").unwrap())];
+        let context =
+            |number: u8| Context::new([(Text::from("level"), json!(number)), (Text::from("other"), json!(number))]);
+        let (contexts, properties) = ([context(1), context(2)], RequestProperties::default());
+        let names = [Text::from("level")];
+        let kind =
+            |relation: Option<&str>| SubjectKind { type_name: "user".into(), relation: relation.map(Into::into) };
+        let filters = [kind(None), kind(Some("viewer"))];
+        let given = Given {
+            context: &contexts[0],
+            properties: &properties,
+            subject: &subjects[0],
+            action: "viewer",
+            resource: &objects[0],
+        };
+        let base = ListKey {
+            cache_type: GENERATION_RIGHTS,
+            store: StoreId(Ulid(1)),
+            model: ModelId(Ulid(2)),
+            what: What::Objects { subject: &subjects[0], object_type: "doc" },
+            relation: "viewer",
+            contextual: &[],
+            given,
+            reads: &names,
+        };
+        let mut keys = vec![
+            base,
+            ListKey { cache_type: USER_PERMISSIONS, ..base },
+            ListKey { store: StoreId(Ulid(3)), ..base },
+            ListKey { model: ModelId(Ulid(3)), ..base },
+            ListKey { relation: "editor", ..base },
+            ListKey { contextual: &contextual, ..base },
+            ListKey { given: Given { context: &contexts[1], ..given }, ..base },
+            ListKey { what: What::Objects { subject: &subjects[0], object_type: "file" }, ..base },
+        ];
+        keys.extend(
+            subjects[1..].iter().map(|subject| ListKey { what: What::Objects { subject, object_type: "doc" }, ..base }),
+        );
+        for object in &objects {
+            for filters in [&filters[..], &filters[..1], &filters[1..]] {
+                keys.push(ListKey { what: What::Users { object, filters }, ..base });
+            }
+        }
+        let mut digests: Vec<_> = keys.iter().map(|key| keyer.key(key).digest()).collect();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), keys.len());
+        let unread = Context::new([(Text::from("level"), json!(1)), (Text::from("other"), json!(9))]);
+        let same = ListKey { given: Given { context: &unread, ..given }, ..base };
+        assert_eq!(keyer.key(&same).digest(), keyer.key(&base).digest(), "what no condition reads is no input");
+    }
+}

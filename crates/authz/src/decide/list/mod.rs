@@ -22,8 +22,8 @@ use super::{Consistency, DecisionPoint, from_chain, validate};
 use crate::evaluate::Account;
 use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, StoreId};
-use key::{ListKey, What};
 pub use expand::{ExpandRequest, Userset, UsersetTree};
+use key::{ListKey, What};
 pub use request::{ListObjectsRequest, ListUsersRequest, Listed};
 
 /// The most items of a list that is worth a place in the caches.

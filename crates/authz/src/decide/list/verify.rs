@@ -78,12 +78,13 @@ impl<'a> Checks<'a> {
                     }
                 }
                 checks = open;
-                let mut once = HashSet::new();
-                let missing = checks.iter().flat_map(|check| &check.missing).map(|(_, read)| read);
-                let reads: Vec<TupleRead> = missing.filter(|read| once.insert(*read)).cloned().collect();
-                if known.len() + reads.len() > MAX_KNOWN {
+                if known.len() > MAX_KNOWN {
                     known.clear();
                 }
+                let mut once = HashSet::new();
+                let missing = checks.iter().flat_map(|check| &check.missing).map(|(_, read)| read);
+                let missing = missing.filter(|read| !known.contains_key(*read) && once.insert(*read));
+                let reads: Vec<TupleRead> = missing.cloned().collect();
                 let answers = origin.read(&reads).await?;
                 known.extend(reads.into_iter().zip(answers));
             }
@@ -148,7 +149,8 @@ impl<'a> Checks<'a> {
         if !check.missing.is_empty() {
             return Ok(false);
         }
-        match (check.circumstances.error(), check.graph.too_deep()) {
+        let error = check.circumstances.error().filter(|_| check.graph.rests_on_unknown());
+        match (error, check.graph.too_deep()) {
             (Some(error), _) => return Err(error.clone()),
             (None, Some(bound)) => return Err(bound.into()),
             (None, None) => verdicts.whole = false,
@@ -161,36 +163,36 @@ impl Check<'_> {
     /// Goes on as far as what was read allows.
     fn advance(&mut self, known: &Known, origin: &Origin<'_>) -> Result<(), CheckError> {
         let Self { graph, circumstances, missing, .. } = self;
-        let mut reads = std::mem::take(missing);
-        if reads.is_empty() {
+        if missing.is_empty() {
             graph.expand(Graph::ROOT)?;
         }
+        for (id, read) in std::mem::take(missing) {
+            let Some(answer) = known.get(&read) else {
+                missing.push((id, read));
+                continue;
+            };
+            let provenance = Provenance {
+                stamp: origin.stamp(),
+                hard_expiry: Moment::NEVER,
+                tags: Vec::new(),
+                types: types_of(&read),
+            };
+            graph.answer(id, circumstances.judged(&read, answer.clone()), provenance)?;
+        }
+        // What is known already waits for the next level all the same: a check goes level by level, and meets just the conditions of those.
         loop {
-            for (id, read) in reads {
-                let Some(answer) = known.get(&read) else {
-                    missing.push((id, read));
-                    continue;
-                };
-                let provenance = Provenance {
-                    stamp: origin.stamp(),
-                    hard_expiry: Moment::NEVER,
-                    tags: Vec::new(),
-                    types: types_of(&read),
-                };
-                graph.answer(id, circumstances.judged(&read, answer.clone()), provenance)?;
-            }
             graph.settle();
             if graph.value(Graph::ROOT).is_some() {
                 return Ok(());
             }
-            let fresh = graph.take_fresh();
-            for node in &fresh {
-                graph.expand(*node)?;
-            }
-            reads = graph.take_reads();
+            let (fresh, reads) = (graph.take_fresh(), graph.take_reads());
             if fresh.is_empty() && reads.is_empty() {
                 return Ok(());
             }
+            for node in fresh {
+                graph.expand(node)?;
+            }
+            missing.extend(reads);
         }
     }
 }

@@ -58,9 +58,9 @@ fn of_step(step: &Step, object: &Object, relation: &Text) -> Level {
     let all = |steps: &[Step]| steps.iter().map(|step| of_step(step, object, relation)).collect();
     match step {
         Step::Direct { objects, wildcards, usersets } => {
-            let plain = objects.iter().map(|type_name| {
-                enumerate(relation, SubjectKind { type_name: type_name.clone(), relation: None })
-            });
+            let plain = objects
+                .iter()
+                .map(|type_name| enumerate(relation, SubjectKind { type_name: type_name.clone(), relation: None }));
             let everybody = wildcards.iter().map(|type_name| {
                 let subject = Subject::Wildcard { type_name: type_name.clone() };
                 TupleRead::Point(Tuple { object: object.clone(), relation: relation.clone(), subject })

@@ -3,11 +3,7 @@
 //! The subjects that were met are numbered. Each node has the set of those that are in and of those that are not; who is in neither is unknown, by Kleene's
 //! logic, as in a check: the least fixpoint, in which nodes that wait for one another in a circle stay unknown.
 //!
-//! **Mentioned.** Where everybody is in, naming everybody would be no list. So a subject is listed where it is in *and* a relationship that makes it so
-//! mentions it: written itself; for a union or an intersection in any of the branches; for an exclusion in the base, or as an exception from what is
-//! taken away. It is an *exception* of a relation where it is out and was mentioned in what is taken away, or is an exception of a branch. So whoever is in
-//! while everybody is not, or out while everybody is in, is mentioned: nobody is in and left out of the list, unless `type:*` is in it. Wildcards and usersets
-//! are in only where they are written, or are the userset itself.
+//! Where everybody is in, naming everybody would be no list: see [`super::mention`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -18,8 +14,8 @@ use crate::relation::{Subject, SubjectKind, Text};
 
 /// The most nodes times subjects of one list. Three sets of so many bits: 24 MiB.
 const MAX_CELLS: usize = 1 << 26;
-/// The most words of sets that one computation goes through, some of them many times: below a second.
-const MAX_WORK: usize = 1 << 28;
+/// The most words of sets that one computation goes through, some of them many times: about a tenth of a second.
+const MAX_WORK: usize = 1 << 26;
 
 /// Who was met, and who of them is in.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,27 +51,20 @@ impl UserSearch<'_> {
 
 /// The two sets of a node, or of a part of its expression.
 #[derive(Clone, PartialEq, Eq)]
-struct Sides {
-    is_in: Bits,
-    is_out: Bits,
+pub(super) struct Sides {
+    pub(super) is_in: Bits,
+    pub(super) is_out: Bits,
 }
 
-/// Who is mentioned, of those that are in and of those that are out.
-#[derive(Clone, PartialEq, Eq)]
-struct Mentions {
-    members: Bits,
-    exceptions: Bits,
-}
-
-struct Values<'s, 'p> {
-    search: &'s UserSearch<'p>,
+pub(super) struct Values<'s, 'p> {
+    pub(super) search: &'s UserSearch<'p>,
     /// Everybody who was met, by number.
-    subjects: Vec<Subject>,
-    numbers: HashMap<Subject, u32>,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) numbers: HashMap<Subject, u32>,
     /// Of each type that is asked for: its subjects and its wildcard.
     of_type: HashMap<Text, Bits>,
     /// For each node the number of its own userset, where such are asked for.
-    own: Vec<Option<u32>>,
+    pub(super) own: Vec<Option<u32>>,
     /// For each node who can be found there at all.
     reachable: Vec<usize>,
     masks: Vec<Bits>,
@@ -180,7 +169,7 @@ impl<'s, 'p> Values<'s, 'p> {
         }
     }
 
-    fn count(&mut self, sets: usize) -> Result<(), TooComplex> {
+    pub(super) fn count(&mut self, sets: usize) -> Result<(), TooComplex> {
         self.work += sets * Bits::words(self.subjects.len()).max(1);
         if self.work > MAX_WORK {
             return Err(TooComplex { what: "the work of finding out who is in", max: MAX_WORK });
@@ -224,13 +213,13 @@ impl<'s, 'p> Values<'s, 'p> {
     }
 
     /// The usersets that are themselves written on a way, each with whether it is known that it counts.
-    fn written<'w>(&'w self, way: &'w Way) -> impl Iterator<Item = (u32, bool)> {
+    pub(super) fn written<'w>(&'w self, way: &'w Way) -> impl Iterator<Item = (u32, bool)> {
         let children = way.children.iter().map(|child| (child, true));
         let children = children.chain(way.unknown.iter().map(|child| (child, false))).filter(|_| way.written);
         children.filter_map(|(child, known)| Some((self.own[*child as usize]?, known)))
     }
 
-    fn sides(&mut self, expr: &Expr) -> Result<Sides, TooComplex> {
+    pub(super) fn sides(&mut self, expr: &Expr) -> Result<Sides, TooComplex> {
         self.count(1)?;
         let (search, size) = (self.search, self.subjects.len());
         let nobody = || Sides { is_in: Bits::none(size), is_out: Bits::all(size) };
@@ -290,97 +279,10 @@ impl<'s, 'p> Values<'s, 'p> {
             Expr::Minus(base, subtract) => self.sides(base)?.minus(&self.sides(subtract)?),
         })
     }
-
-    /// Who is mentioned at the root, where what is unknown is taken for `unknown_is_in`.
-    fn mentioned(&mut self, unknown_is_in: bool) -> Result<Bits, TooComplex> {
-        let (search, size) = (self.search, self.subjects.len());
-        let nobody = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
-        let mut nodes = vec![nobody.clone(); search.nodes.len()];
-        let mut queue = Queue::new(search.nodes.len());
-        while let Some(at) = queue.take() {
-            let mut found = match &search.nodes[at as usize].expr {
-                Some(expr) => self.mentions(expr, &nodes, unknown_is_in)?.1,
-                None => nobody.clone(),
-            };
-            if let (Some(own), Some(_)) = (self.own[at as usize], &search.nodes[at as usize].expr) {
-                found.members.insert(own);
-            }
-            if found != nodes[at as usize] {
-                nodes[at as usize] = found;
-                queue.add(&search.nodes[at as usize].parents);
-            }
-        }
-        Ok(nodes.into_iter().next().map_or_else(|| Bits::none(size), |root| root.members))
-    }
-
-    /// Who is in by an expression and who is out, and who of both is mentioned.
-    fn mentions(
-        &mut self,
-        expr: &Expr,
-        nodes: &[Mentions],
-        unknown_is_in: bool,
-    ) -> Result<(Sides, Mentions), TooComplex> {
-        let (search, size) = (self.search, self.subjects.len());
-        let mut found = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
-        let mut sides = match expr {
-            Expr::Any(parts) | Expr::All(parts) => {
-                let mut all = Vec::with_capacity(parts.len());
-                for part in parts {
-                    let (sides, Mentions { members, exceptions }) = self.mentions(part, nodes, unknown_is_in)?;
-                    found.members.add(&members);
-                    found.exceptions.add(&exceptions);
-                    all.push(sides);
-                }
-                self.count(1)?;
-                if matches!(expr, Expr::Any(_)) { Sides::any(all, size) } else { Sides::all(all, size) }
-            }
-            Expr::Minus(base, subtract) => {
-                let (base, of_base) = self.mentions(base, nodes, unknown_is_in)?;
-                let (subtract, of_subtract) = self.mentions(subtract, nodes, unknown_is_in)?;
-                self.count(1)?;
-                found.members.add(&of_base.members);
-                found.members.add(&of_subtract.exceptions);
-                found.exceptions.add(&of_base.exceptions);
-                found.exceptions.add(&of_subtract.members);
-                base.minus(&subtract)
-            }
-            Expr::Nobody | Expr::Members { .. } | Expr::Everybody { .. } | Expr::Way(_) | Expr::Node(_) => {
-                self.sides(expr)?
-            }
-        };
-        match expr {
-            Expr::Members { .. } => found.members = Bits::all(size),
-            Expr::Everybody { type_name, .. } => {
-                let everybody = Subject::Wildcard { type_name: type_name.clone() };
-                if let Some(number) = self.numbers.get(&everybody) {
-                    found.members.insert(*number);
-                }
-            }
-            Expr::Way(way) => {
-                let way = &search.ways[*way as usize];
-                self.count(way.children.len() + way.unknown.len())?;
-                for child in way.children.iter().chain(&way.unknown) {
-                    found.members.add(&nodes[*child as usize].members);
-                    found.exceptions.add(&nodes[*child as usize].exceptions);
-                }
-                self.written(way).for_each(|(own, _)| found.members.insert(own));
-            }
-            Expr::Node(child) => found = nodes[*child as usize].clone(),
-            Expr::Nobody | Expr::Any(_) | Expr::All(_) | Expr::Minus(..) => {}
-        }
-        if unknown_is_in {
-            let mut possible = Bits::all(size);
-            possible.take(&sides.is_out);
-            sides.is_in = possible;
-        }
-        found.members.keep(&sides.is_in);
-        found.exceptions.take(&sides.is_in);
-        Ok((sides, found))
-    }
 }
 
 impl Sides {
-    fn any(parts: Vec<Self>, size: usize) -> Self {
+    pub(super) fn any(parts: Vec<Self>, size: usize) -> Self {
         let mut sides = Self { is_in: Bits::none(size), is_out: Bits::all(size) };
         for Self { is_in, is_out } in parts {
             sides.is_in.add(&is_in);
@@ -389,7 +291,7 @@ impl Sides {
         sides
     }
 
-    fn all(parts: Vec<Self>, size: usize) -> Self {
+    pub(super) fn all(parts: Vec<Self>, size: usize) -> Self {
         let mut sides = Self { is_in: Bits::all(size), is_out: Bits::none(size) };
         for Self { is_in, is_out } in parts {
             sides.is_in.keep(&is_in);
@@ -398,7 +300,7 @@ impl Sides {
         sides
     }
 
-    fn minus(mut self, subtract: &Self) -> Self {
+    pub(super) fn minus(mut self, subtract: &Self) -> Self {
         self.is_in.keep(&subtract.is_out);
         self.is_out.add(&subtract.is_in);
         self
@@ -406,23 +308,23 @@ impl Sides {
 }
 
 /// Nodes whose values must be computed anew, each once, the deepest ones first.
-struct Queue {
+pub(super) struct Queue {
     queue: VecDeque<u32>,
     queued: Vec<bool>,
 }
 
 impl Queue {
-    fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize) -> Self {
         Self { queue: (0..nodes as u32).rev().collect(), queued: vec![true; nodes] }
     }
 
-    fn take(&mut self) -> Option<u32> {
+    pub(super) fn take(&mut self) -> Option<u32> {
         let at = self.queue.pop_front()?;
         self.queued[at as usize] = false;
         Some(at)
     }
 
-    fn add(&mut self, nodes: &[u32]) {
+    pub(super) fn add(&mut self, nodes: &[u32]) {
         for at in nodes {
             if !std::mem::replace(&mut self.queued[*at as usize], true) {
                 self.queue.push_back(*at);

@@ -5,6 +5,7 @@
 mod bits;
 mod level;
 mod membership;
+mod mention;
 mod objects;
 mod users;
 

@@ -86,9 +86,15 @@ pub(super) struct Way {
 pub(super) enum Expr {
     Nobody,
     /// The subjects of a type that an enumeration found.
-    Members { read: u32, type_name: Text },
+    Members {
+        read: u32,
+        type_name: Text,
+    },
     /// All subjects of a type, where a point finds the wildcard.
-    Everybody { read: u32, type_name: Text },
+    Everybody {
+        read: u32,
+        type_name: Text,
+    },
     Way(u32),
     Node(u32),
     Any(Vec<Expr>),
@@ -244,7 +250,13 @@ impl<'p> UserSearch<'p> {
                 let mut parts = Vec::new();
                 for kind in kinds {
                     if self.can_reach(&kind.type_name, computed) {
-                        parts.push(self.way(node, enumeration(object, tupleset, kind), &kind.type_name, computed, false)?);
+                        parts.push(self.way(
+                            node,
+                            enumeration(object, tupleset, kind),
+                            &kind.type_name,
+                            computed,
+                            false,
+                        )?);
                     }
                 }
                 Expr::Any(parts)

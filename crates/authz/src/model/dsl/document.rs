@@ -7,14 +7,11 @@ use std::collections::HashSet;
 
 use super::cursor::{Cursor, Parsed};
 use super::token::{Sign, Token};
-use super::{condition, expression};
+use super::{condition, expression, header};
 use crate::model::bounds::{MAX_CONDITIONS, MAX_RELATIONS, MAX_TYPES};
 use crate::model::error::{Faults, ModelError, ModelErrorKind};
 use crate::model::{ConditionDefinition, Model, Module, RelationDefinition, SchemaVersion, TypeDefinition};
 use crate::relation::{Text, check_type};
-
-const HEADER: &str = "begin the model with a line `model` and a line `schema 1.1`";
-const MODULE: &str = "begin each file of a modular model with a line such as `module wiki`";
 
 /// One file of a modular model.
 #[derive(Default)]
@@ -30,7 +27,7 @@ pub(in crate::model) struct Extension(pub(in crate::model) TypeDefinition);
 /// Reads a model that is one file.
 pub(super) fn read(mut cursor: Cursor<'_>, faults: &mut Faults) -> Model {
     cursor.skip_empty_lines();
-    let schema_version = header(&mut cursor, faults).unwrap_or(SchemaVersion::V1_1);
+    let schema_version = header::of_model(&mut cursor, faults).unwrap_or(SchemaVersion::V1_1);
     let Part { types, conditions, .. } = statements(cursor, faults, None);
     Model { schema_version, types, conditions }
 }
@@ -39,23 +36,8 @@ pub(super) fn read(mut cursor: Cursor<'_>, faults: &mut Faults) -> Model {
 pub(in crate::model) fn read_part(text: &str, file: &Text, faults: &mut Faults) -> Part {
     let mut cursor = Cursor::new(text);
     cursor.skip_empty_lines();
-    let module = match module_header(&mut cursor) {
-        Ok(name) => name,
-        Err(error) => {
-            faults.push(error);
-            // A type may stand where the header should; it must not get lost with the fault.
-            if !cursor.is_word("type") {
-                cursor.skip_line();
-            }
-            // The second half of the header of a model that is one file.
-            cursor.skip_empty_lines();
-            if cursor.is_word("schema") {
-                cursor.skip_line();
-            }
-            Text::from("")
-        }
-    };
-    statements(cursor, faults, Some(Module { name: module, file: Some(file.clone()) }))
+    let name = header::of_module(&mut cursor, faults).unwrap_or_else(|| Text::from(""));
+    statements(cursor, faults, Some(Module { name, file: Some(file.clone()) }))
 }
 
 fn statements(cursor: Cursor<'_>, faults: &mut Faults, module: Option<Module>) -> Part {
@@ -79,56 +61,6 @@ fn statements(cursor: Cursor<'_>, faults: &mut Faults, module: Option<Module>) -
             document.cursor.skip_line();
         }
     }
-}
-
-/// Reads `model` and `schema 1.1`. Where it is faulty the types are read nevertheless.
-fn header(cursor: &mut Cursor<'_>, faults: &mut Faults) -> Option<SchemaVersion> {
-    let first = cursor.peek();
-    let read = match cursor.take_word("model") {
-        Some(_) => schema(cursor),
-        None if first.is_word("module") => {
-            let what = "the file is one module of a modular model, and no model of its own";
-            let remedy = "read the model's `fga.mod`, or begin with a line `model` and a line `schema 1.1`";
-            Err(ModelError::new(ModelErrorKind::Syntax, what, remedy).at(Some(first.place)))
-        }
-        None => Err(cursor.unexpected("`model`", HEADER)),
-    };
-    read.map_err(|error| {
-        faults.push(error);
-        // A type may stand where the header should; it must not get lost with the fault.
-        if !cursor.is_word("type") {
-            cursor.skip_line();
-        }
-    })
-    .ok()
-}
-
-fn schema(cursor: &mut Cursor<'_>) -> Parsed<SchemaVersion> {
-    cursor.line_end(HEADER)?;
-    cursor.skip_empty_lines();
-    if cursor.take_word("schema").is_none() {
-        return Err(cursor.unexpected("`schema 1.1`", HEADER));
-    }
-    let token = cursor.peek();
-    if token.sign != Sign::Word {
-        return Err(cursor.unexpected("the version of the schema", "write `schema 1.1`"));
-    }
-    let version = SchemaVersion::read(token.text).map_err(|error| error.at(Some(token.place)))?;
-    cursor.take();
-    cursor.line_end("let the schema's version stand alone on its line")?;
-    Ok(version)
-}
-
-fn module_header(cursor: &mut Cursor<'_>) -> Parsed<Text> {
-    if cursor.is_word("model") && cursor.ahead(1).sign == Sign::LineEnd {
-        return Err(cursor.syntax("the file is a model of its own, and no module", MODULE));
-    }
-    if cursor.take_word("module").is_none() {
-        return Err(cursor.unexpected("`module`", MODULE));
-    }
-    let (name, _) = cursor.name("the name of the module", MODULE, check_type)?;
-    cursor.line_end("let the module's name stand alone on its line")?;
-    Ok(name)
 }
 
 struct Document<'d, 'a> {

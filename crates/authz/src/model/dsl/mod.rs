@@ -8,6 +8,7 @@ mod condition;
 mod cursor;
 mod document;
 mod expression;
+mod header;
 mod token;
 
 pub(super) use document::{Extension, Part, read_part};

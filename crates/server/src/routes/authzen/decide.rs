@@ -47,11 +47,15 @@ impl Verdict {
 
 impl From<Decision> for Verdict {
     fn from(decision: Decision) -> Self {
-        let source = match decision.source {
-            Source::Tier(name) => name,
-            Source::Origin => "origin",
-            Source::Shared => "shared",
-        };
-        Self { id: new_id(), allowed: decision.allowed, source: Some(source), reason: None }
+        Self { id: new_id(), allowed: decision.allowed, source: Some(source_name(decision.source)), reason: None }
+    }
+}
+
+/// Who had an answer, as callers read it.
+pub(super) const fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Tier(name) => name,
+        Source::Origin => "origin",
+        Source::Shared => "shared",
     }
 }

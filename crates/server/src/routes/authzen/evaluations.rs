@@ -14,33 +14,31 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Answers};
 use super::evaluation::answer;
-use super::question::{Action, Context, Entity, Question};
-use super::{Answered, Body, StorePath};
+use super::parts::{Action, Entity, Environment};
+use super::question::Question;
+use super::{AT_ONCE, Answered, Body, StorePath};
 use crate::app::App;
 use crate::error::Fault;
 use crate::middleware::Peer;
-use crate::wire::ok;
-
-/// Questions of one request that are looked up at the same time.
-const AT_ONCE: usize = 8;
+use crate::wire::{Fields, ok};
 
 #[derive(Deserialize)]
 struct Evaluations<'a> {
     #[serde(borrow, default)]
-    subject: Option<Entity<'a>>,
+    subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
-    action: Option<Action<'a>>,
+    action: Option<Fields<Action<'a>>>,
     #[serde(borrow, default)]
-    resource: Option<Entity<'a>>,
+    resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
-    context: Option<Context<'a>>,
+    context: Option<Environment<'a>>,
     #[serde(borrow, default)]
-    evaluations: Option<Vec<Question<'a>>>,
+    evaluations: Option<Vec<Fields<Question<'a>>>>,
     #[serde(default)]
-    options: Option<Options>,
+    options: Option<Fields<Options>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Options {
     #[serde(default)]
     evaluations_semantic: Option<Semantic>,
@@ -85,8 +83,8 @@ async fn answers(app: &App, store: StoreId, request: Evaluations<'_>, peer: Peer
     if items.len() > max {
         return Err(Fault::invalid(format!("{} evaluations in one request; at most {max} are allowed", items.len())));
     }
-    let questions: Vec<_> = items.into_iter().map(|item| item.or(&defaults)).collect();
-    let evaluations = match options.unwrap_or_default().evaluations_semantic.unwrap_or_default() {
+    let questions: Vec<_> = items.into_iter().map(|Fields(item)| item.or(&defaults)).collect();
+    let evaluations = match options.and_then(|Fields(options)| options.evaluations_semantic).unwrap_or_default() {
         Semantic::ExecuteAll => all(app, store, &questions, peer).await,
         Semantic::DenyOnFirstDeny => until(false, app, store, &questions, peer).await,
         Semantic::PermitOnFirstPermit => until(true, app, store, &questions, peer).await,

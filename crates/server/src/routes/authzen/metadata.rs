@@ -1,4 +1,4 @@
-//! The metadata document: where what can be found. Only what exists is named.
+//! The metadata document: where what can be found. Only what exists is named; there are no capabilities beyond that, so that they are left out.
 
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ struct Metadata {
     policy_decision_point: String,
     access_evaluation_endpoint: String,
     access_evaluations_endpoint: String,
+    search_subject_endpoint: String,
+    search_resource_endpoint: String,
+    search_action_endpoint: String,
 }
 
 /// Of the default store.
@@ -33,6 +36,9 @@ impl Metadata {
         Self {
             access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),
             access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
+            search_subject_endpoint: format!("{base}/access/v1/search/subject"),
+            search_resource_endpoint: format!("{base}/access/v1/search/resource"),
+            search_action_endpoint: format!("{base}/access/v1/search/action"),
             policy_decision_point: base,
         }
     }

@@ -8,15 +8,24 @@ mod decide;
 mod evaluation;
 mod evaluations;
 mod metadata;
+mod parts;
 mod question;
+mod search;
 
 pub(crate) use decide::decide;
 pub(crate) use evaluation::{evaluation, store_evaluation};
 pub(crate) use evaluations::{evaluations, store_evaluations};
 pub(crate) use metadata::{metadata, store_metadata};
+pub(crate) use search::{
+    action as search_action, resource as search_resource, store_action as store_search_action,
+    store_resource as store_search_resource, store_subject as store_search_subject, subject as search_subject,
+};
 
 use crate::error::{AuthZen, Failure};
 
 type Body = crate::wire::JsonBody<AuthZen>;
 type StorePath = super::path::StorePath<AuthZen>;
 type Answered = Result<axum::response::Response, Failure<AuthZen>>;
+
+/// Questions of one request that are looked up at the same time.
+const AT_ONCE: usize = 8;

@@ -1,53 +1,25 @@
 //! What a caller asks, and how it becomes a question to the decision point.
-//!
-//! Every part is optional here: which parts may be missing depends on where they stand, and is said with the name of the part.
 
-use authz::decide::{CheckRequest, Consistency};
-use authz::relation::{Object, Subject, check_relation};
+use authz::decide::{CheckRequest, RequestProperties};
+use authz::relation::Subject;
 use authz::store::StoreId;
 use serde::Deserialize;
 
+use super::parts::{Action, Entity, Environment, required};
 use crate::error::Fault;
-use crate::wire::{AnyObject, Word};
+use crate::wire::Fields;
 
 /// A question, or the defaults of many.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Question<'a> {
     #[serde(borrow, default)]
-    pub(super) subject: Option<Entity<'a>>,
+    pub(super) subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
-    pub(super) action: Option<Action<'a>>,
+    pub(super) action: Option<Fields<Action<'a>>>,
     #[serde(borrow, default)]
-    pub(super) resource: Option<Entity<'a>>,
+    pub(super) resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
-    pub(super) context: Option<Context<'a>>,
-}
-
-/// A subject or a resource. Its properties are an input of conditions, which no model can hold yet.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Entity<'a> {
-    #[serde(borrow, default, rename = "type")]
-    type_name: Option<Word<'a>>,
-    #[serde(borrow, default)]
-    id: Option<Word<'a>>,
-    #[serde(default, rename = "properties")]
-    _properties: Option<AnyObject>,
-}
-
-/// An action.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Action<'a> {
-    #[serde(borrow, default)]
-    name: Option<Word<'a>>,
-    #[serde(default, rename = "properties")]
-    _properties: Option<AnyObject>,
-}
-
-/// The caller's own environment; of its keys we know `consistency` only.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Context<'a> {
-    #[serde(borrow, default)]
-    consistency: Option<Word<'a>>,
+    pub(super) context: Option<Environment<'a>>,
 }
 
 impl Question<'_> {
@@ -56,41 +28,24 @@ impl Question<'_> {
     /// # Errors
     /// Where a part is missing, or is not what its place allows.
     pub(super) fn request(&self, store: StoreId) -> Result<CheckRequest, Fault> {
-        let subject = self.subject.as_ref().ok_or_else(|| missing("subject"))?;
-        let action = self.action.as_ref().ok_or_else(|| missing("action"))?;
-        let resource = self.resource.as_ref().ok_or_else(|| missing("resource"))?;
-        let action = action.name.as_ref().ok_or_else(|| missing("action.name"))?;
+        let subject = required(self.subject.as_ref(), "subject")?;
+        let action = required(self.action.as_ref(), "action")?;
+        let resource = required(self.resource.as_ref(), "resource")?;
+        let context = self.context.as_ref();
         Ok(CheckRequest {
             store,
             model: None,
             subject: Subject::Object(subject.object("subject")?),
-            relation: check_relation(action).map_err(|error| Fault::invalid(format!("action.name: {error}")))?,
+            relation: action.relation()?,
             object: resource.object("resource")?,
             contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
-            consistency: self.consistency()?,
+            context: context.map(|context| context.values.clone()).unwrap_or_default(),
+            properties: RequestProperties {
+                subject: subject.properties(),
+                resource: resource.properties(),
+                action: action.properties(),
+            },
+            consistency: context.map(Environment::consistency).transpose()?.unwrap_or_default(),
         })
     }
-
-    fn consistency(&self) -> Result<Consistency, Fault> {
-        match self.context.as_ref().and_then(|context| context.consistency.as_deref()) {
-            None | Some("minimize_latency") => Ok(Consistency::MinimizeLatency),
-            Some("full") => Ok(Consistency::Full),
-            // Taking it for a wish that may be ignored would give an answer that is older than the caller can bear.
-            Some(_) => Err(Fault::invalid("context.consistency is neither minimize_latency nor full")),
-        }
-    }
-}
-
-impl Entity<'_> {
-    fn object(&self, part: &str) -> Result<Object, Fault> {
-        let type_name = self.type_name.as_ref().ok_or_else(|| missing(&format!("{part}.type")))?;
-        let id = self.id.as_ref().ok_or_else(|| missing(&format!("{part}.id")))?;
-        Object::new(type_name, id).map_err(|error| Fault::invalid(format!("{part}: {error}")))
-    }
-}
-
-fn missing(part: &str) -> Fault {
-    Fault::invalid(format!("{part} is missing"))
 }

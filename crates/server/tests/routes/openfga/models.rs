@@ -79,6 +79,25 @@ fn conditional() -> Value {
 }
 
 #[tokio::test]
+async fn a_model_keeps_its_conditions_and_a_faulty_one_is_told_with_its_path() {
+    let (world, path) = store().await;
+    let mut model = Model::from_dsl(MODEL).unwrap().to_json();
+    model["conditions"] = json!({"c": {
+        "name": "c", "expression": "x < 1", "parameters": {"x": {"type_name": "TYPE_NAME_INT", "generic_types": []}},
+    }});
+    let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_eq!(reply.status, 201);
+    let id = reply.body["authorization_model_id"].as_str().unwrap();
+    let reply = world.get(&format!("{path}/authorization-models/{id}")).await;
+    assert_eq!(reply.body["authorization_model"]["conditions"], model["conditions"]);
+
+    model["conditions"]["c"]["parameters"]["x"]["type_name"] = json!("TYPE_NAME_LIST");
+    let reply = world.post(&format!("{path}/authorization-models"), &model).await;
+    assert_fault(&reply, 400, "invalid_authorization_model");
+    assert!(reply.body["message"].as_str().unwrap().contains("conditions.c.parameters.x.generic_types"));
+}
+
+#[tokio::test]
 async fn a_model_with_conditions_reads_back_as_it_was_written() {
     let (world, path) = store().await;
     let written = world.post(&format!("{path}/authorization-models"), &conditional()).await;

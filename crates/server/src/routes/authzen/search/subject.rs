@@ -1,0 +1,108 @@
+//! `POST /access/v1/search/subject`: which subjects of a type may do this to a resource?
+
+use std::sync::Arc;
+
+use authz::decide::{ListUsersRequest, Listed, RequestProperties};
+use authz::relation::{Subject, SubjectKind, Text};
+use authz::store::StoreId;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::page::{PageWish, Paging};
+use super::sought::Sought;
+use super::{Circumstances, Findings, Place};
+use crate::app::App;
+use crate::error::Fault;
+use crate::middleware::Peer;
+use crate::routes::authzen::decide::source_name;
+use crate::routes::authzen::parts::{Action, Entity, Environment, required};
+use crate::routes::authzen::{Answered, Body, StorePath};
+use crate::wire::Fields;
+
+#[derive(Deserialize)]
+struct SubjectSearch<'a> {
+    #[serde(borrow, default)]
+    subject: Option<Fields<Sought<'a>>>,
+    #[serde(borrow, default)]
+    action: Option<Fields<Action<'a>>>,
+    #[serde(borrow, default)]
+    resource: Option<Fields<Entity<'a>>>,
+    #[serde(borrow, default)]
+    context: Option<Environment<'a>>,
+    #[serde(borrow, default)]
+    page: Option<Fields<PageWish<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    id: Text,
+}
+
+/// In the default store.
+pub(crate) async fn subject(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+    let request: SubjectSearch<'_> = body.read()?;
+    Ok(search(&app, app.default_store().await?, &request, peer).await?)
+}
+
+/// In a store.
+pub(crate) async fn store_subject(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    StorePath { store, .. }: StorePath,
+    body: Body,
+) -> Answered {
+    let request: SubjectSearch<'_> = body.read()?;
+    Ok(search(&app, store, &request, peer).await?)
+}
+
+async fn search(app: &App, store: StoreId, request: &SubjectSearch<'_>, peer: Peer) -> Result<Response, Fault> {
+    let subject = required(request.subject.as_ref(), "subject")?;
+    let action = required(request.action.as_ref(), "action")?;
+    let resource = required(request.resource.as_ref(), "resource")?;
+    let properties = RequestProperties {
+        subject: subject.properties(),
+        resource: resource.properties(),
+        action: action.properties(),
+    };
+    let (relation, object) = (action.relation()?, resource.object("resource")?);
+    let type_name = subject.type_name("subject")?;
+    let circumstances = Circumstances::new(request.context.as_ref(), properties)?;
+    let place = Place::of(app, store).await?;
+    let bound = (place, &type_name, &relation, &object, &circumstances);
+    let paging = Paging::new(app, "subjects", &bound, request.page.as_deref())?;
+    let Circumstances { context, properties, consistency } = circumstances;
+    let question = ListUsersRequest {
+        store: place.store,
+        model: Some(place.model),
+        object,
+        relation,
+        filters: vec![SubjectKind { type_name: type_name.clone(), relation: None }],
+        contextual_tuples: Vec::new(),
+        context,
+        properties,
+        consistency,
+    };
+    let findings = match app.decisions.list_users(&question).await {
+        Ok(listed) => Findings::from(listed),
+        Err(error) => Findings::nothing_for(app, error)?,
+    };
+    Ok(findings.answer(&paging, peer, |id| Found { type_name: &type_name, id }))
+}
+
+impl From<Listed<Subject>> for Findings {
+    fn from(Listed { items, source, stamp: _, model: _ }: Listed<Subject>) -> Self {
+        let objects = items.iter().filter_map(|subject| match subject {
+            Subject::Object(object) => Some(object.id.clone()),
+            Subject::Wildcard { .. } | Subject::Userset { .. } => None,
+        });
+        let mut ids: Vec<Text> = objects.collect();
+        // The order of a page is that of the ids, whatever the order of subjects is.
+        ids.sort_unstable();
+        let everyone = items.iter().any(|subject| matches!(subject, Subject::Wildcard { .. }));
+        Self { items: Arc::new(ids), everyone, source: Some(source_name(source)), reason: None }
+    }
+}
