@@ -156,6 +156,27 @@ impl DecisionPoint {
     #[must_use]
     pub fn check_now(&self, request: &CheckRequest) -> Option<Decision> {
         let (version, hit) = self.hit(request)?;
+        Self::decided(&version, &hit)
+    }
+
+    /// As [`Self::check_now`] for questions to one store under one version of its model, which is looked up once.
+    #[must_use]
+    pub fn check_now_all<'r>(
+        &self,
+        store: StoreId,
+        model: Option<ModelId>,
+        requests: impl Iterator<Item = Option<&'r CheckRequest>>,
+    ) -> Vec<Option<Decision>> {
+        let version = self.models.resolve_now(store, model);
+        let answer = |request: &CheckRequest| {
+            let version = version.as_ref().filter(|_| request.store == store && request.model == model)?;
+            Self::decided(version, &self.hit_under(request, version)?)
+        };
+        requests.map(|request| answer(request?)).collect()
+    }
+
+    #[inline]
+    fn decided(version: &Version, hit: &Hit<CachedValue>) -> Option<Decision> {
         match hit.entry.value() {
             CachedValue::Decision(allowed) => Some(Decision {
                 allowed: *allowed,
@@ -179,15 +200,21 @@ impl DecisionPoint {
             return None;
         }
         let version = self.models.resolve_now(request.store, request.model)?;
-        let hit = {
-            let evaluation = self.evaluation(request, &version, &[]);
-            let source = evaluation.decision_key(&request.object, &request.relation);
-            match self.chain.find_now(&self.chain.key(&source)) {
-                Lookup::Hit(hit) | Lookup::NegativeHit(hit) => hit,
-                Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => return None,
-            }
-        };
+        let hit = self.hit_under(request, &version)?;
         Some((version, hit))
+    }
+
+    #[inline]
+    fn hit_under(&self, request: &CheckRequest, version: &Version) -> Option<Hit<CachedValue>> {
+        if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
+            return None;
+        }
+        let evaluation = self.evaluation(request, version, &[]);
+        let source = evaluation.decision_key(&request.object, &request.relation);
+        match self.chain.find_now(&self.chain.key(&source)) {
+            Lookup::Hit(hit) | Lookup::NegativeHit(hit) => Some(hit),
+            Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => None,
+        }
     }
 
     /// Answers.

@@ -25,12 +25,14 @@ use crate::wire::{no_content, ok};
 const MAX_ASSERTIONS: usize = 100;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Write<'a> {
     #[serde(borrow)]
     assertions: Option<Vec<Assertion<'a>>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object of tuple_key and expectation")]
 struct Assertion<'a> {
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,

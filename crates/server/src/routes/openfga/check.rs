@@ -16,6 +16,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Check<'a> {
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,

@@ -15,6 +15,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Expand<'a> {
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,

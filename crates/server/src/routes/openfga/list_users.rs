@@ -17,6 +17,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct ListUsers<'a> {
     #[serde(borrow)]
     object: Option<ObjectIn<'a>>,
@@ -34,6 +35,7 @@ struct ListUsers<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object of type and id")]
 struct ObjectIn<'a> {
     #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,
@@ -42,6 +44,7 @@ struct ObjectIn<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object of type and relation")]
 struct Filter<'a> {
     #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,

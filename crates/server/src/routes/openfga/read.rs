@@ -18,6 +18,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok, rfc3339};
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Read<'a> {
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,

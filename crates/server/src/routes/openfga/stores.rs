@@ -20,6 +20,7 @@ const MAX_NAME_CHARS: usize = 64;
 const MAX_PAGES_LOOKED_THROUGH: usize = 100;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct NewStore {
     name: Option<String>,
 }

@@ -13,6 +13,7 @@ use crate::error::{Fault, FaultKind};
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Write<'a> {
     #[serde(borrow)]
     writes: Option<Part<'a>>,
@@ -23,6 +24,7 @@ struct Write<'a> {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object of tuple_keys")]
 struct Part<'a> {
     #[serde(borrow)]
     tuple_keys: Option<Vec<TupleKey<'a>>>,

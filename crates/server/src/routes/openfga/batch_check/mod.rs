@@ -25,6 +25,7 @@ use result::Results;
 const MAX_CORRELATION_ID_CHARS: usize = 36;
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct BatchCheck<'a> {
     #[serde(borrow)]
     checks: Option<Vec<Item<'a>>>,
@@ -35,6 +36,7 @@ struct BatchCheck<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object of tuple_key and correlation_id")]
 struct Item<'a> {
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
@@ -66,7 +68,7 @@ pub(crate) async fn batch_check(
             (correlation_id, scope.question(tuple_key, contextual_tuples, context))
         })
         .unzip();
-    let answers = ask(&app, store, questions).await?;
+    let answers = ask(&app, scope, questions).await?;
     Ok(ok(&Answer { result: Results::new(&ids, answers) }))
 }
 
