@@ -75,7 +75,7 @@ impl Evaluation<'_> {
             match run.answer().await {
                 Ok(evaluated) if !run.is_mixed() || self.is_consistent(&evaluated) => return Ok(evaluated),
                 // Cached parts lead other ways than the origin does, and so to other bounds.
-                Ok(_) | Err(CheckError::TooComplex { .. }) if run.is_mixed() => {}
+                Ok(_) | Err(CheckError::TooComplex { .. } | CheckError::Condition(_)) if run.is_mixed() => {}
                 result => return result,
             }
         }

@@ -52,10 +52,8 @@ pub type DecisionChain = Chain<CachedValue>;
 pub const MAX_CONTEXTUAL_TUPLES: usize = 100;
 /// The parameter of conditions that stands for the time of the server by default, where neither a relationship nor a question gives it.
 pub const DEFAULT_CLOCK_PARAMETER: &str = "current_time";
-/// The most bytes of the values that a question brings, by the texts and numbers in them.
-pub const MAX_CONTEXT_BYTES: usize = 64 << 10;
-/// The most bytes of the stored properties of one entity, by the texts and numbers in them.
-pub const MAX_PROPERTIES_BYTES: usize = 16 << 10;
+/// The most bytes of the values that a question brings for conditions, by the texts and numbers in them.
+pub const MAX_QUESTION_CONTEXT_BYTES: usize = 64 << 10;
 /// The default time limit of a question.
 pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -209,6 +207,8 @@ impl DecisionPoint {
         if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
             return None;
         }
+        // What is not read is in no key, and bounded all the same.
+        validate::bounded(&request.context, &request.properties).ok()?;
         let evaluation = self.evaluation(request, version, &[]);
         let source = evaluation.decision_key(&request.object, &request.relation);
         match self.chain.find_now(&self.chain.key(&source)) {

@@ -85,7 +85,11 @@ pub(crate) async fn list_users(
 ) -> Answered {
     let request = body.read::<ListUsers<'_>>()?.request(store)?;
     let listed = app.decisions.list_users(&request).await.map_err(|error| app.fault(error))?;
-    let users = listed.items.iter().take(app.settings.limits.list_results).map(User::from).collect();
+    // Whoever asks who has access must not miss that everybody has.
+    let is_everybody = |subject: &&Subject| matches!(subject, Subject::Wildcard { .. });
+    let (everybody, others): (Vec<_>, Vec<_>) = listed.items.iter().partition(is_everybody);
+    let users = everybody.into_iter().chain(others).take(app.settings.limits.list_results);
+    let users = users.map(User::from).collect();
     Ok(ok(&Users { users }))
 }
 
