@@ -12,6 +12,7 @@ use axum::extract::State;
 use cache_core::{Source, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Answered, Body};
 use crate::app::App;
@@ -20,9 +21,10 @@ use crate::routes::path::ulid;
 use crate::wire::ok;
 
 /// The question, as `tiergate check` asks it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Question {
+#[schema(as = ExplainRequest)]
+pub(super) struct Question {
     /// The default store without.
     store: Option<String>,
     /// The latest version without.
@@ -36,16 +38,18 @@ struct Question {
     consistency: Wanted,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Consistency)]
 enum Wanted {
     #[default]
     MinimizeLatency,
     Full,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(super) struct Answer {
     /// None where there is no decision.
     decision: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +73,8 @@ struct Answer {
     not_kept: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedTier)]
 struct Tier {
     tier: &'static str,
     reason: &'static str,
@@ -79,7 +84,8 @@ struct Tier {
     held: Option<HeldOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldValue)]
 struct HeldOut {
     decision: Option<bool>,
     stamp: u64,
@@ -87,12 +93,14 @@ struct HeldOut {
     tags: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedStep)]
 struct Step {
     operator: &'static str,
     value: Option<bool>,
     text: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     children: Vec<Step>,
 }
 
