@@ -53,7 +53,7 @@ pub(super) struct Environment<'a> {
     pub(super) values: Context,
 }
 
-/// What is read of an [`Environment`], for the documentation.
+/// The caller's own environment. What is no extension of ours is a value for the parameters of conditions.
 #[derive(ToSchema)]
 #[schema(as = Environment)]
 #[expect(dead_code, reason = "a shape: it is read by hand")]

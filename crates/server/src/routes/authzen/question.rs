@@ -10,7 +10,7 @@ use super::parts::{Action, Entity, Environment, required};
 use crate::error::Fault;
 use crate::wire::Fields;
 
-/// A question, or the defaults of many.
+/// A question, which needs a subject, an action and a resource; among many questions they may come from the defaults.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[schema(as = EvaluationRequest)]
 pub(super) struct Question<'a> {

@@ -1,7 +1,7 @@
 //! The JSON form of a model as documents describe it. Nothing is read into these types but in the test below: what reads a model, and says what
 //! is wrong with it, is the `authz` crate.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "shapes for the documentation"))]
+#![expect(dead_code, reason = "shapes for the documentation")]
 
 use std::collections::BTreeMap;
 

@@ -25,8 +25,10 @@ use crate::wire::Fields;
 #[schema(as = ActionSearchRequest)]
 pub(in crate::routes::authzen) struct ActionSearch<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
     context: Option<Environment<'a>>,

@@ -26,10 +26,13 @@ use crate::wire::Fields;
 #[schema(as = ResourceSearchRequest)]
 pub(in crate::routes::authzen) struct ResourceSearch<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     action: Option<Fields<Action<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     resource: Option<Fields<Sought<'a>>>,
     #[serde(borrow, default)]
     context: Option<Environment<'a>>,

@@ -26,10 +26,13 @@ use crate::wire::Fields;
 #[schema(as = SubjectSearchRequest)]
 pub(in crate::routes::authzen) struct SubjectSearch<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     subject: Option<Fields<Sought<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     action: Option<Fields<Action<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
     context: Option<Environment<'a>>,
