@@ -15,6 +15,7 @@ mod ids;
 pub mod listener;
 pub mod middleware;
 pub mod open;
+mod openapi;
 mod progress;
 pub mod router;
 mod routes;

@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod hostile;
 mod middleware;
+mod openapi;
 mod process;
 mod routes;
 mod support;

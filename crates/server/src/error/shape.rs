@@ -5,6 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Fault, FaultKind};
 
@@ -25,6 +26,16 @@ pub struct AuthZen;
 /// input is 400 here.
 #[derive(Debug)]
 pub struct OpenFga;
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody<'a> {
+    /// What clients decide by.
+    code: &'a str,
+    /// What people read: what is wrong, where, and what to do.
+    message: &'a str,
+}
 
 /// What gateways understand: the request was not allowed (403), or there is no answer (503). Nothing else is said, because some of them
 /// show the answer to the client.
@@ -80,12 +91,7 @@ impl Shape for AuthZen {
 
 impl Shape for OpenFga {
     fn response(fault: &Fault) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            code: &'a str,
-            message: &'a str,
-        }
-        respond(status(fault.kind), &Body { code: fault.code, message: &fault.message })
+        respond(status(fault.kind), &ErrorBody { code: fault.code, message: &fault.message })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Probes: whether the process lives, and whether it can answer.
 
+pub(crate) mod docs;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::wire::{ok, reply};
@@ -14,7 +17,8 @@ use crate::wire::{ok, reply};
 /// How long a dependency may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-#[derive(Serialize)]
+/// Whether the server is well.
+#[derive(Serialize, ToSchema)]
 struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -22,7 +26,8 @@ struct Health {
 }
 
 /// One dependency.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthCheck)]
 struct Check {
     name: &'static str,
     status: &'static str,

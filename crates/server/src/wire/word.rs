@@ -8,6 +8,9 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Text that is borrowed from the body where it holds no escapes.
 #[derive(Clone, Debug)]
@@ -43,6 +46,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
     }
 }
 
+impl PartialSchema for Word<'_> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+}
+
+impl ToSchema for Word<'_> {}
+
 /// What is read of an object, and of nothing else: a derived reader takes its fields from a list too, by their order.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<T>(pub(crate) T);
@@ -70,5 +81,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
             }
         }
         reader.deserialize_map(Reader(PhantomData)).map(Self)
+    }
+}
+
+impl<T: PartialSchema> utoipa::__dev::ComposeSchema for Fields<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        T::schema()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Fields<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        T::schemas(schemas);
     }
 }

@@ -8,12 +8,14 @@ use axum::response::Response;
 use cache_core::telemetry::Outcome;
 use cache_core::{HorizonUsage, Statistics, TierStatistics, Usage};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::wire::ok;
 
-#[derive(Serialize)]
-struct Cache {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CacheCounts)]
+pub(super) struct Cache {
     tiers: Vec<Tier>,
     origin: Origin,
     fills_refused: u64,
@@ -23,7 +25,8 @@ struct Cache {
 }
 
 /// One tier, fastest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TierCounts)]
 struct Tier {
     name: &'static str,
     enabled: bool,
@@ -38,7 +41,8 @@ struct Tier {
     fill_errors: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OriginCounts)]
 struct Origin {
     loads: u64,
     failed: u64,
@@ -46,7 +50,8 @@ struct Origin {
     shared: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HorizonUsage)]
 struct Horizon {
     tags: usize,
     rules: usize,

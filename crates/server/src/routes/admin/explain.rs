@@ -12,6 +12,7 @@ use axum::extract::State;
 use cache_core::{Source, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{Answered, Body};
 use crate::app::App;
@@ -23,9 +24,10 @@ use crate::wire::ok;
 const ENTITIES: [&str; 3] = ["subject", "resource", "action"];
 
 /// The question, as `tiergate check` asks it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Question {
+#[schema(as = ExplainRequest)]
+pub(super) struct Question {
     /// The default store without.
     store: Option<String>,
     /// The latest version without.
@@ -42,8 +44,9 @@ struct Question {
     consistency: Wanted,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ExplainProperties)]
 struct Properties {
     #[serde(default)]
     subject: Map<String, Value>,
@@ -53,16 +56,18 @@ struct Properties {
     action: Map<String, Value>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Consistency)]
 enum Wanted {
     #[default]
     MinimizeLatency,
     Full,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(super) struct Answer {
     /// None where there is no decision.
     decision: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +91,8 @@ struct Answer {
     not_kept: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedTier)]
 struct Tier {
     tier: &'static str,
     reason: &'static str,
@@ -96,7 +102,8 @@ struct Tier {
     held: Option<HeldOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldValue)]
 struct HeldOut {
     decision: Option<bool>,
     stamp: u64,
@@ -104,12 +111,14 @@ struct HeldOut {
     tags: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedStep)]
 struct Step {
     operator: &'static str,
     value: Option<bool>,
     text: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     children: Vec<Step>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use authz::store::InvalidationScope;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Answered, Body};
 use crate::app::App;
@@ -12,9 +13,10 @@ use crate::error::Fault;
 use crate::wire::ok;
 
 /// What to invalidate.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "scope", rename_all = "snake_case", deny_unknown_fields)]
-enum Scope {
+#[schema(as = InvalidationScope)]
+pub(super) enum Scope {
     /// A user by their id: the subject `user:id`.
     User { id: String },
     /// A team by its id: the resource `team:id`, and with it whatever was decided through it.
@@ -31,8 +33,9 @@ enum Scope {
     All {},
 }
 
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvalidationReport)]
+pub(super) struct Report {
     revision: u64,
     confirmed_by: usize,
     errors: Vec<String>,

@@ -1,6 +1,7 @@
 //! Administration, on a listener of its own. A field that isn't known is refused: a misspelt scope must not invalidate something else.
 
 mod cache;
+pub(crate) mod docs;
 mod explain;
 mod invalidate;
 mod properties;

@@ -11,6 +11,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Answered, Body, StorePath};
 use crate::app::App;
@@ -21,32 +22,38 @@ use crate::wire::{no_content, ok};
 const DEFAULT_PAGE: usize = 50;
 
 /// All of them are written, or none.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Write {
+#[schema(as = WritePropertiesRequest)]
+pub(super) struct Write {
     entities: Vec<Entity>,
 }
 
 /// An entity with its properties; with `{}` they are removed.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Entity {
+#[schema(as = EntityProperties)]
+pub(super) struct Entity {
     #[serde(rename = "type")]
     type_name: String,
     id: String,
     properties: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Written {
+#[derive(Serialize, ToSchema)]
+#[schema(as = WritePropertiesResponse)]
+pub(super) struct Written {
     /// Every question from here on sees the properties.
     revision: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PropertiesQuery {
+    /// 1 to 100; 50 without.
     page_size: Option<usize>,
+    /// From the page before.
     continuation_token: Option<String>,
 }
 
@@ -57,8 +64,9 @@ pub(crate) struct EntityPath {
     id: String,
 }
 
-#[derive(Serialize)]
-struct Entities {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListPropertiesResponse)]
+pub(super) struct Entities {
     entities: Vec<Entity>,
     /// Asks for the next page; empty at the end.
     continuation_token: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Answered, Body};
 use crate::app::App;
@@ -11,15 +12,17 @@ use crate::error::{Fault, FaultKind};
 use crate::wire::ok;
 
 /// What is left out stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+#[schema(as = TierChange)]
+pub(super) struct Change {
     enabled: Option<bool>,
     budget_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Changed<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = TierChanged)]
+pub(super) struct Changed<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,

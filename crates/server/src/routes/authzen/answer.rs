@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::decide::Verdict;
 use crate::error::{AuthZen, Fault, Shape};
@@ -9,16 +10,19 @@ use crate::ids::new_id;
 use crate::middleware::Peer;
 
 /// The answer to one question.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Evaluation)]
 pub(super) struct Answer {
     pub(super) decision: bool,
     context: Context,
 }
 
 /// What stands beside a decision.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EvaluationContext)]
 struct Context {
     /// Names this decision.
+    #[schema(value_type = String)]
     id: Ulid,
     /// The tier that answered; for callers on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,14 +35,16 @@ struct Context {
 }
 
 /// Why one question of many has no answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EvaluationError)]
 struct ItemError {
     status: u16,
     message: String,
 }
 
 /// The answers to many questions, in their order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Evaluations)]
 pub(super) struct Answers {
     pub(super) evaluations: Vec<Answer>,
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::answer::{Answer, Answers};
 use super::evaluation::answer;
@@ -22,8 +23,9 @@ use crate::error::Fault;
 use crate::middleware::Peer;
 use crate::wire::{Fields, ok};
 
-#[derive(Deserialize)]
-struct Evaluations<'a> {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EvaluationsRequest)]
+pub(super) struct Evaluations<'a> {
     #[serde(borrow, default)]
     subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
@@ -38,15 +40,17 @@ struct Evaluations<'a> {
     options: Option<Fields<Options>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EvaluationsOptions)]
 struct Options {
     #[serde(default)]
     evaluations_semantic: Option<Semantic>,
 }
 
 /// When to stop.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EvaluationsSemantic)]
 enum Semantic {
     #[default]
     ExecuteAll,

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Answered, StorePath};
 use crate::app::App;
 use crate::wire::ok;
 
-#[derive(Serialize)]
-struct Metadata {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PolicyDecisionPointMetadata)]
+pub(super) struct Metadata {
     policy_decision_point: String,
     access_evaluation_endpoint: String,
     access_evaluations_endpoint: String,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod decide;
+pub(crate) mod docs;
 mod evaluation;
 mod evaluations;
 mod metadata;

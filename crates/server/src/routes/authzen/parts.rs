@@ -10,27 +10,34 @@ use authz::relation::{Object, Text, check_relation};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Fault;
 use crate::wire::Word;
 
 /// A subject or a resource.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 pub(super) struct Entity<'a> {
     #[serde(borrow, default, rename = "type")]
+    #[schema(required, nullable = false)]
     type_name: Option<Word<'a>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     id: Option<Word<'a>>,
     #[serde(default)]
+    #[schema(value_type = Option<Map<String, Value>>)]
     properties: Option<Properties>,
 }
 
 /// An action.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 pub(super) struct Action<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     name: Option<Word<'a>>,
     #[serde(default)]
+    #[schema(value_type = Option<Map<String, Value>>)]
     properties: Option<Properties>,
 }
 
@@ -45,6 +52,25 @@ pub(super) struct Environment<'a> {
     consistency: Option<Word<'a>>,
     pub(super) values: Context,
 }
+
+/// The caller's own environment. What is no extension of ours is a value for the parameters of conditions.
+#[derive(ToSchema)]
+#[schema(as = Environment)]
+#[expect(dead_code, reason = "a shape: it is read by hand")]
+pub(super) struct EnvironmentShape {
+    /// `minimize_latency`, which is also meant without, or `full`, which reads the origin.
+    consistency: Option<String>,
+    #[serde(flatten)]
+    values: Map<String, Value>,
+}
+
+impl PartialSchema for Environment<'_> {
+    fn schema() -> RefOr<Schema> {
+        EnvironmentShape::schema()
+    }
+}
+
+impl ToSchema for Environment<'_> {}
 
 impl Entity<'_> {
     pub(super) fn object(&self, part: &str) -> Result<Object, Fault> {

@@ -4,13 +4,15 @@ use authz::decide::{CheckRequest, RequestProperties};
 use authz::relation::Subject;
 use authz::store::StoreId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::parts::{Action, Entity, Environment, required};
 use crate::error::Fault;
 use crate::wire::Fields;
 
-/// A question, or the defaults of many.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A question, which needs a subject, an action and a resource; among many questions they may come from the defaults.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[schema(as = EvaluationRequest)]
 pub(super) struct Question<'a> {
     #[serde(borrow, default)]
     pub(super) subject: Option<Fields<Entity<'a>>>,

@@ -4,6 +4,7 @@
 //! gateway changes nothing. Bodies of requests are never read, and those of answers say nothing: some gateways show them to the client.
 
 mod answer;
+pub(crate) mod docs;
 mod original;
 
 use std::sync::Arc;

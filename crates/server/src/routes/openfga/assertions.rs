@@ -11,6 +11,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::check::Scope;
 use super::models::ModelPath;
@@ -24,17 +25,19 @@ use crate::wire::{no_content, ok};
 /// The most assertions of one version of a model.
 const MAX_ASSERTIONS: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct Write<'a> {
+#[schema(as = WriteAssertionsRequest)]
+pub(super) struct Write<'a> {
     #[serde(borrow)]
     assertions: Option<Vec<Assertion<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object of tuple_key and expectation")]
 struct Assertion<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     tuple_key: Option<TupleKey<'a>>,
     expectation: Option<bool>,
     #[serde(borrow)]
@@ -42,19 +45,23 @@ struct Assertion<'a> {
     context: Option<Map<String, Value>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeptAssertion)]
 struct Kept<'a> {
     tuple_key: TupleKeyOut<'a>,
     expectation: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contextual_tuples: Vec<TupleKeyOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Map<String, Value>>)]
     context: Option<Values<'a>>,
 }
 
-#[derive(Serialize)]
-struct Assertions {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadAssertionsResponse)]
+pub(super) struct Assertions {
     authorization_model_id: String,
+    #[schema(value_type = Vec<Kept<'static>>)]
     assertions: Box<RawValue>,
 }
 

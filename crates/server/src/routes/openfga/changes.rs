@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use cache_core::Revision;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::stored::TupleKeyOut;
@@ -16,25 +17,33 @@ use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{millis, ok, rfc3339};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ChangesQuery {
+    /// Only changes of objects of this type.
     #[serde(rename = "type")]
     object_type: Option<String>,
+    /// 1 to 100; 50 without.
     page_size: Option<usize>,
+    /// From the page before.
     continuation_token: Option<String>,
+    /// Only changes from this time on, as RFC 3339 writes it.
     start_time: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Change<'a> {
     tuple_key: TupleKeyOut<'a>,
+    /// `TUPLE_OPERATION_WRITE` or `TUPLE_OPERATION_DELETE`.
     operation: &'static str,
     timestamp: String,
 }
 
-#[derive(Serialize)]
-struct Changes<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangesResponse)]
+pub(super) struct Changes<'a> {
     changes: Vec<Change<'a>>,
+    /// Good for asking again later, also at the end.
     continuation_token: String,
 }
 

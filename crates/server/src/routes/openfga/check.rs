@@ -8,6 +8,7 @@ use authz::store::{ModelId, StoreId};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::tuples::{TupleKey, TupleKeys, context};
 use super::{Answered, Body, StorePath, given, model_id};
@@ -15,22 +16,29 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{Word, ok};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct Check<'a> {
+#[schema(as = CheckRequest)]
+pub(super) struct Check<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     tuple_key: Option<TupleKey<'a>>,
+    /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
+    /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
+    /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CheckResponse)]
+pub(super) struct Answer {
     allowed: bool,
     /// Always empty: OpenFGA's clients read the field, and nothing writes into it.
     resolution: &'static str,

@@ -6,6 +6,7 @@ use authz::decide::{ExpandRequest, Userset, UsersetTree};
 use authz::relation::{Object, check_relation};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::check::Scope;
 use super::tuples::{TupleKey, TupleKeys};
@@ -14,60 +15,78 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{Word, ok};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct Expand<'a> {
+#[schema(as = ExpandRequest)]
+pub(super) struct Expand<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     tuple_key: Option<TupleKey<'a>>,
+    /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
+    /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExpandResponse)]
+pub(super) struct Answer<'a> {
     tree: Tree<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsersetTree)]
 struct Tree<'a> {
     root: Node<'a>,
 }
 
 /// Every node bears the name of what was asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsersetNode)]
 struct Node<'a> {
     name: &'a str,
     #[serde(flatten)]
     part: Part<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = UsersetNodePart)]
 enum Part<'a> {
     Leaf(Leaf),
     Union(Nodes<'a>),
     Intersection(Nodes<'a>),
-    Difference { base: Box<Node<'a>>, subtract: Box<Node<'a>> },
+    Difference {
+        #[schema(no_recursion)]
+        base: Box<Node<'a>>,
+        #[schema(no_recursion)]
+        subtract: Box<Node<'a>>,
+    },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsersetNodes)]
 struct Nodes<'a> {
+    #[schema(no_recursion)]
     nodes: Vec<Node<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UsersetLeaf)]
 enum Leaf {
     Users { users: Vec<String> },
     Computed(Computed),
     TupleToUserset { tupleset: String, computed: Vec<Computed> },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ComputedUserset)]
 struct Computed {
     userset: String,
 }

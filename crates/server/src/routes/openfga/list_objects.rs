@@ -17,6 +17,7 @@ use axum::response::Response;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::check::Scope;
 use super::tuples::{TupleKeys, context};
@@ -28,36 +29,47 @@ use crate::wire::{Word, ok};
 /// Objects that are written out at a time.
 const LINES_AT_A_TIME: usize = 256;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct ListObjects<'a> {
+#[schema(as = ListObjectsRequest)]
+pub(super) struct ListObjects<'a> {
     #[serde(borrow, rename = "type")]
+    #[schema(required, nullable = false)]
     object_type: Option<Word<'a>>,
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     relation: Option<Word<'a>>,
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     user: Option<Word<'a>>,
+    /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
+    /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
+    /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Objects {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListObjectsResponse)]
+pub(super) struct Objects {
     objects: Vec<String>,
 }
 
 /// One line of the streamed form.
-#[derive(Serialize)]
-struct Line {
+#[derive(Serialize, ToSchema)]
+#[schema(as = StreamedListObjectsLine)]
+pub(super) struct Line {
     result: Found,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StreamedObject)]
 struct Found {
     object: String,
 }

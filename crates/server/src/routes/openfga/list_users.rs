@@ -8,6 +8,7 @@ use authz::store::StoreId;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::check::Scope;
 use super::tuples::{TupleKey, context, contextual};
@@ -16,26 +17,35 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{Word, ok};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct ListUsers<'a> {
+#[schema(as = ListUsersRequest)]
+pub(super) struct ListUsers<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     object: Option<ObjectIn<'a>>,
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     relation: Option<Word<'a>>,
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     user_filters: Option<Vec<Filter<'a>>>,
+    /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
+    /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<Vec<TupleKey<'a>>>,
+    /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object of type and id")]
+#[schema(as = ListUsersObject)]
 struct ObjectIn<'a> {
     #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,
@@ -43,8 +53,9 @@ struct ObjectIn<'a> {
     id: Option<Word<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object of type and relation")]
+#[schema(as = UserFilter)]
 struct Filter<'a> {
     #[serde(borrow, rename = "type")]
     type_name: Option<Word<'a>>,
@@ -52,13 +63,15 @@ struct Filter<'a> {
     relation: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Users<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListUsersResponse)]
+pub(super) struct Users<'a> {
     users: Vec<User<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ListedUser)]
 enum User<'a> {
     Object {
         #[serde(rename = "type")]

@@ -10,49 +10,61 @@ use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
-use super::{Answered, Body, StorePath, page_size};
+use super::{Answered, Body, StorePath, model_shape, page_size};
 use crate::app::App;
 use crate::error::{Failure, Fault, FaultKind, OpenFga};
 use crate::routes::path;
 use crate::wire::{created, ok};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ModelsQuery {
+    /// 1 to 100; 50 without.
     page_size: Option<usize>,
+    /// From the page before.
     continuation_token: Option<String>,
 }
 
 /// The model that a path names.
 pub(crate) struct ModelPath(pub(super) ModelId);
 
-#[derive(Serialize)]
-struct Written {
+#[derive(Serialize, ToSchema)]
+#[schema(as = WriteAuthorizationModelResponse)]
+pub(super) struct Written {
     authorization_model_id: String,
 }
 
-#[derive(Serialize)]
-struct OneModel {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadAuthorizationModelResponse)]
+pub(super) struct OneModel {
+    #[schema(value_type = model_shape::AuthorizationModel)]
     authorization_model: Value,
 }
 
-#[derive(Serialize)]
-struct Models<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadAuthorizationModelsResponse)]
+pub(super) struct Models<'a> {
     authorization_models: Vec<ListedModel<'a>>,
     continuation_token: String,
 }
 
 /// A model as it is stored, with its id. Its parts are passed on unread: a list may hold megabytes of them.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = ListedAuthorizationModel)]
 struct ListedModel<'a> {
     #[serde(skip_deserializing)]
     id: String,
     #[serde(borrow)]
+    #[schema(value_type = String)]
     schema_version: &'a RawValue,
     #[serde(borrow)]
+    #[schema(value_type = Vec<model_shape::TypeDefinition>)]
     type_definitions: &'a RawValue,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, model_shape::ConditionDefinition>>)]
     conditions: Option<&'a RawValue>,
 }
 

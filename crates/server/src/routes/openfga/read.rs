@@ -7,6 +7,7 @@ use authz::relation::{Subject, check_id, check_relation, check_type};
 use authz::store::{PageRequest, StoredTuple, TupleFilter};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::check::consistency;
 use super::cursor::List;
@@ -17,27 +18,34 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{Word, ok, rfc3339};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct Read<'a> {
+#[schema(as = ReadRequest)]
+pub(super) struct Read<'a> {
+    /// Only relationships with the given parts; the object may be a type alone, as in `document:`.
     #[serde(borrow)]
     tuple_key: Option<TupleKey<'a>>,
+    /// 1 to 100; 50 without.
     page_size: Option<usize>,
+    /// From the page before.
     #[serde(borrow)]
     continuation_token: Option<Word<'a>>,
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredTuple)]
 struct StoredOut<'a> {
     key: TupleKeyOut<'a>,
     timestamp: String,
 }
 
-#[derive(Serialize)]
-struct Tuples<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadResponse)]
+pub(super) struct Tuples<'a> {
     tuples: Vec<StoredOut<'a>>,
+    /// Asks for the next page; empty at the end.
     continuation_token: String,
 }
 

@@ -4,9 +4,11 @@ use authz::condition::Context;
 use authz::decide::CheckRequest;
 use authz::relation::{RelationshipCondition, Tuple};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// A relationship with its condition.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WrittenTupleKey)]
 pub(super) struct TupleKeyOut<'a> {
     user: String,
     relation: &'a str,
@@ -15,9 +17,11 @@ pub(super) struct TupleKeyOut<'a> {
     condition: Option<ConditionOut<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WrittenTupleCondition)]
 struct ConditionOut<'a> {
     name: &'a str,
+    #[schema(value_type = Map<String, Value>)]
     context: Values<'a>,
 }
 

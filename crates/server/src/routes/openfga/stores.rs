@@ -6,6 +6,7 @@ use authz::store::{MAX_PAGE, Page, PageRequest, StoreId, StoreRecord};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, given, page_size};
@@ -19,30 +20,39 @@ const MAX_NAME_CHARS: usize = 64;
 /// Pages of stores that one request for a name looks through.
 const MAX_PAGES_LOOKED_THROUGH: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct NewStore {
+#[schema(as = CreateStoreRequest)]
+pub(super) struct NewStore {
+    /// 1 to 64 visible characters.
+    #[schema(required, nullable = false)]
     name: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StoresQuery {
+    /// 1 to 100; 50 without.
     page_size: Option<usize>,
+    /// From the page before.
     continuation_token: Option<String>,
+    /// Only stores of this name.
     name: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Store {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Store {
     id: String,
     name: String,
     created_at: String,
     updated_at: String,
 }
 
-#[derive(Serialize)]
-struct Stores {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListStoresResponse)]
+pub(super) struct Stores {
     stores: Vec<Store>,
+    /// Asks for the next page; empty at the end.
     continuation_token: String,
 }
 

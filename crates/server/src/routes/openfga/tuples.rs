@@ -7,6 +7,7 @@ use authz::condition::Context;
 use authz::relation::{Relationship, RelationshipCondition, Text, Tuple};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::given;
 use crate::error::{Fault, FaultKind};
@@ -19,21 +20,24 @@ const DUPLICATE: &str = "cannot_allow_duplicate_tuples_in_one_request";
 const MAX_SHOWN_CHARS: usize = 64;
 
 /// A relationship that comes in. Any part may be missing, as in a filter.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(expecting = "an object of user, relation and object")]
 pub(super) struct TupleKey<'a> {
+    /// `type:id`, `type:id#relation` or `type:*`.
     #[serde(borrow)]
     pub(super) user: Option<Word<'a>>,
     #[serde(borrow)]
     pub(super) relation: Option<Word<'a>>,
+    /// `type:id`.
     #[serde(borrow)]
     pub(super) object: Option<Word<'a>>,
     #[serde(borrow)]
     condition: Option<Condition<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(expecting = "an object of name and context")]
+#[schema(as = TupleCondition)]
 struct Condition<'a> {
     #[serde(borrow)]
     name: Option<Word<'a>>,
@@ -41,7 +45,7 @@ struct Condition<'a> {
 }
 
 /// A list of relationships, which may be `null`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(expecting = "an object of tuple_keys")]
 pub(super) struct TupleKeys<'a> {
     #[serde(borrow)]

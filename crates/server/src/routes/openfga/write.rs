@@ -5,6 +5,7 @@ use std::sync::Arc;
 use authz::store::{MAX_WRITE_BATCH, OnConflict, WriteBatch};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::tuples::{self, TupleKey};
 use super::{Answered, Body, StorePath, given, model_id};
@@ -12,9 +13,10 @@ use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{Word, ok};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct Write<'a> {
+#[schema(as = WriteRequest)]
+pub(super) struct Write<'a> {
     #[serde(borrow)]
     writes: Option<Part<'a>>,
     #[serde(borrow)]
@@ -23,19 +25,25 @@ struct Write<'a> {
     authorization_model_id: Option<Word<'a>>,
 }
 
-#[derive(Default, Deserialize)]
+/// Relationships to write or to delete.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(expecting = "an object of tuple_keys")]
+#[schema(as = WritePart)]
 struct Part<'a> {
     #[serde(borrow)]
     tuple_keys: Option<Vec<TupleKey<'a>>>,
+    /// `error`, which is also meant without, or `ignore`: what to do about a relationship that is there already.
     #[serde(borrow)]
     on_duplicate: Option<Word<'a>>,
+    /// `error`, which is also meant without, or `ignore`: what to do about a relationship that isn't there.
     #[serde(borrow)]
     on_missing: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+/// An empty object.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WriteResponse)]
+pub(super) struct Nothing {}
 
 /// Writes and deletes.
 pub(crate) async fn write(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {

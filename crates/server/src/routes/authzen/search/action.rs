@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::page::{PageWish, Paging};
 use super::{Circumstances, Findings, Place};
@@ -20,11 +21,14 @@ use crate::routes::authzen::parts::{Entity, Environment, required};
 use crate::routes::authzen::{AT_ONCE, Answered, Body, StorePath};
 use crate::wire::Fields;
 
-#[derive(Deserialize)]
-struct ActionSearch<'a> {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ActionSearchRequest)]
+pub(in crate::routes::authzen) struct ActionSearch<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     subject: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
     context: Option<Environment<'a>>,
@@ -32,8 +36,10 @@ struct ActionSearch<'a> {
     page: Option<Fields<PageWish<'a>>>,
 }
 
-#[derive(Serialize)]
-struct Found {
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundAction)]
+pub(in crate::routes::authzen) struct Found {
+    #[schema(value_type = String)]
     name: Text,
 }
 

@@ -3,11 +3,11 @@
 //! A search finds whatever an evaluation would allow, or it is an error: never a part of it that looks whole. What the model doesn't know is found nowhere, and is no
 //! error. Of a type that everybody of which may (`user:*`) nobody is listed for that reason; the answer's context says so.
 
-mod action;
+pub(super) mod action;
 mod page;
-mod resource;
+pub(super) mod resource;
 mod sought;
-mod subject;
+pub(super) mod subject;
 
 pub(crate) use action::{action, store_action};
 pub(crate) use resource::{resource, store_resource};
@@ -23,6 +23,7 @@ use authz::store::{ModelId, StoreId};
 use axum::response::Response;
 use serde::Serialize;
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::parts::Environment;
 use crate::app::App;
@@ -60,17 +61,20 @@ struct Findings {
 }
 
 /// The answer to a search.
-#[derive(Serialize)]
-struct Answer<T> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchAnswer)]
+pub(in crate::routes::authzen) struct Answer<T> {
     page: PageOut,
     context: AnswerContext,
     results: Vec<T>,
 }
 
 /// What stands beside the results.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchContext)]
 struct AnswerContext {
     /// Names this answer.
+    #[schema(value_type = String)]
     id: Ulid,
     /// Everybody of the type that was searched for may, also who is not listed; only where it is so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

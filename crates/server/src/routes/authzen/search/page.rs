@@ -6,6 +6,7 @@ use std::hash::Hash;
 
 use authz::relation::Text;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::Fault;
@@ -18,7 +19,8 @@ const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
 
 /// The page that is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PageRequest)]
 pub(super) struct PageWish<'a> {
     #[serde(borrow, default)]
     token: Option<Word<'a>>,
@@ -27,7 +29,8 @@ pub(super) struct PageWish<'a> {
 }
 
 /// What a caller learns of a page.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
 pub(super) struct PageOut {
     /// Asks for the next page; empty at the end.
     next_token: String,

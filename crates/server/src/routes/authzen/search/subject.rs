@@ -9,6 +9,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::page::{PageWish, Paging};
 use super::sought::Sought;
@@ -21,13 +22,17 @@ use crate::routes::authzen::parts::{Action, Entity, Environment, required};
 use crate::routes::authzen::{Answered, Body, StorePath};
 use crate::wire::Fields;
 
-#[derive(Deserialize)]
-struct SubjectSearch<'a> {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SubjectSearchRequest)]
+pub(in crate::routes::authzen) struct SubjectSearch<'a> {
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     subject: Option<Fields<Sought<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     action: Option<Fields<Action<'a>>>,
     #[serde(borrow, default)]
+    #[schema(required, nullable = false)]
     resource: Option<Fields<Entity<'a>>>,
     #[serde(borrow, default)]
     context: Option<Environment<'a>>,
@@ -35,10 +40,12 @@ struct SubjectSearch<'a> {
     page: Option<Fields<PageWish<'a>>>,
 }
 
-#[derive(Serialize)]
-struct Found<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundSubject)]
+pub(in crate::routes::authzen) struct Found<'a> {
     #[serde(rename = "type")]
     type_name: &'a str,
+    #[schema(value_type = String)]
     id: Text,
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::check::Scope;
 use super::tuples::{TupleKey, TupleKeys};
@@ -24,31 +25,44 @@ use result::Results;
 /// The longest id of a question.
 const MAX_CORRELATION_ID_CHARS: usize = 36;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object")]
-struct BatchCheck<'a> {
+#[schema(as = BatchCheckRequest)]
+pub(in crate::routes::openfga) struct BatchCheck<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     checks: Option<Vec<Item<'a>>>,
+    /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(expecting = "an object of tuple_key and correlation_id")]
+#[schema(as = BatchCheckItem)]
 struct Item<'a> {
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     tuple_key: Option<TupleKey<'a>>,
+    /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
+    /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
+    /// By which the answer is found: 1 to 36 letters, digits, `_` and `-`, each once.
     #[serde(borrow)]
+    #[schema(required, nullable = false)]
     correlation_id: Option<Word<'a>>,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchCheckResponse)]
+pub(in crate::routes::openfga) struct Answer<'a> {
+    /// The answers by the ids of their questions.
+    #[schema(value_type = BTreeMap<String, result::One>)]
     result: Results<'a>,
 }
 

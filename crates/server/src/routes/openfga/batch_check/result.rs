@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::ask::Answer;
 use crate::error::{Fault, FaultKind};
@@ -14,16 +15,18 @@ pub(super) struct Results<'a> {
     answers: Vec<One>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum One {
+#[schema(as = BatchCheckResult)]
+pub(super) enum One {
     Allowed(bool),
     Error(ItemError),
 }
 
 /// One of both codes says whose fault it was.
-#[derive(Serialize)]
-struct ItemError {
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchCheckError)]
+pub(super) struct ItemError {
     #[serde(skip_serializing_if = "Option::is_none")]
     input_error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

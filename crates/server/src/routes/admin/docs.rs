@@ -1,0 +1,127 @@
+//! The documentation of the administration.
+
+use serde_json::{Value, json};
+
+use super::cache::Cache;
+use super::explain::{Answer, Question};
+use super::invalidate::{Report, Scope};
+use super::properties::{Entities, Entity, PropertiesQuery, Write, Written};
+use super::tiers::{Change, Changed};
+use crate::openapi::{EXAMPLE_MODEL, Operation};
+
+pub(crate) fn invalidate() -> Operation {
+    Operation::administration("invalidate", "Stop using cached values")
+        .about("In force when it is answered. Nothing is lost by it: what is asked for next is computed anew.")
+        .takes::<Scope>(json!({"scope": "user", "id": "ann"}))
+        .answers::<Report>(200, "It is in force.", json!({"revision": 7, "confirmed_by": 1, "errors": []}))
+}
+
+pub(crate) fn explain() -> Operation {
+    Operation::administration("explain", "Decide, and say why")
+        .about("With the path to the decision, what each tier had, and the tags that the decision rests on.")
+        .takes::<Question>(
+            json!({"subject": "user:ann", "relation": "can_view", "object": "generation:teaser", "consistency": "full"}),
+        )
+        .answers::<Answer>(
+            200,
+            "The decision with its reasons; where there is none, the error.",
+            json!({
+                "decision": true,
+                "source": "origin",
+                "stamp": 7,
+                "model": EXAMPLE_MODEL,
+                "cache_type": "generation_rights",
+                "tiers": [{"tier": "l1", "reason": "absent"}],
+                "path": {
+                    "operator": "relation",
+                    "value": true,
+                    "text": "user:ann is can_view of generation:teaser",
+                    "children": [],
+                },
+                "path_stamp": 7,
+                "tags": ["1f0c3b6e9a2d4c58"],
+                "holds_for_ms": 60000,
+            }),
+        )
+}
+
+pub(crate) fn cache() -> Operation {
+    Operation::administration("cache", "What the caches have counted")
+        .about("Since the process began.")
+        .answers::<Cache>(
+            200,
+            "The counts.",
+            json!({
+                "tiers": [{
+                    "name": "l1",
+                    "enabled": true,
+                    "entries": 2,
+                    "weight_bytes": 512,
+                    "capacity_bytes": 67108864,
+                    "hit_rate_percent": 50.0,
+                    "probes": {
+                        "hit": 2, "stale_hit": 0, "negative_hit": 0, "miss": 2, "expired": 0, "rejected": 0, "error": 0,
+                    },
+                    "stored": 2,
+                    "too_large": 0,
+                    "fill_errors": 0,
+                }],
+                "origin": {"loads": 2, "failed": 0, "shared": 0},
+                "fills_refused": 0,
+                "uncacheable": 0,
+                "invalidations": 1,
+                "horizon": {"tags": 1, "rules": 0, "bytes": 64, "floor": 0},
+            }),
+        )
+}
+
+pub(crate) fn change_tier() -> Operation {
+    Operation::administration("changeTier", "Switch a tier on or off, or resize the memory tier")
+        .about("While the server runs, and until it ends. What is left out stays as it is.")
+        .path("name", "The tier.", "l1")
+        .takes::<Change>(json!({"enabled": true}))
+        .answers::<Changed<'_>>(200, "What was changed.", json!({"name": "l1", "enabled": true}))
+        .faults(&[404])
+}
+
+pub(crate) fn write_properties() -> Operation {
+    Operation::administration("writeProperties", "Store properties of subjects and resources")
+        .about(
+            "For conditions, where a question does not bring them. They replace the properties of an entity as a whole; `{}` removes them. \
+             All of a request or none of it, and in force when it is answered.",
+        )
+        .of_store()
+        .takes::<Write>(json!({"entities": [ann()]}))
+        .answers::<Written>(200, "They are in force.", json!({"revision": 8}))
+}
+
+pub(crate) fn list_properties() -> Operation {
+    Operation::administration("listProperties", "List the entities that have stored properties")
+        .of_store()
+        .query::<PropertiesQuery>()
+        .answers::<Entities>(
+            200,
+            "A page of entities, in the order of type and id.",
+            json!({"entities": [ann()], "continuation_token": ""}),
+        )
+}
+
+pub(crate) fn get_properties() -> Operation {
+    of_entity("getProperties", "Read the stored properties of an entity").answers::<Entity>(200, "The entity.", ann())
+}
+
+pub(crate) fn delete_properties() -> Operation {
+    of_entity("deleteProperties", "Remove the stored properties of an entity").answers_nothing(204, "They are gone.")
+}
+
+fn of_entity(id: &str, summary: &str) -> Operation {
+    Operation::administration(id, summary).of_store().path("type", "The entity's type.", "user").path(
+        "id",
+        "The entity's id.",
+        "ann",
+    )
+}
+
+fn ann() -> Value {
+    json!({"type": "user", "id": "ann", "properties": {"department": "design"}})
+}
