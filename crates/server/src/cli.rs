@@ -151,8 +151,8 @@ pub struct ImportArgs {
     /// Let the store file's model become the latest one of a store that has another
     #[arg(long)]
     pub replace_model: bool,
-    /// Batches of 100 relationships that are under way at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Batches of 100 relationships that are under way at the same time; those that wait share a flush of the disk
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub parallel: u8,
     /// Where to remember how far it came; beside the first file without
     #[arg(long, value_name = "FILE")]
