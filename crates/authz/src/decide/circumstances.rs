@@ -153,6 +153,11 @@ impl<'a> Circumstances<'a> {
         answer
     }
 
+    /// The steps that conditions took so far.
+    pub(super) fn spent(&self) -> u64 {
+        self.budget.spent()
+    }
+
     /// The first error of a condition.
     pub(super) fn error(&self) -> Option<&CheckError> {
         self.error.as_ref()

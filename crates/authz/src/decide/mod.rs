@@ -10,6 +10,8 @@ mod circumstances;
 mod driver;
 mod error;
 mod explain;
+#[cfg(test)]
+mod inputs;
 mod key;
 mod list;
 mod models;
