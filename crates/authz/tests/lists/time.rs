@@ -72,7 +72,8 @@ async fn users(world: &World, object: &str, relation: &str) -> (String, Source) 
 async fn a_list_of_objects_ends_when_a_grant_ends_and_when_one_begins() {
     for (relation, before, between, after) in [("viewer", "a c d", "c d", "b c d"), ("reader", "a c", "c", "b c")] {
         let world = world().await;
-        let last = Duration::from_millis(1);
+        // Entries end a little before their time, by as much as clocks may differ.
+        let last = Duration::from_millis(20);
         assert_eq!(objects(&world, relation).await, (before.to_owned(), Source::Origin));
         world.wait(Duration::from_secs(20) - last);
         assert_eq!(objects(&world, relation).await, (before.to_owned(), L1), "{relation}: until the last moment");
@@ -94,7 +95,8 @@ async fn a_list_of_objects_ends_when_a_grant_ends_and_when_one_begins() {
 async fn a_list_of_subjects_ends_when_a_grant_ends_and_when_one_begins() {
     for relation in ["viewer", "reader"] {
         let world = world().await;
-        let last = Duration::from_millis(1);
+        // Entries end a little before their time, by as much as clocks may differ.
+        let last = Duration::from_millis(20);
         let ask = || users(&world, "document:a", relation);
         assert_eq!(ask().await, ("user:ann".to_owned(), Source::Origin));
         world.wait(Duration::from_secs(20) - last);
