@@ -7,7 +7,7 @@ use authz::condition::Context;
 use authz::decide::{CheckError, Consistency};
 use authz::evaluate::Limits;
 use authz::model::Model;
-use authz::relation::{Relationship, RelationshipCondition, Subject, Tuple};
+use authz::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Tuple};
 use serde_json::json;
 
 use super::support::World;
@@ -103,4 +103,52 @@ async fn checks_that_are_too_large_together_are_taken_in_smaller_parts() {
     }
     world.write(tuples).await;
     assert_eq!(count(&world, "reader").await.unwrap(), 200);
+}
+
+const CHAIN: &str = "model
+  schema 1.1
+type user
+type document
+  relations
+    define parent: [document]
+    define direct: [user]
+    define banned: [user] or banned from parent
+    define viewer: [user] or viewer from parent
+    define reader: direct but not banned
+";
+
+#[tokio::test]
+async fn a_list_of_subjects_that_lies_too_deep_is_an_error_and_no_shorter_list() {
+    let world = World::new(Limits { max_depth: 3, ..Limits::default() }, &Model::from_dsl(CHAIN).unwrap()).await;
+    let parent =
+        |id: usize| Tuple::parse(&format!("document:{}", id + 1), "parent", &format!("document:{id}")).unwrap();
+    let mut tuples: Vec<Tuple> = (0..8).map(parent).collect();
+    tuples.push(Tuple::parse("document:0", "viewer", "user:ann").unwrap());
+    tuples.push(Tuple::parse("document:0", "banned", "user:eve").unwrap());
+    for id in [3, 8] {
+        for user in ["user:bob", "user:eve"] {
+            tuples.push(Tuple::parse(&format!("document:{id}"), "direct", user).unwrap());
+        }
+    }
+    world.write(tuples).await;
+    let users = async |document: &str, relation: &str| {
+        let document = Object::parse(document).unwrap();
+        let kind = SubjectKind { type_name: "user".into(), relation: None };
+        let listed = world.users(&document, &relation.into(), kind, Consistency::MinimizeLatency).await;
+        listed.map(|listed| listed.items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    for (document, relation, expected) in [
+        ("document:3", "viewer", Some("user:ann")),
+        ("document:3", "reader", Some("user:bob")),
+        ("document:8", "viewer", None),
+        ("document:8", "reader", None),
+    ] {
+        for _ in 0..2 {
+            match (users(document, relation).await, expected) {
+                (Ok(listed), Some(expected)) => assert_eq!(listed, expected, "{relation} of {document}"),
+                (Err(CheckError::TooComplex { what: "the depth", .. }), None) => {}
+                (other, _) => panic!("{relation} of {document}: {other:?}"),
+            }
+        }
+    }
 }

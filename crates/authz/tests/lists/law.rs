@@ -126,6 +126,13 @@ async fn users_of(
         }
         checks.push((subject, check));
     }
+    // Nobody names them: they stand for whoever lies beyond what can be seen.
+    let nobody = Object { type_name: kind.type_name.clone(), id: "nobody".into() };
+    let stranger = match &kind.relation {
+        Some(relation) => Subject::Userset { object: nobody, relation: relation.clone() },
+        None => Subject::Object(nobody),
+    };
+    checks.push((stranger.clone(), world.check(&stranger, relation, object).await));
     for consistency in WAYS {
         let told = format!("world {seed}: {kind:?} that are {relation} of {object}, {consistency:?}");
         seen.lists += 1;

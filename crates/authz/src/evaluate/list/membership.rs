@@ -36,6 +36,11 @@ impl UserSearch<'_> {
         values.settle()?;
         let size = values.subjects.len();
         let Some(root) = values.nodes.first() else { return Ok(Members::default()) };
+        // Whoever stands behind what lies too deep was not met: whether they are in is as unknown as it is of the strangers.
+        let is_open = |stranger: &u32| !root.is_in.iter().chain(root.is_out.iter()).any(|known| known == *stranger);
+        if search_is_cut(self) && values.strangers.iter().any(is_open) {
+            return Err(TooComplex { what: "the depth", max: self.limits.max_depth });
+        }
         let mut unknown = Bits::all(size);
         unknown.take(&root.is_in);
         unknown.take(&root.is_out);
@@ -44,9 +49,17 @@ impl UserSearch<'_> {
         if !unknown.is_empty() {
             unknown.keep(&values.mentioned(true)?);
         }
-        let subjects = |numbers: &Bits| numbers.iter().map(|at| values.subjects[at as usize].clone()).collect();
+        let strangers = &values.strangers;
+        let met = |numbers: &Bits| numbers.iter().filter(|at| !strangers.contains(at)).collect::<Vec<_>>();
+        let subjects =
+            |numbers: &Bits| met(numbers).into_iter().map(|at| values.subjects[at as usize].clone()).collect();
         Ok(Members { sure: subjects(&sure), unknown: subjects(&unknown) })
     }
+}
+
+/// Whether anything that was reached lies too deep.
+fn search_is_cut(search: &UserSearch<'_>) -> bool {
+    search.nodes.iter().any(|node| node.expr.is_none())
 }
 
 /// The two sets of a node, or of a part of its expression.
@@ -61,6 +74,8 @@ pub(super) struct Values<'s, 'p> {
     /// Everybody who was met, by number.
     pub(super) subjects: Vec<Subject>,
     pub(super) numbers: HashMap<Subject, u32>,
+    /// One of each kind that is asked for, whom no relationship names: they stand for all who were not met.
+    strangers: Vec<u32>,
     /// Of each type that is asked for: its subjects and its wildcard.
     of_type: HashMap<Text, Bits>,
     /// For each node the number of its own userset, where such are asked for.
@@ -78,6 +93,7 @@ impl<'s, 'p> Values<'s, 'p> {
             search,
             subjects: Vec::new(),
             numbers: HashMap::new(),
+            strangers: Vec::new(),
             of_type: HashMap::new(),
             own: Vec::new(),
             reachable: Vec::new(),
@@ -94,6 +110,16 @@ impl<'s, 'p> Values<'s, 'p> {
             if let Some(expr) = &node.expr {
                 values.meet(expr);
             }
+        }
+        for filter in &search.filters {
+            // No checked id is empty.
+            let nobody = crate::relation::Object { type_name: filter.kind.type_name.clone(), id: Text::from("") };
+            let stranger = match &filter.kind.relation {
+                Some(relation) => Subject::Userset { object: nobody, relation: relation.clone() },
+                None => Subject::Object(nobody),
+            };
+            let stranger = values.number(stranger);
+            values.strangers.push(stranger);
         }
         let size = values.subjects.len();
         if size.saturating_mul(search.nodes.len()) > MAX_CELLS {

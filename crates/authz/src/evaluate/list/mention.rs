@@ -49,7 +49,7 @@ impl Values<'_, '_> {
     ) -> Result<(Sides, Mentions), TooComplex> {
         let (search, size) = (self.search, self.subjects.len());
         let mut found = Mentions { members: Bits::none(size), exceptions: Bits::none(size) };
-        let mut sides = match expr {
+        let sides = match expr {
             Expr::Any(parts) | Expr::All(parts) => {
                 let mut all = Vec::with_capacity(parts.len());
                 for part in parts {
@@ -95,12 +95,12 @@ impl Values<'_, '_> {
             Expr::Node(child) => found = nodes[*child as usize].clone(),
             Expr::Nobody | Expr::Any(_) | Expr::All(_) | Expr::Minus(..) => {}
         }
+        // Only who is mentioned takes the unknown for in. The sides stay as they are: an exclusion turns them around.
         if unknown_is_in {
-            let mut possible = Bits::all(size);
-            possible.take(&sides.is_out);
-            sides.is_in = possible;
+            found.members.take(&sides.is_out);
+        } else {
+            found.members.keep(&sides.is_in);
         }
-        found.members.keep(&sides.is_in);
         found.exceptions.take(&sides.is_in);
         Ok((sides, found))
     }

@@ -22,7 +22,7 @@ pub struct UserRead(u32);
 #[derive(Debug)]
 pub struct UserSearch<'p> {
     plan: &'p Plan,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) filters: Vec<Filter>,
     pub(super) nodes: Vec<Node>,
     by_name: HashMap<(Object, Text), u32>,
