@@ -24,6 +24,8 @@ pub struct DryRun {
     pub asked: usize,
     /// Those whose answers differ, in the order in which they were asked.
     pub changed: Vec<Changed>,
+    /// Questions that neither model answers, with the old one's reason.
+    pub unanswered: Vec<(Question, String)>,
     /// Relationships that count under the old model, and not under the new one.
     pub dropped: Vec<Relationship>,
 }
@@ -84,7 +86,9 @@ impl DryRun {
         for question in questions {
             let before = verdict(&point, OLD, question).await;
             let after = verdict(&point, NEW, question).await;
-            if before != after {
+            if let (Verdict::Error(why), Verdict::Error(_)) = (&before, &after) {
+                found.unanswered.push((question.clone(), why.clone()));
+            } else if before != after {
                 found.changed.push(Changed { question: question.clone(), before, after });
             }
         }

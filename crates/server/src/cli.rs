@@ -121,6 +121,9 @@ pub struct CheckArgs {
     /// Values for conditions, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub context: Option<String>,
+    /// Properties for conditions, as a JSON object of objects: '{"subject":{"level":2},"resource":{},"action":{}}'
+    #[arg(long, value_name = "JSON")]
+    pub properties: Option<String>,
     /// Say why: the path to the answer, what each tier had, what the answer rests on
     #[arg(long)]
     pub explain: bool,
@@ -139,14 +142,17 @@ pub struct ImportArgs {
     /// Store files (.fga.yaml) and files of relationships (.yaml, .json, .csv)
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The store to import into; a new one is created without
+    /// The store to import into; a new one is created for a store file without
     #[arg(long, value_name = "ID")]
     pub store: Option<String>,
     /// The name of a new store; what the store file says without
     #[arg(long, conflicts_with = "store")]
     pub name: Option<String>,
-    /// Batches of 100 relationships that are under way at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Let the store file's model become the latest one of a store that has another
+    #[arg(long)]
+    pub replace_model: bool,
+    /// Batches of 100 relationships that are under way at the same time; those that wait share a flush of the disk
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub parallel: u8,
     /// Where to remember how far it came; beside the first file without
     #[arg(long, value_name = "FILE")]
@@ -190,7 +196,7 @@ pub struct UrlArgs {
 pub enum ModelCommand {
     /// Say whether a model (DSL or JSON) makes sense, with the place of each fault
     Validate {
-        /// The model, as model.fga or model.json
+        /// The model: model.fga, model.json, fga.mod, or a store file
         file: PathBuf,
     },
     /// Say which decisions a new model would change, without changing anything
@@ -210,7 +216,7 @@ pub struct ModelDiffArgs {
     /// What to ask: a store file (its checks, on its relationships), or a list of user, relation, object and context in YAML, JSON or CSV
     #[arg(long, value_name = "FILE")]
     pub requests: PathBuf,
-    /// Relationships to ask about, as `tiergate export` writes them; may be repeated
+    /// Relationships to ask about, as `tiergate export` writes them (.fga.yaml, .yaml, .json, .csv); may be repeated
     #[arg(long, value_name = "FILE")]
     pub tuples: Vec<PathBuf>,
     /// Print JSON

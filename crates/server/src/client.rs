@@ -32,7 +32,9 @@ pub enum ClientError {
     #[error("{0:?} is no address of a server; write it as http://127.0.0.1:8080")]
     Url(String),
     /// Nobody is there.
-    #[error("no server answers at {url}: {cause}; start one with `tiergate serve`, or name another with --url")]
+    #[error(
+        "no server answers at {url}: {cause}; start one with `tiergate serve`, or name another address with --url, and with --admin-url where it is asked why"
+    )]
     Unreachable {
         /// The address.
         url: String,

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod cli;
 pub mod client;
+mod clock_watch;
 pub mod commands;
 pub mod config;
 pub mod demo;

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authz::store::SystemWallClock;
+
 use crate::app::App;
+use crate::clock_watch;
 use crate::config::{self, ConfigError, LogFormat, Settings};
 use crate::demo::{self, Summary};
 use crate::listener::{ListenError, Port};
@@ -78,6 +81,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
 
     tokio::select! {
         () = signals.next() => {}
+        () = clock_watch::watch(&app.decisions, &SystemWallClock) => {}
         // A listener that ends before it is told to has died: a process that lives on without it would only look healthy.
         _ = &mut public => return Err(ServeError::ListenerDied("http")),
         _ = &mut admin => return Err(ServeError::ListenerDied("admin")),

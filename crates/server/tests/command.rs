@@ -97,7 +97,7 @@ fn a_new_model_is_compared_with_the_old_one() {
     let same = run(&["model", "diff", &old, &old, "--requests", &requests, "--tuples", &tuples, "--json"]);
     assert_eq!(
         (same.status.code(), text(&same.stdout).as_str()),
-        (Some(0), "{\"asked\":2,\"changed\":[],\"dropped\":[]}\n")
+        (Some(0), "{\"asked\":2,\"changed\":[],\"dropped\":[],\"unanswered\":[]}\n")
     );
     let broken = file("broken.fga", "model\n  schema 1.1\ntype user\n  relations\n    define a: b\n");
     let refused = run(&["model", "diff", &old, &broken, "--requests", &requests]);

@@ -7,7 +7,7 @@ use cache_core::Clock;
 use ulid::Ulid;
 
 use super::error::CheckError;
-use super::{CheckRequest, DecisionPoint, InvalidationReport, MAX_PROPERTIES_BYTES, sink, validate};
+use super::{CheckRequest, DecisionPoint, InvalidationReport, sink, validate};
 use crate::condition::Context;
 use crate::model::Model;
 use crate::relation::{Object, Tuple};
@@ -188,7 +188,7 @@ impl DecisionPoint {
     }
 
     /// Replaces the stored properties of entities, all or none; of one that is given none, they are removed. At most [`MAX_WRITE_BATCH`] entities, each
-    /// once, with at most [`MAX_PROPERTIES_BYTES`] each. In force when it returns.
+    /// once, with at most [`MAX_PROPERTIES_BYTES`](crate::store::MAX_PROPERTIES_BYTES) each. In force when it returns.
     ///
     /// # Errors
     /// Where a bound is broken, there is no such store, or the origin fails.
@@ -202,14 +202,9 @@ impl DecisionPoint {
             return Err(CheckError::TooMany { what: "the list of entities", count, max: MAX_WRITE_BATCH });
         }
         let mut seen = HashSet::with_capacity(count);
-        for (entity, given) in &properties {
+        for (entity, _) in &properties {
             if !seen.insert(entity) {
                 return Err(CheckError::Repeated { entity: entity.to_string() });
-            }
-            let bytes = given.size_bytes();
-            if bytes > MAX_PROPERTIES_BYTES {
-                let what = "the properties of one entity, in bytes,";
-                return Err(CheckError::TooMany { what, count: bytes, max: MAX_PROPERTIES_BYTES });
             }
         }
         self.store(store).await?;

@@ -23,6 +23,9 @@ pub(super) const RESOURCE: &str = "resource";
 /// The parameter that stands for the action: `{name, properties}`.
 pub(super) const ACTION: &str = "action";
 
+/// What an entry that rests on the time ends too early: the clock of lifetimes may lag by its resolution, and both clocks are cut to milliseconds.
+const CLOCK_GRAIN_MS: u64 = 15;
+
 /// What a question brings for conditions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given<'a> {
@@ -150,6 +153,11 @@ impl<'a> Circumstances<'a> {
         answer
     }
 
+    /// The steps that conditions took so far.
+    pub(super) fn spent(&self) -> u64 {
+        self.budget.spent()
+    }
+
     /// The first error of a condition.
     pub(super) fn error(&self) -> Option<&CheckError> {
         self.error.as_ref()
@@ -170,7 +178,8 @@ impl Judge for Circumstances<'_> {
             Ok(outcome) => Judgement {
                 met: Some(outcome.met),
                 until: outcome.until.map_or(Moment::NEVER, |until| {
-                    self.now.moment.after(Duration::from_millis(until.saturating_sub(self.now.unix_millis)))
+                    let rest = until.saturating_sub(self.now.unix_millis).saturating_sub(CLOCK_GRAIN_MS);
+                    self.now.moment.after(Duration::from_millis(rest))
                 }),
                 read_properties: program.reads().iter().any(|name| matches!(&**name, SUBJECT | RESOURCE)),
             },

@@ -14,18 +14,19 @@ use std::sync::Arc;
 use cache_core::single_flight::Invocation;
 use cache_core::sync::Std;
 use cache_core::{
-    CacheKey as _, Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket,
-    TypeSet, Verdict, planted,
+    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
+    Verdict, planted,
 };
 
 use super::circumstances::{Circumstances, Clocks, Given};
 use super::error::CheckError;
 use super::key::{DecisionKey, ReadKey};
 use super::models::Version;
+use super::types::types_of_read;
 use super::value::CachedValue;
 use super::{Assignment, DecisionChain};
 use crate::evaluate::{Graph, Justified, Limits, NodeId, PathStep, Provenance, ReadId, tags};
-use crate::relation::{Member, Object, Presence, Relationship, Subject, Text, Tuple};
+use crate::relation::{Member, Object, Presence, Relationship, Subject, Text};
 use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead};
 
 /// The most subjects of an enumeration that is worth a place in the caches.
@@ -75,7 +76,7 @@ impl Evaluation<'_> {
             match run.answer().await {
                 Ok(evaluated) if !run.is_mixed() || self.is_consistent(&evaluated) => return Ok(evaluated),
                 // Cached parts lead other ways than the origin does, and so to other bounds.
-                Ok(_) | Err(CheckError::TooComplex { .. }) if run.is_mixed() => {}
+                Ok(_) | Err(CheckError::TooComplex { .. } | CheckError::Condition(_)) if run.is_mixed() => {}
                 result => return result,
             }
         }
@@ -117,24 +118,11 @@ impl Evaluation<'_> {
         TypeSet::of(self.assignment.of(type_name, &self.version.plan))
     }
 
-    /// The key under which the answer to a read is shared by all subjects; none for what only concerns one.
-    fn read_key<'k>(&self, read: &'k TupleRead) -> Option<ReadKey<'k>> {
-        match read {
-            TupleRead::Enumerate { object, relation, kind } => {
-                Some(ReadKey::Usersets { store: self.store, object, relation, kind })
-            }
-            TupleRead::Point(Tuple { object, relation, subject: Subject::Wildcard { type_name } }) => {
-                Some(ReadKey::Wildcard { store: self.store, object, relation, type_name })
-            }
-            TupleRead::Point(_) | TupleRead::Reverse { .. } | TupleRead::Properties(_) => None,
-        }
-    }
-
     /// Keeps what was read, where it is the same for every subject. Not a method of a run: a snapshot is no thing to share between threads.
     async fn fill_reads(&self, flight: &Flight, stamp: Stamp, reads: &[(ReadId, TupleRead)], answers: &[TupleAnswer]) {
         let mut sources = Vec::new();
         for ((_, read), answer) in reads.iter().zip(answers) {
-            let Some(source) = self.read_key(read) else { continue };
+            let Some(source) = ReadKey::of(self.store, read) else { continue };
             let value = match answer {
                 TupleAnswer::Found(presence) => CachedValue::Exists(presence.clone()),
                 TupleAnswer::Members(members) if members.len() <= MAX_CACHED_SUBJECTS => {
@@ -312,7 +300,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let chain = self.evaluation.chain;
-        let sources: Vec<_> = reads.iter().map(|(_, read)| self.evaluation.read_key(read)).collect();
+        let sources: Vec<_> = reads.iter().map(|(_, read)| ReadKey::of(self.evaluation.store, read)).collect();
         let keys: Vec<Key<'_>> = sources.iter().flatten().map(|source| chain.key(source)).collect();
         let mut found = chain.find_many(&keys).await.into_iter();
         let mut misses = Vec::new();
@@ -383,8 +371,7 @@ impl<'a> Run<'a> {
             self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }
         for ((id, read), answer) in missing.into_iter().zip(answers) {
-            // The type that the same answer has in a cache: an invalidation by type reaches both.
-            let types = self.evaluation.read_key(&read).map_or(TypeSet::default(), |key| TypeSet::of(key.cache_type()));
+            let types = types_of_read(&read);
             let answer = with_contextual(self.evaluation.contextual, &read, answer);
             let answer = self.circumstances.judged(&read, answer);
             self.graph.answer(id, answer, Provenance { stamp, hard_expiry: Moment::NEVER, tags: Vec::new(), types })?;

@@ -77,7 +77,7 @@ pub enum TierReason {
     TooOld,
     /// It is switched off.
     Off,
-    /// It was not asked: the caller wants a new snapshot, or brought relationships of its own.
+    /// It was not asked: the caller wants a new snapshot.
     NotAsked,
     /// It could not say.
     Error(String),
@@ -153,7 +153,7 @@ impl TierExplanation {
             Holding::Rejected(entry, Verdict::BelowFloor) => (TierReason::TooOld, Some(entry)),
             Holding::Rejected(entry, _) => (TierReason::Invalidated, Some(entry)),
             Holding::Error(error) => (TierReason::Error(error.to_string()), None),
-            _ => (TierReason::Absent, None),
+            other => (TierReason::Error(format!("{other:?}")), None),
         };
         Self { tier, reason, held: entry.map(|entry| Held::of(&entry, now)) }
     }

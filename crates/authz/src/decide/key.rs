@@ -1,16 +1,17 @@
 //! Cache keys of authorization: every input of a decision, and nothing else.
 //!
-//! Both keys are destructured without `..`, so that an input that is added and not encoded does not compile.
+//! All keys are destructured without `..`, so that an input that is added and not encoded does not compile.
 
 use cache_core::{CacheKey, CacheType, KeyEncoder};
 use serde_json::Value;
 
 use super::RequestProperties;
 use super::circumstances::{ACTION, Given, RESOURCE, SUBJECT};
+use super::types::of_read;
 use crate::condition::Context;
 use crate::evaluate::tags::STORE_ENTITY;
 use crate::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple};
-use crate::store::{ModelId, StoreId};
+use crate::store::{ModelId, StoreId, TupleRead};
 
 /// The key of a decision, of a whole one or of one that others are composed of.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +32,35 @@ pub(super) struct DecisionKey<'a> {
 
 /// The key of what was read of relationships, the same for every subject and under every model.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ReadKey<'a> {
+pub(super) struct ReadKey<'a> {
+    cache_type: CacheType,
+    store: StoreId,
+    object: &'a Object,
+    relation: &'a str,
+    what: Shared<'a>,
+}
+
+/// What all subjects share.
+#[derive(Clone, Copy, Debug)]
+enum Shared<'a> {
     /// The subjects of one kind.
-    Usersets { store: StoreId, object: &'a Object, relation: &'a str, kind: &'a SubjectKind },
+    Usersets(&'a SubjectKind),
     /// Whether there is the wildcard of a type.
-    Wildcard { store: StoreId, object: &'a Object, relation: &'a str, type_name: &'a str },
+    Wildcard(&'a str),
+}
+
+impl<'a> ReadKey<'a> {
+    /// The key of the answer to a look-up; none for what only concerns one subject.
+    pub(super) fn of(store: StoreId, read: &'a TupleRead) -> Option<Self> {
+        let (object, relation, what) = match read {
+            TupleRead::Enumerate { object, relation, kind } => (object, relation, Shared::Usersets(kind)),
+            TupleRead::Point(Tuple { object, relation, subject: Subject::Wildcard { type_name } }) => {
+                (object, relation, Shared::Wildcard(type_name))
+            }
+            TupleRead::Point(_) | TupleRead::Reverse { .. } | TupleRead::Properties(_) => return None,
+        };
+        Some(Self { cache_type: of_read(read)?, store, object, relation, what })
+    }
 }
 
 /// What distinguishes the keys from one another, as the first field.
@@ -74,36 +99,35 @@ impl CacheKey for DecisionKey<'_> {
 
 impl CacheKey for ReadKey<'_> {
     fn cache_type(&self) -> CacheType {
-        match self {
-            Self::Usersets { .. } => super::types::TEAM_ACCESS,
-            Self::Wildcard { .. } => super::types::PROJECT_VISIBILITY,
-        }
+        self.cache_type
     }
 
     fn encode(&self, encoder: &mut KeyEncoder) {
-        match self {
-            Self::Usersets { store, object, relation, kind } => {
-                let SubjectKind { type_name, relation: kind_relation } = kind;
-                encoder.variant(domain::USERSETS).u128(store.0.0);
-                encode_object(encoder, object);
-                encoder.text(relation).text(type_name);
-                match kind_relation {
+        // The type itself is encoded by the caller.
+        let Self { cache_type: _, store, object, relation, what } = self;
+        let domain = match what {
+            Shared::Usersets(_) => domain::USERSETS,
+            Shared::Wildcard(_) => domain::WILDCARD,
+        };
+        encode_object(encoder.variant(domain).u128(store.0.0), object);
+        encoder.text(relation);
+        match what {
+            Shared::Usersets(SubjectKind { type_name, relation }) => {
+                encoder.text(type_name);
+                match relation {
                     Some(relation) => encoder.text(relation),
                     None => encoder.none(),
                 };
             }
-            Self::Wildcard { store, object, relation, type_name } => {
-                encoder.variant(domain::WILDCARD).u128(store.0.0);
-                encode_object(encoder, object);
-                encoder.text(relation).text(type_name);
+            Shared::Wildcard(type_name) => {
+                encoder.text(type_name);
             }
         }
     }
 
     fn entities(&self, visit: &mut dyn FnMut(&str, &str)) {
-        let (Self::Usersets { store, object, .. } | Self::Wildcard { store, object, .. }) = self;
-        visit(&object.type_name, &object.id);
-        visit_store(*store, visit);
+        visit(&self.object.type_name, &self.object.id);
+        visit_store(self.store, visit);
     }
 }
 
@@ -219,23 +243,15 @@ mod tests {
     use cache_core::Keyer;
     use ulid::Ulid;
 
+    use super::super::inputs::{Givens, are_distinct, contextual};
     use super::super::types::{GENERATION_RIGHTS, USER_PERMISSIONS};
     use super::*;
 
     #[test]
     fn each_input_changes_the_key() {
-        let keyer = Keyer::with_secret((1, 2));
         let (subject, object) = (Subject::parse("user:ann").unwrap(), Object::parse("doc:1").unwrap());
-        let (context, properties) = (Context::default(), RequestProperties::default());
-        let given = Given {
-            context: &context,
-            properties: &properties,
-            subject: &subject,
-            action: "viewer",
-            resource: &object,
-        };
-        let reads = [Text::from("level"), Text::from("subject")];
-        let contextual = [Relationship::from(Tuple::parse("doc:1", "viewer", "user:ann").unwrap())];
+        let givens = Givens::new();
+        let contextual = contextual();
         let base = DecisionKey {
             cache_type: GENERATION_RIGHTS,
             store: StoreId(Ulid(1)),
@@ -244,8 +260,8 @@ mod tests {
             relation: "viewer",
             object: &object,
             contextual: &[],
-            given,
-            reads: &reads,
+            given: givens.base(),
+            reads: &givens.reads,
         };
         let subjects = ["user:bob", "group:ann", "user:ann#viewer", "user:*"].map(|text| Subject::parse(text).unwrap());
         let objects = ["doc:2", "file:1"].map(|text| Object::parse(text).unwrap());
@@ -255,13 +271,14 @@ mod tests {
             DecisionKey { store: StoreId(Ulid(3)), ..base },
             DecisionKey { model: ModelId(Ulid(3)), ..base },
             DecisionKey { relation: "editor", ..base },
-            DecisionKey { contextual: &contextual, ..base },
         ];
         keys.extend(subjects.iter().map(|subject| DecisionKey { subject, ..base }));
         keys.extend(objects.iter().map(|object| DecisionKey { object, ..base }));
-        let mut digests: Vec<_> = keys.iter().map(|key| keyer.key(key).digest()).collect();
-        digests.sort();
-        digests.dedup();
-        assert_eq!(digests.len(), keys.len());
+        keys.extend(contextual.iter().map(|contextual| DecisionKey { contextual, ..base }));
+        keys.extend(givens.others().into_iter().map(|given| DecisionKey { given, ..base }));
+        are_distinct(&keys);
+        let keyer = Keyer::with_secret((1, 2));
+        let digest = |given| keyer.key(&DecisionKey { given, ..base }).digest();
+        assert_eq!(digest(givens.same()), digest(givens.base()), "what no condition reads is no input");
     }
 }

@@ -10,6 +10,8 @@ mod circumstances;
 mod driver;
 mod error;
 mod explain;
+#[cfg(test)]
+mod inputs;
 mod key;
 mod list;
 mod models;
@@ -52,10 +54,8 @@ pub type DecisionChain = Chain<CachedValue>;
 pub const MAX_CONTEXTUAL_TUPLES: usize = 100;
 /// The parameter of conditions that stands for the time of the server by default, where neither a relationship nor a question gives it.
 pub const DEFAULT_CLOCK_PARAMETER: &str = "current_time";
-/// The most bytes of the values that a question brings, by the texts and numbers in them.
-pub const MAX_CONTEXT_BYTES: usize = 64 << 10;
-/// The most bytes of the stored properties of one entity, by the texts and numbers in them.
-pub const MAX_PROPERTIES_BYTES: usize = 16 << 10;
+/// The most bytes of the values that a question brings for conditions, by the texts and numbers in them.
+pub const MAX_QUESTION_CONTEXT_BYTES: usize = 64 << 10;
 /// The default time limit of a question.
 pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -156,6 +156,27 @@ impl DecisionPoint {
     #[must_use]
     pub fn check_now(&self, request: &CheckRequest) -> Option<Decision> {
         let (version, hit) = self.hit(request)?;
+        Self::decided(&version, &hit)
+    }
+
+    /// As [`Self::check_now`] for questions to one store under one version of its model, which is looked up once.
+    #[must_use]
+    pub fn check_now_all<'r>(
+        &self,
+        store: StoreId,
+        model: Option<ModelId>,
+        requests: impl Iterator<Item = Option<&'r CheckRequest>>,
+    ) -> Vec<Option<Decision>> {
+        let version = self.models.resolve_now(store, model);
+        let answer = |request: &CheckRequest| {
+            let version = version.as_ref().filter(|_| request.store == store && request.model == model)?;
+            Self::decided(version, &self.hit_under(request, version)?)
+        };
+        requests.map(|request| answer(request?)).collect()
+    }
+
+    #[inline]
+    fn decided(version: &Version, hit: &Hit<CachedValue>) -> Option<Decision> {
         match hit.entry.value() {
             CachedValue::Decision(allowed) => Some(Decision {
                 allowed: *allowed,
@@ -179,15 +200,23 @@ impl DecisionPoint {
             return None;
         }
         let version = self.models.resolve_now(request.store, request.model)?;
-        let hit = {
-            let evaluation = self.evaluation(request, &version, &[]);
-            let source = evaluation.decision_key(&request.object, &request.relation);
-            match self.chain.find_now(&self.chain.key(&source)) {
-                Lookup::Hit(hit) | Lookup::NegativeHit(hit) => hit,
-                Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => return None,
-            }
-        };
+        let hit = self.hit_under(request, &version)?;
         Some((version, hit))
+    }
+
+    #[inline]
+    fn hit_under(&self, request: &CheckRequest, version: &Version) -> Option<Hit<CachedValue>> {
+        if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
+            return None;
+        }
+        // What is not read is in no key, and bounded all the same.
+        validate::bounded(&request.context, &request.properties).ok()?;
+        let evaluation = self.evaluation(request, version, &[]);
+        let source = evaluation.decision_key(&request.object, &request.relation);
+        match self.chain.find_now(&self.chain.key(&source)) {
+            Lookup::Hit(hit) | Lookup::NegativeHit(hit) => Some(hit),
+            Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => None,
+        }
     }
 
     /// Answers.

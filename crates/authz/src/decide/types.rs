@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cache_core::CacheType;
+use cache_core::{CacheType, TypeSet};
 
 use crate::evaluate::Plan;
+use crate::relation::{Subject, Tuple};
+use crate::store::TupleRead;
 
 /// Decisions on a leaf resource.
 pub const GENERATION_RIGHTS: CacheType = CacheType::new(0, "generation_rights");
@@ -41,6 +43,21 @@ pub fn default_l1_ttl(cache_type: CacheType) -> Duration {
 #[must_use]
 pub fn cache_type(name: &str) -> Option<CacheType> {
     CACHE_TYPES.into_iter().find(|known| known.name() == name)
+}
+
+/// The cache type under which the answer to a look-up is known; none for what only concerns one subject.
+pub(super) fn of_read(read: &TupleRead) -> Option<CacheType> {
+    match read {
+        TupleRead::Point(Tuple { subject: Subject::Wildcard { .. }, .. })
+        | TupleRead::Reverse { subject: Subject::Wildcard { .. }, .. } => Some(PROJECT_VISIBILITY),
+        TupleRead::Enumerate { .. } | TupleRead::Reverse { .. } => Some(TEAM_ACCESS),
+        TupleRead::Point(_) | TupleRead::Properties(_) => None,
+    }
+}
+
+/// The same as a set: an invalidation by type reaches whatever was made of the answer, and whether it was kept plays no part.
+pub(super) fn types_of_read(read: &TupleRead) -> TypeSet {
+    of_read(read).map_or(TypeSet::default(), TypeSet::of)
 }
 
 /// Which cache type decisions about a resource type belong to.

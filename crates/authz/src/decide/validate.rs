@@ -1,12 +1,15 @@
 //! Whether a question, or a relationship, makes sense under a model.
 
+use std::collections::HashSet;
+
 use super::error::CheckError;
 use super::list::{ListObjectsRequest, ListUsersRequest, MAX_USER_FILTERS};
-use super::{CheckRequest, MAX_CONTEXT_BYTES, MAX_CONTEXTUAL_TUPLES, RequestProperties};
+use super::{CheckRequest, MAX_CONTEXTUAL_TUPLES, MAX_QUESTION_CONTEXT_BYTES, RequestProperties};
 use crate::condition::Context;
 use crate::evaluate::Plan;
 use crate::model::{Model, RestrictionTarget, Rewrite};
 use crate::relation::{Relationship, Subject, Tuple};
+use crate::store::MAX_CONTEXT_BYTES;
 
 /// Checks the names of a question, and the relationships that come with it.
 pub(super) fn request(request: &CheckRequest, plan: &Plan) -> Result<(), CheckError> {
@@ -98,15 +101,27 @@ pub(super) fn contextual(relationships: &[Relationship], plan: &Plan) -> Result<
         let count = relationships.len();
         return Err(CheckError::TooMany { what: "the list of contextual tuples", count, max: MAX_CONTEXTUAL_TUPLES });
     }
-    relationships.iter().try_for_each(|given| planned_relationship(given, plan))
+    let mut seen = HashSet::new();
+    for given in relationships {
+        if !seen.insert(&given.tuple) {
+            let reason = "it stands twice in one question; name it once".to_owned();
+            return Err(CheckError::InvalidTuple { tuple: given.tuple.to_string(), reason });
+        }
+        planned_relationship(given, plan)?;
+    }
+    Ok(())
 }
 
 /// Whether what a question brings for conditions is no more than it may be.
 pub(super) fn bounded(context: &Context, properties: &RequestProperties) -> Result<(), CheckError> {
     let RequestProperties { subject, resource, action } = properties;
     let bytes: usize = [context, subject, resource, action].iter().map(|values| values.size_bytes()).sum();
-    if bytes > MAX_CONTEXT_BYTES {
-        return Err(CheckError::TooMany { what: "the context, in bytes,", count: bytes, max: MAX_CONTEXT_BYTES });
+    if bytes > MAX_QUESTION_CONTEXT_BYTES {
+        return Err(CheckError::TooMany {
+            what: "the context, in bytes,",
+            count: bytes,
+            max: MAX_QUESTION_CONTEXT_BYTES,
+        });
     }
     Ok(())
 }

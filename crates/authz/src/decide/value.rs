@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cache_core::CacheValue;
 
-use crate::relation::{Member, Presence, Subject, Text};
+use crate::relation::{Member, Presence, RelationshipCondition, Subject, Text};
 
 /// A cached value of authorization.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,10 +26,16 @@ impl CacheValue for CachedValue {
         // Counters of an `Arc`: two words. A text rounds up to the allocator's grain.
         const ARC: usize = 16;
         let text = |text: &Text| (ARC + text.len() + 8).next_multiple_of(16).max(32);
+        // A condition belongs to its relationship alone.
+        let condition = |condition: &RelationshipCondition| {
+            ARC + size_of::<RelationshipCondition>() + text(&condition.name) + condition.context.heap_bytes()
+        };
         match self {
-            Self::Decision(_) | Self::Exists(_) => 0,
+            Self::Decision(_) | Self::Exists(Presence::Absent | Presence::Present) => 0,
+            Self::Exists(Presence::Conditional(under)) => condition(under),
             Self::Subjects(ids) => {
-                let texts: usize = ids.iter().map(|member| text(&member.id)).sum();
+                let texts: usize =
+                    ids.iter().map(|member| text(&member.id) + member.condition.as_deref().map_or(0, condition)).sum();
                 ARC + size_of::<Vec<Member>>() + ids.capacity() * size_of::<Member>() + texts
             }
             Self::Objects(ids) => {
@@ -64,6 +70,18 @@ impl CacheValue for CachedValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Context;
+
+    #[test]
+    fn the_values_of_conditions_are_weighed() {
+        let context = Context::new([(Text::from("x"), "a".repeat(30_000).into())]);
+        let condition = Arc::new(RelationshipCondition { name: "until".into(), context });
+        let exists = CachedValue::Exists(Presence::Conditional(Arc::clone(&condition)));
+        assert!(exists.heap_bytes() >= 30_000);
+        let member = |id: &str| Member { id: id.into(), condition: Some(Arc::clone(&condition)) };
+        let subjects = CachedValue::Subjects(Arc::new(vec![member("ann"), member("bob")]));
+        assert!(subjects.heap_bytes() >= 60_000);
+    }
 
     #[test]
     fn a_refusal_is_a_negative_value() {

@@ -1,7 +1,7 @@
 //! The account of an answer: what it rests on, and so what kills it.
 //!
-//! The read set stays within its bound: first the predicates give way to whole relations, then everything to the store. It is never cut. The account
-//! itself stays within the bound, too, however much is entered.
+//! The read set stays within its bound: first one tag stands for all entities, then the predicates give way to whole relations, then everything to the
+//! store. It is never cut. The account itself stays within the bound, too, however much is entered.
 
 use cache_core::{Moment, ReadSet, Stamp, Tag, TypeSet, entity_tag};
 
@@ -16,6 +16,8 @@ pub struct Account {
     max_read_set: usize,
     /// The predicates, the entities, and what cached parts brought; none once these are too many.
     exact: Option<ReadSet>,
+    /// The same without entities; none once these are too many.
+    by_predicate: Option<ReadSet>,
     /// The same with whole relations in place of predicates, and without entities; none once these are too many.
     by_relation: Option<ReadSet>,
     stamp: Option<Stamp>,
@@ -31,6 +33,7 @@ impl Account {
             store,
             max_read_set,
             exact: Some(ReadSet::new()),
+            by_predicate: Some(ReadSet::new()),
             by_relation: Some(ReadSet::new()),
             stamp: None,
             hard_expiry: Moment::NEVER,
@@ -41,13 +44,17 @@ impl Account {
     /// Enters a look-up, found or not.
     pub fn read(&mut self, read: &TupleRead) {
         let (store, max) = (self.store, self.max_read_set);
-        enter(&mut self.exact, max, || tags::of_read(store, read));
+        for set in [&mut self.exact, &mut self.by_predicate] {
+            enter(set, max, || tags::of_read(store, read));
+        }
         enter(&mut self.by_relation, max, || tags::coarser(store, read));
     }
 
     /// Enters a predicate, and what stands for it where there are too many.
     pub fn tag(&mut self, exact: Tag, coarser: Tag) {
-        enter(&mut self.exact, self.max_read_set, || exact);
+        for set in [&mut self.exact, &mut self.by_predicate] {
+            enter(set, self.max_read_set, || exact);
+        }
         enter(&mut self.by_relation, self.max_read_set, || coarser);
     }
 
@@ -66,8 +73,9 @@ impl Account {
     pub fn part(&mut self, provenance: &Provenance) {
         let Provenance { stamp, hard_expiry, tags, types } = provenance;
         for tag in tags {
-            enter(&mut self.exact, self.max_read_set, || *tag);
-            enter(&mut self.by_relation, self.max_read_set, || *tag);
+            for set in [&mut self.exact, &mut self.by_predicate, &mut self.by_relation] {
+                enter(set, self.max_read_set, || *tag);
+            }
         }
         self.stamp = Some(self.stamp.map_or(*stamp, |known| known.meet(*stamp)));
         self.end_by(*hard_expiry);
@@ -103,10 +111,12 @@ impl Account {
         if let Some(exact) = &self.exact {
             return exact.clone();
         }
-        if let Some(mut by_relation) = self.by_relation.clone() {
-            by_relation.insert(tags::coarse());
-            if by_relation.len() <= self.max_read_set {
-                return by_relation;
+        // Without the entities, one tag stands for all of them: an administrator's invalidation of any kills it.
+        for coarser in [&self.by_predicate, &self.by_relation].into_iter().flatten() {
+            let mut coarser = coarser.clone();
+            coarser.insert(tags::coarse());
+            if coarser.len() <= self.max_read_set {
+                return coarser;
             }
         }
         [tags::any(self.store), tags::coarse()].into_iter().collect()
@@ -120,5 +130,63 @@ fn enter(set: &mut Option<ReadSet>, max: usize, tag: impl FnOnce() -> Tag) {
         && known.len() > max
     {
         *set = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::relation::Tuple;
+
+    const STORE: StoreId = StoreId(Ulid(7));
+
+    fn point(id: usize) -> TupleRead {
+        TupleRead::Point(Tuple::parse(&format!("doc:{id}"), "viewer", "user:ann").unwrap())
+    }
+
+    /// An account with so many predicates of one relation, and entities, and no more than four tags.
+    fn tags_of(predicates: usize, entities: usize) -> Vec<Tag> {
+        let mut account = Account::new(STORE, 4);
+        (0..predicates).for_each(|id| account.read(&point(id)));
+        (0..entities).for_each(|id| account.entity(&Object::parse(&format!("doc:{id}")).unwrap()));
+        let mut tags = account.read_set().tags().to_vec();
+        tags.sort_unstable();
+        tags
+    }
+
+    fn sorted(tags: impl IntoIterator<Item = Tag>) -> Vec<Tag> {
+        let mut tags: Vec<Tag> = tags.into_iter().collect();
+        tags.sort_unstable();
+        tags
+    }
+
+    #[test]
+    fn entities_give_way_before_predicates_do_and_predicates_before_the_store() {
+        let read = |id: usize| tags::of_read(STORE, &point(id));
+        let entity = |id: usize| entity_tag("doc", &id.to_string());
+        assert_eq!(tags_of(2, 2), sorted([read(0), read(1), entity(0), entity(1)]));
+        assert_eq!(tags_of(3, 2), sorted([read(0), read(1), read(2), tags::coarse()]));
+        assert_eq!(tags_of(3, 1_000), tags_of(3, 2));
+        assert_eq!(tags_of(4, 1), sorted([tags::relation(STORE, "doc", "viewer"), tags::coarse()]));
+        let mut many = Account::new(STORE, 4);
+        for relation in ["a", "b", "c", "d"] {
+            (0..2).for_each(|id| {
+                many.read(&TupleRead::Point(Tuple::parse(&format!("doc:{id}"), relation, "user:ann").unwrap()))
+            });
+        }
+        assert_eq!(sorted(many.read_set().tags().iter().copied()), sorted([tags::any(STORE), tags::coarse()]));
+    }
+
+    #[test]
+    fn what_parts_bring_is_kept_where_entities_give_way() {
+        let mut account = Account::new(STORE, 4);
+        let brought = entity_tag("team", "9");
+        (0..9).for_each(|id| account.entity(&Object::parse(&format!("doc:{id}")).unwrap()));
+        let types = TypeSet::default();
+        let stamp = cache_core::Revision::ZERO.stamp_after();
+        account.part(&Provenance { stamp, hard_expiry: Moment::NEVER, tags: vec![brought], types });
+        assert_eq!(sorted(account.read_set().tags().iter().copied()), sorted([brought, tags::coarse()]));
     }
 }

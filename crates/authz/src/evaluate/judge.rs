@@ -8,6 +8,9 @@ use cache_core::Moment;
 use crate::relation::{Presence, RelationshipCondition, Text};
 use crate::store::TupleAnswer;
 
+/// The most conditions of one look-up that are remembered for explanations.
+const MAX_TOLD_CONDITIONS: usize = 8;
+
 /// What came of a condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Judgement {
@@ -46,6 +49,8 @@ pub(super) enum Finding {
         unmet_until: Moment,
         /// Whether it is unknown of some whether they count.
         unknown: bool,
+        /// The conditions that were met, not met, or not known to be: each once, for explanations.
+        conditions: Vec<(Text, Option<bool>)>,
     },
     /// More than an enumeration answers.
     TooMany,
@@ -70,15 +75,23 @@ impl Judged {
             }
             TupleAnswer::Members(members) => {
                 let (mut met, mut unmet_until, mut unknown) = (Vec::with_capacity(members.len()), Moment::NEVER, false);
+                let mut conditions = Vec::new();
                 for member in members {
-                    match member.condition.as_deref().map(&mut ask) {
+                    let judgement = member.condition.as_deref().map(&mut ask);
+                    if let (Some(condition), Some(judgement)) = (&member.condition, &judgement)
+                        && conditions.len() < MAX_TOLD_CONDITIONS
+                        && !conditions.iter().any(|(name, met)| *name == condition.name && *met == judgement.met)
+                    {
+                        conditions.push((condition.name.clone(), judgement.met));
+                    }
+                    match judgement {
                         None => met.push((member.id, Moment::NEVER)),
                         Some(Judgement { met: Some(true), until, .. }) => met.push((member.id, until)),
                         Some(Judgement { met: Some(false), until, .. }) => unmet_until = unmet_until.min(until),
                         Some(Judgement { met: None, .. }) => unknown = true,
                     }
                 }
-                Finding::Members { met, unmet_until, unknown }
+                Finding::Members { met, unmet_until, unknown, conditions }
             }
             // Properties are no finding: whoever asks for them keeps them.
             TupleAnswer::Properties(_) | TupleAnswer::TooMany => Finding::TooMany,

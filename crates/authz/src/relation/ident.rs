@@ -216,6 +216,10 @@ pub fn check_id(id: &str) -> Result<Text, IdentError> {
     if id == "*" {
         return Err(IdentError::Character { what: "the id", character: '*', at: 0, rule: RULE });
     }
+    // Most ids are plain: a look at their bytes is enough.
+    if id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(Text::from(id));
+    }
     match id.char_indices().find(|&(_, c)| c == '#' || !is_visible(c)) {
         None => Ok(Text::from(id)),
         Some((at, character)) => Err(IdentError::Character { what: "the id", character, at, rule: RULE }),
@@ -225,6 +229,9 @@ pub fn check_id(id: &str) -> Result<Text, IdentError> {
 fn check_name(what: &'static str, name: &str, max: usize) -> Result<Text, IdentError> {
     const RULE: &str = "a name is visible text without : # @ * and white space";
     check_length(what, name, max)?;
+    if name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b':' | b'#' | b'@' | b'*')) {
+        return Ok(Text::from(name));
+    }
     match name.char_indices().find(|&(_, c)| matches!(c, ':' | '#' | '@' | '*') || !is_visible(c)) {
         None => Ok(Text::from(name)),
         Some((at, character)) => Err(IdentError::Character { what, character, at, rule: RULE }),

@@ -1,4 +1,4 @@
-//! Wall time for records that people read. No decision and no order depends on it.
+//! Wall time: for records that people read, and for conditions that ask for the time. No order depends on it.
 
 use super::UnixMillis;
 

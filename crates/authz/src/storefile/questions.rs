@@ -83,6 +83,11 @@ fn lines(path: &Path, text: &str) -> Result<Vec<Question>, StoreFileError> {
     };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let columns = reader.headers().map_err(cannot)?.clone();
+    if let Some(missing) = ["user", "relation", "object"].into_iter().find(|name| !columns.iter().any(|it| it == *name))
+    {
+        let what = format!("the first line names no column `{missing}`");
+        return Err(StoreFileError::new(path, what, "begin with: user,relation,object,context").at(1));
+    }
     let (mut record, mut found) = (csv::StringRecord::new(), Vec::new());
     while reader.read_record(&mut record).map_err(cannot)? {
         let RawLine { user, relation, object, context } = record.deserialize(Some(&columns)).map_err(cannot)?;

@@ -3,6 +3,7 @@
 //! `TIERGATE_LIST_WORLDS` is the number of random worlds of each test, and `TIERGATE_LIST_WORLD` runs a single one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod bounds;
 mod conditional;
 #[path = "../worlds/conditions.rs"]
 #[allow(dead_code, reason = "lists need a part of it")]
@@ -18,6 +19,7 @@ mod oracle;
 mod reference;
 mod revocation;
 mod support;
+mod time;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
 fn number(name: &str) -> Option<u64> {

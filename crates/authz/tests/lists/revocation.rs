@@ -131,6 +131,44 @@ async fn a_change_that_has_nothing_to_do_with_a_list_leaves_it_alone() {
 }
 
 #[tokio::test]
+async fn a_long_list_dies_by_what_concerns_it_and_not_by_others() {
+    /// More than a read set has tags.
+    const LONG: usize = 60;
+    let world = world(Limits::default()).await;
+    let name = |id: usize| format!("document:{id:02}");
+    let tuple = |id: usize| Tuple::parse(&name(id), "owner", "user:bob").unwrap();
+    world.write((0..LONG).map(tuple)).await;
+    world.write((0..LONG).map(|id| Tuple::parse("folder:open", "viewer", &format!("user:{id:02}")).unwrap())).await;
+    let objects = || async {
+        let bob = Subject::parse("user:bob").unwrap();
+        let listed = world.objects(&bob, "owner", "document", Consistency::MinimizeLatency).await.unwrap();
+        (listed.items.len(), listed.source)
+    };
+    let users = || async {
+        let (object, kind) =
+            (Object::parse("folder:open").unwrap(), SubjectKind { type_name: "user".into(), relation: None });
+        let listed = world.users(&object, "viewer", kind, Consistency::MinimizeLatency).await.unwrap();
+        (listed.items.len(), listed.source)
+    };
+    assert_eq!((objects().await, users().await), ((LONG, Source::Origin), (LONG, Source::Origin)));
+    change(&world, &[("document:61", "owner", "user:ann"), ("folder:plans", "viewer", "user:bob")], &[]).await;
+    assert_eq!((objects().await, users().await), ((LONG, L1), (LONG, L1)), "others in the same relations");
+    change(&world, &[("document:62", "owner", "user:bob"), ("folder:open", "viewer", "user:ann")], &[]).await;
+    assert_eq!((objects().await, users().await), ((LONG + 1, Source::Origin), (LONG + 1, Source::Origin)));
+    change(&world, &[], &[("document:00", "owner", "user:bob"), ("folder:open", "viewer", "user:00")]).await;
+    assert_eq!((objects().await, users().await), ((LONG, Source::Origin), (LONG, Source::Origin)));
+    for scope in [
+        InvalidationScope::Resource { id: name(30) },
+        InvalidationScope::Subject { id: "user:30".to_owned() },
+        InvalidationScope::Pattern { pattern: format!("*:{}:*", name(59)) },
+    ] {
+        world.point.invalidate(scope.clone()).await.unwrap();
+        assert_eq!((objects().await, users().await), ((LONG, Source::Origin), (LONG, Source::Origin)), "{scope:?}");
+        assert_eq!((objects().await, users().await), ((LONG, L1), (LONG, L1)));
+    }
+}
+
+#[tokio::test]
 async fn an_invalidation_reaches_lists_that_went_through_what_it_names() {
     let entity = |id: &str| InvalidationScope::Resource { id: id.to_owned() };
     for limits in bounds() {

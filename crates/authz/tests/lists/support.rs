@@ -1,6 +1,8 @@
 //! A decision point with a world in it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use authz::condition::Context;
 use authz::decide::{
@@ -11,6 +13,7 @@ use authz::model::Model;
 use authz::relation::{Object, Relationship, Subject, SubjectKind, Text};
 use authz::store::memory::MemoryStore;
 use authz::store::{Store, StoreId, UnixMillis, WallClock, WriteBatch};
+use cache_core::testing::TestClock;
 use cache_l1::{MemoryConfig, MemoryLayer};
 use serde_json::json;
 
@@ -26,15 +29,17 @@ pub(crate) struct World {
     pub(crate) origin: Arc<MemoryStore>,
     pub(crate) contextual: Vec<Relationship>,
     pub(crate) context: Context,
+    clock: Arc<TestClock>,
+    wall: Arc<Wall>,
 }
 
-/// It is always the beginning.
+/// The time that conditions read. It stands still but for [`World::wait`].
 #[derive(Debug)]
-struct Wall;
+struct Wall(AtomicU64);
 
 impl WallClock for Wall {
     fn unix_millis(&self) -> UnixMillis {
-        BEGIN
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -42,11 +47,18 @@ impl World {
     pub(crate) async fn new(limits: Limits, model: &Model) -> Self {
         let tier = MemoryLayer::new(MemoryConfig { budget_bytes: 4 << 20, ..MemoryConfig::default() }).unwrap();
         let origin = Arc::new(MemoryStore::default());
-        let builder = DecisionPoint::builder(Arc::clone(&origin) as Arc<dyn Store>);
-        let point = builder.tier(tier).limits(limits).wall_clock(Arc::new(Wall)).build().await.unwrap();
+        let (clock, wall) = (Arc::new(TestClock::default()), Arc::new(Wall(AtomicU64::new(BEGIN))));
+        let builder = DecisionPoint::builder(Arc::clone(&origin) as Arc<dyn Store>).tier(tier).limits(limits);
+        let point = builder.clock(clock.clone()).wall_clock(wall.clone()).build().await.unwrap();
         let store = point.create_store("lists").await.unwrap().id;
         point.write_model(store, model).await.unwrap();
-        Self { point, store, origin, contextual: Vec::new(), context: Context::default() }
+        Self { point, store, origin, contextual: Vec::new(), context: Context::default(), clock, wall }
+    }
+
+    /// Time passes, by both clocks.
+    pub(crate) fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+        self.wall.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) async fn write(&self, tuples: impl IntoIterator<Item = impl Into<Relationship>>) {

@@ -39,6 +39,16 @@ pub(crate) struct Coverage {
     pub(crate) first_from_cache: usize,
     pub(crate) coarsened: usize,
     pub(crate) with_read_set: usize,
+    /// Comparisons of a list of the cached decision point, twice, with the uncached one's.
+    pub(crate) lists: usize,
+    /// Those that were no error.
+    pub(crate) lists_answered: usize,
+    pub(crate) lists_with_items: usize,
+    /// Those that were what the reference allows of all objects.
+    pub(crate) lists_by_reference: usize,
+    /// First and second ones that came from a tier; in most cases a change lay before the first.
+    pub(crate) lists_first_from_cache: usize,
+    pub(crate) lists_again_from_cache: usize,
     /// Questions without an answer, by what the error says.
     pub(crate) refused: BTreeMap<String, usize>,
     pub(crate) probes: u64,
@@ -98,6 +108,12 @@ impl Coverage {
             first_from_cache,
             coarsened,
             with_read_set,
+            lists,
+            lists_answered,
+            lists_with_items,
+            lists_by_reference,
+            lists_first_from_cache,
+            lists_again_from_cache,
             refused,
             probes,
             hits,
@@ -121,6 +137,12 @@ impl Coverage {
         self.first_from_cache += first_from_cache;
         self.coarsened += coarsened;
         self.with_read_set += with_read_set;
+        self.lists += lists;
+        self.lists_answered += lists_answered;
+        self.lists_with_items += lists_with_items;
+        self.lists_by_reference += lists_by_reference;
+        self.lists_first_from_cache += lists_first_from_cache;
+        self.lists_again_from_cache += lists_again_from_cache;
         self.probes += probes;
         self.hits += hits;
         for (sum, count) in self.by_depth.iter_mut().zip(by_depth) {
@@ -156,6 +178,10 @@ impl Coverage {
         assert!(percent(self.again_from_cache, self.asked_again) >= 50, "the cache must answer:\n{self}");
         assert!(percent(self.first_from_cache, self.answered) >= 20, "warm answers must be judged:\n{self}");
         assert!(self.coarsened > 0 && self.worlds_with_a_raised_floor > 0 && self.cut_short_by_cycles > 0, "{self}");
+        let listed = |count: usize| percent(count, self.lists_answered);
+        assert!(listed(self.lists_again_from_cache) >= 50, "the cache must answer lists:\n{self}");
+        assert!(listed(self.lists_first_from_cache) >= 10, "warm lists must be judged:\n{self}");
+        assert!(listed(self.lists_with_items) >= 20 && self.lists_by_reference >= self.worlds, "{self}");
         assert!(self.concurrent > 0 && self.altered > 0 && self.unknown > 0, "{self}");
     }
 }
@@ -191,6 +217,13 @@ impl fmt::Display for Coverage {
         writeln!(f, "  second answer from a tier      {} ({again} %)", self.again_from_cache)?;
         let coarsened = percent(self.coarsened, self.with_read_set);
         writeln!(f, "  read set coarsened             {} ({coarsened} %)", self.coarsened)?;
+        let listed = |count: usize| format!("{count} ({} %)", percent(count, self.lists_answered));
+        writeln!(f, "lists compared                 {}", self.lists)?;
+        writeln!(f, "  without an error             {}", self.lists_answered)?;
+        writeln!(f, "  with items                   {}", listed(self.lists_with_items))?;
+        writeln!(f, "  compared with the reference  {}", listed(self.lists_by_reference))?;
+        writeln!(f, "  first list from a tier       {}", listed(self.lists_first_from_cache))?;
+        writeln!(f, "  second list from a tier      {}", listed(self.lists_again_from_cache))?;
         let hits = percent(self.hits as usize, self.probes as usize);
         writeln!(f, "look-ups in the tier           {}, of which {hits} % hit", self.probes)?;
         write!(f, "objects in a row              ")?;

@@ -1,7 +1,7 @@
 //! One world after another: whatever happens, a decision point with caches answers as one without, and both as the model means it.
 //!
 //! After every change a fixed set of questions is asked, so that answers stay warm across changes, with some new ones each time. Each is asked twice
-//! of the cached decision point. While several changes are under way, an answer must be one that was true at some moment between the question's
+//! of the cached decision point, and a few of them as lists, too. While several changes are under way, an answer must be one that was true at some moment between the question's
 //! beginning and its end.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,7 @@ use ulid::Ulid;
 use super::conditions::{BEGIN, Surroundings};
 use super::coverage::{Coverage, WorldCoverage};
 use super::generator::{Change, Generator, Question, State};
+use super::lists::Points;
 use super::origin::{Pauses, SharedOrigin};
 use super::reference::{Answer, Reference};
 
@@ -38,6 +39,8 @@ const CHANGES: usize = 12;
 const KEPT: usize = 12;
 /// Questions that are asked once.
 const PASSING: usize = 2;
+/// How many of those are asked as lists, too.
+const LISTED: usize = 2;
 /// Forgets after about a hundred tags, which is some twenty changes.
 const SMALLEST_HORIZON: usize = 4 << 10;
 
@@ -216,6 +219,7 @@ pub(crate) async fn run(seed: u64, emphasis: Emphasis, coverage: &mut Coverage) 
         questions.extend((0..PASSING).map(|_| generator.question()));
         generator.rng.shuffle(&mut questions[..KEPT]);
         let now = arena.compare(step, &state, &questions, coverage, &mut world).await?;
+        arena.compare_lists(step, &state, &kept[..LISTED], coverage).await?;
         let now: Vec<bool> = kept
             .iter()
             .map(|kept| questions.iter().position(|asked| asked == kept).is_some_and(|at| now[at]))
@@ -424,6 +428,25 @@ impl Arena {
             allowed.push(plain_said == Said::Allow);
         }
         Ok(allowed)
+    }
+
+    /// Asks for lists, too.
+    async fn compare_lists(
+        &self,
+        step: usize,
+        state: &State,
+        questions: &[Question],
+        coverage: &mut Coverage,
+    ) -> Result<(), Box<Difference>> {
+        let reference = Reference::new(state);
+        let points = Points { cached: &self.cached, uncached: &self.uncached, store: self.store };
+        for question in questions {
+            if let Err(said) = points.compare(question, &reference, state, coverage).await {
+                let said = format!("{said}\n{:?}\n{}\n{:#?}", self.setting, state.model, state.tuples);
+                return Err(self.difference(step, question, said));
+            }
+        }
+        Ok(())
     }
 
     /// Asks with relationships that hold for one question only, of an older version of the model, and of the origin in spite of the caches. None of that

@@ -14,6 +14,7 @@ mod conditions;
 mod coverage;
 mod differential;
 mod generator;
+mod lists;
 #[cfg(feature = "mistakes")]
 mod mistakes;
 mod oracle_fga;

@@ -34,18 +34,20 @@ struct Asked {
 }
 
 fn evaluation_request(args: &CheckArgs) -> Result<Asked, String> {
-    let entity = |text: &str| {
+    let properties = properties(args)?;
+    let of = |name: &str| properties.get(name).cloned().unwrap_or_else(|| json!({}));
+    let entity = |text: &str, name: &str| {
         let object = Object::parse(text).map_err(|error| error.to_string())?;
-        Ok::<_, String>(json!({"type": &*object.type_name, "id": &*object.id}))
+        Ok::<_, String>(json!({"type": &*object.type_name, "id": &*object.id, "properties": of(name)}))
     };
     let path = match &args.store {
         Some(store) => format!("/stores/{store}/access/v1/evaluation"),
         None => "/access/v1/evaluation".to_owned(),
     };
     let body = json!({
-        "subject": entity(&args.subject)?,
-        "action": {"name": args.relation},
-        "resource": entity(&args.object)?,
+        "subject": entity(&args.subject, "subject")?,
+        "action": {"name": args.relation, "properties": of("action")},
+        "resource": entity(&args.object, "resource")?,
         "context": context(args)?,
     });
     Ok(Asked { url: args.url.url.clone(), path, body })
@@ -58,6 +60,7 @@ fn explanation_request(args: &CheckArgs) -> Result<Asked, String> {
         "relation": args.relation,
         "object": args.object,
         "context": context(args)?,
+        "properties": properties(args)?,
     });
     Ok(Asked { url: args.admin_url.clone(), path: "/admin/v1/explain".to_owned(), body })
 }
@@ -66,6 +69,13 @@ fn context(args: &CheckArgs) -> Result<Map<String, Value>, String> {
     let Some(text) = &args.context else { return Ok(Map::new()) };
     serde_json::from_str(text)
         .map_err(|error| format!("--context is no JSON object: {error}; write it as '{{\"ip\":\"10.0.0.1\"}}'"))
+}
+
+fn properties(args: &CheckArgs) -> Result<Map<String, Value>, String> {
+    let Some(text) = &args.properties else { return Ok(Map::new()) };
+    serde_json::from_str(text).map_err(|error| {
+        format!("--properties is no JSON object: {error}; write it as '{{\"subject\":{{\"level\":2}}}}'")
+    })
 }
 
 fn show(Reply { status, body }: &Reply) -> ExitCode {

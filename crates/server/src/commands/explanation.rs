@@ -46,18 +46,32 @@ fn text(body: &Value) -> String {
         let _ = writeln!(text, "  {}: {}{held}", word(&tier["tier"]), word(&tier["reason"]));
     }
     if let Some(path) = body.get("path") {
-        let _ = writeln!(text, "\npath (worked out anew, stamp {}):", number(&body["path_stamp"]));
+        let stamp = body["path_stamp"].as_u64().map_or_else(String::new, |stamp| format!(", stamp {stamp}"));
+        let _ = writeln!(text, "\npath (worked out anew{stamp}):");
         add_step(path, 1, &mut text);
     }
     let tags = body["tags"].as_array().map_or(0, Vec::len);
-    let _ = writeln!(text, "\nrests on {tags} tags{}", kept(body));
+    let _ = writeln!(text, "\nrests on {tags} look-ups and entities (tags){}", kept(body));
     text
 }
 
 fn kept(body: &Value) -> String {
-    let ends = body["holds_for_ms"].as_u64().map(|ms| format!(", holds for {ms} ms by itself"));
-    let not_kept = body["not_kept"].as_str().map(|why| format!(", is not kept: {why}"));
+    let ends = body["holds_for_ms"].as_u64().map(|ms| format!("; a condition over time may turn it in {}", span(ms)));
+    let not_kept = body["not_kept"].as_str().map(|why| format!("; it is not cached: {why}"));
     ends.into_iter().chain(not_kept).collect()
+}
+
+/// A time as people say it: its two largest units.
+fn span(ms: u64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
+    let (mut rest, mut parts) = (ms, Vec::new());
+    for (name, size) in units {
+        if rest >= size && parts.len() < 2 {
+            parts.push(format!("{} {name}", rest / size));
+            rest %= size;
+        }
+    }
+    if parts.is_empty() { "0 ms".to_owned() } else { parts.join(" ") }
 }
 
 fn add_step(step: &Value, depth: usize, text: &mut String) {

@@ -14,6 +14,7 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
         name: args.name.clone(),
         parallel: usize::from(args.parallel),
         journal: args.journal.clone(),
+        replace_model: args.replace_model,
         skip_refused: args.skip_refused,
     };
     let runtime = match small_runtime() {

@@ -14,6 +14,7 @@ mod serve;
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, ModelCommand};
@@ -40,6 +41,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Model(ModelCommand::Diff(args))) => model_diff::run(&args),
         Some(Command::Model(ModelCommand::Test(args))) => model_test::run(&args),
     }
+}
+
+/// Whether a file is a store file, by its name.
+fn is_store_file(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    name.ends_with(".fga.yaml") || name.ends_with(".fga.yml")
 }
 
 /// Prints to the standard output. Where nobody reads, as after `| head`, nobody misses it.

@@ -9,7 +9,7 @@ use authz::relation::Relationship;
 use authz::storefile::{Check, Question, StoreFile, questions, relationships};
 use serde_json::json;
 
-use super::{NO, YES, fail, say, small_runtime};
+use super::{FAILED, NO, YES, fail, is_store_file, say, small_runtime};
 use crate::cli::ModelDiffArgs;
 
 /// The largest file of relationships, in bytes.
@@ -22,19 +22,31 @@ pub(super) fn run(args: &ModelDiffArgs) -> ExitCode {
         Ok(found) => found,
         Err(error) => return fail(error),
     };
-    if args.json {
-        say(as_json(&found))
-    } else {
-        show(&found)
+    if found.asked == 0 {
+        return fail(format!("{} asks nothing; a comparison of nothing says nothing", args.requests.display()));
     }
-    if found.is_unchanged() { YES } else { ExitCode::from(NO) }
+    if args.json {
+        say(as_json(&found));
+    } else {
+        show(&found);
+    }
+    match found {
+        found if !found.is_unchanged() => ExitCode::from(NO),
+        // Nothing changed because nothing was answered: that must not pass for a yes.
+        DryRun { asked, unanswered, .. } if asked == unanswered.len() => ExitCode::from(FAILED),
+        _ => YES,
+    }
 }
 
 fn compare(args: &ModelDiffArgs) -> Result<DryRun, String> {
     let (old, new) = (model(&args.old)?, model(&args.new)?);
     let mut data = Vec::new();
     for file in &args.tuples {
-        data.extend(relationships(file, MAX_TUPLES_BYTES).map_err(|error| error.to_string())?);
+        data.extend(if is_store_file(file) {
+            StoreFile::load(file).map_err(|error| error.to_string())?.tuples
+        } else {
+            relationships(file, MAX_TUPLES_BYTES).map_err(|error| error.to_string())?
+        });
     }
     let mut rounds: Vec<(Vec<Relationship>, Vec<Question>)> = Vec::new();
     if is_store_file(&args.requests) {
@@ -51,9 +63,11 @@ fn compare(args: &ModelDiffArgs) -> Result<DryRun, String> {
     let mut all = DryRun::default();
     for (relationships, questions) in rounds {
         let run = DryRun::new(&old, &new, &relationships, &questions);
-        let DryRun { asked, changed, dropped } = runtime.block_on(run).map_err(|error| error.to_string())?;
+        let DryRun { asked, changed, unanswered, dropped } =
+            runtime.block_on(run).map_err(|error| error.to_string())?;
         all.asked += asked;
         all.changed.extend(changed);
+        all.unanswered.extend(unanswered);
         for relationship in dropped {
             if !all.dropped.contains(&relationship) {
                 all.dropped.push(relationship);
@@ -65,11 +79,6 @@ fn compare(args: &ModelDiffArgs) -> Result<DryRun, String> {
 
 fn question(Check { subject, relation, object, context, .. }: Check) -> Question {
     Question { subject, relation, object, context }
-}
-
-fn is_store_file(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    name.ends_with(".fga.yaml") || name.ends_with(".fga.yml")
 }
 
 /// A model by itself, or that of a store file.
@@ -84,9 +93,12 @@ fn model(path: &Path) -> Result<Model, String> {
 }
 
 fn show(found: &DryRun) {
-    let DryRun { asked, changed, dropped } = found;
+    let DryRun { asked, changed, unanswered, dropped } = found;
     for Changed { question, before, after } in changed {
         say(format!("{question}: {before} -> {after}"));
+    }
+    for (question, why) in unanswered.iter().take(MAX_NAMED) {
+        say(format!("{question}: no answer by either model ({why})"));
     }
     for relationship in dropped.iter().take(MAX_NAMED) {
         say(format!("would no longer count: {relationship}"));
@@ -95,8 +107,9 @@ fn show(found: &DryRun) {
         say(format!("would no longer count: {} more", dropped.len() - MAX_NAMED));
     }
     say(format!(
-        "{} of {asked} decisions would change; {} relationships would no longer count",
+        "{} of {asked} decisions would change; {} have no answer by either model; {} relationships would no longer count",
         changed.len(),
+        unanswered.len(),
         dropped.len()
     ));
 }
@@ -108,6 +121,7 @@ fn as_json(found: &DryRun) -> serde_json::Value {
     json!({
         "asked": found.asked,
         "changed": changed.collect::<Vec<_>>(),
+        "unanswered": found.unanswered.iter().map(|(question, _)| question.to_string()).collect::<Vec<_>>(),
         "dropped": found.dropped.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use authz::storefile::{Decider, InProcess, Report};
+use authz::storefile::{Decider, Fault, InProcess, Report};
 use cache_l1::{MemoryConfig, MemoryLayer};
 
 use super::model_test_http::Http;
-use super::{NO, YES, fail, say, small_runtime};
+use super::{FAILED, NO, YES, fail, say, small_runtime};
 use crate::cli::{CacheMode, ModelTestArgs};
 
 /// The memory of a test's cache: a store file's answers are few.
@@ -21,18 +21,18 @@ pub(super) fn run(args: &ModelTestArgs) -> ExitCode {
 
 async fn run_all(args: &ModelTestArgs) -> ExitCode {
     let ModelTestArgs { files: _, cache, url } = args;
-    let mut passed = true;
+    let mut passed = YES;
     match url {
         Some(url) => {
             let mut server = Http::new(url);
-            passed &= report("over HTTP", args, &mut server).await;
+            passed = report("over HTTP", args, &mut server).await;
             if let Err(why) = server.clean_up().await {
                 return fail(format!("the store of the last test could not be deleted: {why}"));
             }
         }
         None => {
             if *cache != CacheMode::On {
-                passed &= report("without a cache", args, &mut InProcess::new(|point| point)).await;
+                passed = report("without a cache", args, &mut InProcess::new(|point| point)).await;
             }
             if *cache != CacheMode::Off {
                 let tier = || MemoryLayer::new(MemoryConfig { budget_bytes: CACHE_BYTES, ..MemoryConfig::default() });
@@ -44,20 +44,27 @@ async fn run_all(args: &ModelTestArgs) -> ExitCode {
                     Ok(tier) => point.tier(tier),
                     Err(_) => point,
                 });
-                passed &= report("with a cache", args, &mut cached).await;
+                let cached = report("with a cache", args, &mut cached).await;
+                passed = if passed == YES { cached } else { passed };
             }
         }
     }
-    if passed { YES } else { ExitCode::from(NO) }
+    passed
 }
 
-async fn report(how: &str, args: &ModelTestArgs, decider: &mut dyn Decider) -> bool {
+/// The exit status: a file or a server that can't be used is no failed test.
+async fn report(how: &str, args: &ModelTestArgs, decider: &mut dyn Decider) -> ExitCode {
     let mut report = Report::default();
     for file in &args.files {
         report.run(file, decider).await;
     }
     say(format!("{how}: {report}"));
-    report.is_success()
+    let unusable = report.failures.iter().any(|failure| matches!(failure.fault, Fault::Unusable(_)));
+    match (report.is_success(), unusable) {
+        (true, _) => YES,
+        (false, true) => ExitCode::from(FAILED),
+        (false, false) => ExitCode::from(NO),
+    }
 }
 
 #[cfg(test)]

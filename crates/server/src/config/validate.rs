@@ -50,6 +50,9 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
 
 fn http(checks: &mut Checks<'_>) {
     let http = &checks.loaded.settings.http;
+    let admin = &checks.loaded.settings.admin;
+    let apart = http.port == 0 || (http.address, http.port) != (admin.address, admin.port);
+    checks.holds("admin.port", admin.port, "a port of its own, other than http.port", apart);
     checks.range("http.request_timeout_ms", http.request_timeout_ms, 1..=DAY_MS);
     checks.range("http.header_timeout_ms", http.header_timeout_ms, 10..=DAY_MS);
     checks.range("http.max_body_bytes", http.max_body_bytes, 1_024..=(64 << 20));

@@ -93,7 +93,7 @@ impl PathTemplate {
         let Some(inside) = braced else {
             return match segment {
                 "" if is_last => Ok(()),
-                _ if segment.contains(['{', '}']) => Err(TemplateFault::Braces(segment.to_owned())),
+                _ if segment.contains(['{', '}', '*']) => Err(TemplateFault::Braces(segment.to_owned())),
                 _ => Ok(check_segment(segment)?),
             };
         };

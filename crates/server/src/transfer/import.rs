@@ -40,6 +40,8 @@ pub struct Import {
     pub parallel: usize,
     /// Where to remember how far it came.
     pub journal: Option<PathBuf>,
+    /// Let another model become the store's latest one.
+    pub replace_model: bool,
     /// Go on where a relationship is refused.
     pub skip_refused: bool,
 }
@@ -67,6 +69,16 @@ pub enum ImportError {
     /// The files can't be used.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Relationships alone, and no store to put them into.
+    #[error(
+        "these files bring no model; name the store that they belong to with --store, or import a store file (.fga.yaml) with its model"
+    )]
+    NoStore,
+    /// The store has another model.
+    #[error(
+        "store {0} has another model than the store file; nothing was imported; pass --replace-model to make the file's model its latest one, or import the relationships alone"
+    )]
+    OtherModel(String),
     /// The server can't be reached.
     #[error("{0}; run the same command again, and it goes on where it stopped")]
     Client(#[from] ClientError),
@@ -102,6 +114,9 @@ impl Import {
     pub async fn run(&self) -> Result<Imported, ImportError> {
         let begin = Instant::now();
         let input = Input::read(&self.files)?;
+        if input.model.is_none() && self.store.is_none() {
+            return Err(ImportError::NoStore);
+        }
         let first = self.files.first().map_or(Path::new("import"), PathBuf::as_path);
         let journal = Journal::new(self.journal.as_deref(), first);
         let pool = Pool::new(&self.url);
@@ -160,6 +175,9 @@ impl Import {
             known.remove("id");
         }
         if known != model {
+            if !known.is_null() && !self.replace_model {
+                return Err(ImportError::OtherModel(store.to_owned()));
+            }
             let reply = pool.send(&Method::POST, &path, Some(&model)).await?;
             expect(&reply, 201, "the model")?;
         }

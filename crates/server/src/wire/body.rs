@@ -1,6 +1,7 @@
 //! The body of a request: JSON by its content type, no longer than it may be, looked over once, then read by the handler.
 
 use std::marker::PhantomData;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -29,7 +30,7 @@ impl<S> JsonBody<S> {
     /// # Errors
     /// Where it is no object, or a field is missing or has another type; with line and column.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        let Fields(body) = serde_json::from_slice(&self.bytes).map_err(|error| unreadable(&error))?;
+        let Fields(body) = serde_json::from_str(self.text()?).map_err(|error| unreadable(&error))?;
         Ok(body)
     }
 
@@ -38,7 +39,7 @@ impl<S> JsonBody<S> {
     /// # Errors
     /// Never for a body that was looked over: that was UTF-8.
     pub(crate) fn text(&self) -> Result<&str, Fault> {
-        std::str::from_utf8(&self.bytes).map_err(|error| Fault::invalid(format!("the body is no text: {error}")))
+        std::str::from_utf8(&self.bytes).map_err(not_text)
     }
 }
 
@@ -53,7 +54,9 @@ impl<S: Shape> FromRequest<Arc<App>> for JsonBody<S> {
             return Err(Fault::too_large(max).into());
         }
         let bytes = collect(request.into_body(), max).await?;
-        strict::check(&bytes).map_err(|error| unreadable(&error))?;
+        // Once for the whole text, and not for each string in it.
+        let text = std::str::from_utf8(&bytes).map_err(not_text)?;
+        strict::check(text).map_err(|error| unreadable(&error))?;
         Ok(Self { bytes, shape: PhantomData })
     }
 }
@@ -75,6 +78,10 @@ async fn collect(body: Body, max: usize) -> Result<Bytes, Fault> {
         Err(error) if error.is::<LengthLimitError>() => Err(Fault::too_large(max)),
         Err(_) => Err(Fault::invalid("the body ended before its end")),
     }
+}
+
+fn not_text(error: Utf8Error) -> Fault {
+    Fault::invalid(format!("the body is no text: {error}"))
 }
 
 fn unreadable(error: &serde_json::Error) -> Fault {

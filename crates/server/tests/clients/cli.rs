@@ -252,10 +252,8 @@ tuples:
 tests:
   - name: checks
     check:
-      - user: user:bob
+      - user: user:ann
         object: document:1
-        context:
-          ip: 10.0.0.1
         assertions:
           viewer: true
       - user: user:eve

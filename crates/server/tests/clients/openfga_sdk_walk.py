@@ -1,4 +1,4 @@
-"""Walks through the server with OpenFGA's library for Python, as it is: `python3 openfga_sdk_walk.py URL`.
+"""Walks through the server with OpenFGA's library for Python, as it is: `python3 openfga_sdk_walk.py URL MODEL`.
 
 Every step is printed when it has passed. The first one that does not hold ends the walk with a status other than 0.
 """
@@ -17,11 +17,11 @@ from openfga_sdk.client.models import (
     ClientExpandRequest,
     ClientListObjectsRequest,
     ClientListRelationsRequest,
-    ClientListUsersRequest,
     ClientReadChangesRequest,
     ClientTuple,
     ClientWriteRequest,
 )
+from openfga_sdk.client.models.list_users_request import ClientListUsersRequest
 from openfga_sdk.exceptions import NotFoundException, ValidationException
 from openfga_sdk.models import (
     CreateStoreRequest,
@@ -72,8 +72,6 @@ def walk(url, model):
 
         written = client.write_authorization_model(WriteAuthorizationModelRequest(**model)).authorization_model_id
         assert client.read_latest_authorization_model().authorization_model.id == written
-        read = client.read_authorization_model().authorization_model if client.get_authorization_model_id() else None
-        assert read is None
         client.set_authorization_model_id(written)
         read = client.read_authorization_model().authorization_model
         assert read.conditions["in_office"].parameters["ip"].type_name == "TYPE_NAME_IPADDRESS"

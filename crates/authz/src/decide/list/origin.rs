@@ -1,11 +1,10 @@
 //! What a list reads: one snapshot, with the relationships of the question laid over it.
 
-use cache_core::{Stamp, TypeSet};
+use cache_core::Stamp;
 
 use super::super::driver::with_contextual;
 use super::super::error::CheckError;
-use super::super::types::{PROJECT_VISIBILITY, TEAM_ACCESS};
-use crate::relation::{Relationship, Subject, Tuple};
+use crate::relation::Relationship;
 use crate::store::{MAX_READS_PER_LEVEL, Snapshot, StoreId, TupleAnswer, TupleRead};
 
 /// One state of the origin, as one question sees it.
@@ -33,15 +32,5 @@ impl<'a> Origin<'a> {
             answers.extend(part.iter().zip(found).map(|(read, answer)| with_contextual(self.contextual, read, answer)));
         }
         Ok(answers)
-    }
-}
-
-/// The cache types under which the answer to a look-up is known: an invalidation by type reaches the lists that were made of it.
-pub(super) fn types_of(read: &TupleRead) -> TypeSet {
-    match read {
-        TupleRead::Point(Tuple { subject: Subject::Wildcard { .. }, .. })
-        | TupleRead::Reverse { subject: Subject::Wildcard { .. }, .. } => TypeSet::of(PROJECT_VISIBILITY),
-        TupleRead::Enumerate { .. } | TupleRead::Reverse { .. } => TypeSet::of(TEAM_ACCESS),
-        TupleRead::Point(_) | TupleRead::Properties(_) => TypeSet::default(),
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::super::error::CheckError;
+use super::super::types::types_of_read;
 use super::super::value::CachedValue;
 use super::judging::Judging;
-use super::origin::{Origin, types_of};
+use super::origin::Origin;
 use super::verify::{Checks, Question, Verdicts};
 use super::{Drafted, Listing};
 use crate::evaluate::Account;
@@ -29,7 +30,7 @@ impl Listing<'_> {
             let answers = origin.read(&reads).await?;
             for ((id, read), answer) in ids.into_iter().zip(&reads).zip(answers) {
                 account.read(read);
-                account.types(types_of(read));
+                account.types(types_of_read(read));
                 search.answer(id, judging.found(read, answer, &mut account)?)?;
             }
         }

@@ -2,6 +2,9 @@
 //!
 //! Each question is evaluated by itself, within the bounds of a check and with its result, an error included. They advance level by level together: what
 //! several of them read is read once, and all that a level reads goes to the origin in one batch.
+//!
+//! **Bounds.** What all of them do and keep together is bounded as well: the steps of their conditions by the list, what was read and what they are made of by how
+//! many go together. Between two of them others get their turn, so that a list can be interrupted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,16 +12,24 @@ use cache_core::{Moment, TypeSet};
 
 use super::super::circumstances::{Circumstances, Given};
 use super::super::error::CheckError;
+use super::super::types::types_of_read;
 use super::Listing;
-use super::origin::{Origin, types_of};
+use super::origin::Origin;
 use crate::evaluate::{Account, Graph, Provenance, ReadId};
 use crate::relation::{Object, Subject};
 use crate::store::{TupleAnswer, TupleRead};
 
-/// How many questions are evaluated together.
+/// How many questions are evaluated together, at most.
 const TOGETHER: usize = 256;
-/// The most answers that are remembered for later questions.
-const MAX_KNOWN: usize = 50_000;
+/// The most members of answers that are remembered for later questions; an answer counts as one more.
+const MAX_KNOWN_MEMBERS: usize = 100_000;
+/// The most look-ups of one batch: what they find is counted after it.
+const READS_AT_ONCE: usize = 1_000;
+/// What all questions of a list may cost, as a multiple of what one may: the steps of their conditions, those of the search included, and the size of those
+/// that are evaluated together.
+const QUESTIONS_WORTH: usize = 16;
+/// Others get their turn after so much work: steps of conditions, nodes and links.
+const WORK_BETWEEN_TURNS: u64 = 20_000;
 
 /// Is `subject` in the listed relation to `object`?
 pub(super) struct Question {
@@ -52,7 +63,20 @@ struct Check<'a> {
 }
 
 /// What was read so far, for every question to use.
-type Known = HashMap<TupleRead, TupleAnswer>;
+#[derive(Default)]
+struct Known {
+    answers: HashMap<TupleRead, TupleAnswer>,
+    members: usize,
+}
+
+/// What the questions of a list have cost so far.
+struct Spent {
+    /// The steps of conditions.
+    steps: u64,
+    max_steps: u64,
+    /// What was done since others had their turn.
+    since_turn: u64,
+}
 
 impl<'a> Checks<'a> {
     /// Answers all questions, or has the error of one of them. What they rest on is entered into the account.
@@ -63,33 +87,62 @@ impl<'a> Checks<'a> {
         account: &mut Account,
     ) -> Result<Verdicts, CheckError> {
         let mut verdicts = Verdicts { allowed: vec![false; questions.len()], whole: true };
-        let mut known = Known::new();
-        for (part, questions) in questions.chunks(TOGETHER).enumerate() {
-            let questions = questions.iter().enumerate();
-            let mut checks: Vec<Check<'a>> =
-                questions.map(|(at, question)| self.check(part * TOGETHER + at, question)).collect();
-            self.read_properties(origin, &mut checks).await?;
-            while !checks.is_empty() {
-                let mut open = Vec::with_capacity(checks.len());
-                for mut check in checks {
-                    check.advance(&known, origin)?;
-                    if !self.is_settled(&check, account, &mut verdicts)? {
-                        open.push(check);
-                    }
-                }
-                checks = open;
-                if known.len() > MAX_KNOWN {
-                    known.clear();
-                }
-                let mut once = HashSet::new();
-                let missing = checks.iter().flat_map(|check| &check.missing).map(|(_, read)| read);
-                let missing = missing.filter(|read| !known.contains_key(*read) && once.insert(*read));
-                let reads: Vec<TupleRead> = missing.cloned().collect();
-                let answers = origin.read(&reads).await?;
-                known.extend(reads.into_iter().zip(answers));
+        let (mut known, mut spent) = (Known::default(), self.spent());
+        let (mut first, mut together) = (0, TOGETHER);
+        while first < questions.len() {
+            let end = questions.len().min(first + together);
+            let checks = (first..end).map(|at| self.check(at, &questions[at])).collect();
+            if self.settle(origin, checks, &mut known, &mut spent, account, &mut verdicts).await? {
+                first = end;
+            } else {
+                // One has bounds of its own. What some have settled is the same again: it is the same snapshot, and the same time.
+                together = (together / 2).max(1);
             }
         }
         Ok(verdicts)
+    }
+
+    /// Settles questions together; false where they are too large for that.
+    async fn settle(
+        &self,
+        origin: &mut Origin<'_>,
+        mut checks: Vec<Check<'a>>,
+        known: &mut Known,
+        spent: &mut Spent,
+        account: &mut Account,
+        verdicts: &mut Verdicts,
+    ) -> Result<bool, CheckError> {
+        let is_alone = checks.len() == 1;
+        self.read_properties(origin, &mut checks).await?;
+        let max_size = self.listing.point.limits.max_nodes.saturating_mul(QUESTIONS_WORTH);
+        let mut size: usize = checks.iter().map(|check| check.graph.size()).sum();
+        while !checks.is_empty() {
+            let mut open = Vec::with_capacity(checks.len());
+            for mut check in checks {
+                let (size_before, steps_before) = (check.graph.size(), check.circumstances.spent());
+                check.advance(&known.answers, origin)?;
+                let grown = check.graph.size() - size_before;
+                spent.add(check.circumstances.spent() - steps_before, grown)?;
+                spent.give_way().await;
+                size += grown;
+                if !is_alone && size > max_size {
+                    return Ok(false);
+                }
+                if self.is_settled(&check, account, verdicts)? {
+                    size -= check.graph.size();
+                } else {
+                    open.push(check);
+                }
+            }
+            checks = open;
+            known.read(origin, &checks).await?;
+        }
+        Ok(true)
+    }
+
+    fn spent(&self) -> Spent {
+        let max_steps = self.listing.point.limits.max_condition_steps.saturating_mul(QUESTIONS_WORTH as u64);
+        Spent { steps: self.circumstances.spent(), max_steps, since_turn: 0 }
     }
 
     fn check(&self, at: usize, Question { subject, object }: &'a Question) -> Check<'a> {
@@ -161,7 +214,7 @@ impl<'a> Checks<'a> {
 
 impl Check<'_> {
     /// Goes on as far as what was read allows.
-    fn advance(&mut self, known: &Known, origin: &Origin<'_>) -> Result<(), CheckError> {
+    fn advance(&mut self, known: &HashMap<TupleRead, TupleAnswer>, origin: &Origin<'_>) -> Result<(), CheckError> {
         let Self { graph, circumstances, missing, .. } = self;
         if missing.is_empty() {
             graph.expand(Graph::ROOT)?;
@@ -175,7 +228,7 @@ impl Check<'_> {
                 stamp: origin.stamp(),
                 hard_expiry: Moment::NEVER,
                 tags: Vec::new(),
-                types: types_of(&read),
+                types: types_of_read(&read),
             };
             graph.answer(id, circumstances.judged(&read, answer.clone()), provenance)?;
         }
@@ -193,6 +246,55 @@ impl Check<'_> {
                 graph.expand(node)?;
             }
             missing.extend(reads);
+        }
+    }
+}
+
+impl Known {
+    /// Reads what questions wait for. What does not fit is left for the next time.
+    async fn read(&mut self, origin: &mut Origin<'_>, checks: &[Check<'_>]) -> Result<(), CheckError> {
+        if self.members > MAX_KNOWN_MEMBERS {
+            // Whatever is still waited for is read again.
+            *self = Self::default();
+        }
+        let mut once = HashSet::new();
+        let missing = checks.iter().flat_map(|check| &check.missing).map(|(_, read)| read);
+        let missing = missing.filter(|read| !self.answers.contains_key(*read) && once.insert(*read));
+        let reads: Vec<TupleRead> = missing.cloned().collect();
+        for part in reads.chunks(READS_AT_ONCE) {
+            let answers = origin.read(part).await?;
+            self.members += answers.iter().map(size_of_answer).sum::<usize>();
+            self.answers.extend(part.iter().cloned().zip(answers));
+            if self.members > MAX_KNOWN_MEMBERS {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn size_of_answer(answer: &TupleAnswer) -> usize {
+    match answer {
+        TupleAnswer::Members(members) => 1 + members.len(),
+        TupleAnswer::Found(_) | TupleAnswer::Properties(_) | TupleAnswer::TooMany => 1,
+    }
+}
+
+impl Spent {
+    fn add(&mut self, steps: u64, grown: usize) -> Result<(), CheckError> {
+        self.steps += steps;
+        self.since_turn += steps + grown as u64;
+        if self.steps > self.max_steps {
+            let max = usize::try_from(self.max_steps).unwrap_or(usize::MAX);
+            return Err(CheckError::TooComplex { what: "the number of steps of the conditions of one list", max });
+        }
+        Ok(())
+    }
+
+    async fn give_way(&mut self) {
+        if self.since_turn >= WORK_BETWEEN_TURNS {
+            self.since_turn = 0;
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -306,6 +306,12 @@ impl<'p> Graph<'p> {
         }
     }
 
+    /// How large it has grown: its nodes, and the links between them.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.nodes.len() + self.edges
+    }
+
     /// Whether the question is open because it is unknown of a relationship whether it counts.
     #[must_use]
     pub fn rests_on_unknown(&self) -> bool {

@@ -55,6 +55,8 @@ pub enum Operator {
         found: usize,
         /// Whether it is unknown of some whether they count.
         unknown: bool,
+        /// The conditions that relationships there are under, each with whether it is met.
+        conditions: Vec<(Text, Option<bool>)>,
     },
     /// `or`
     Union,
@@ -195,6 +197,10 @@ impl Teller<'_, '_> {
             asked: asked.clone(),
             found: met.len(),
             unknown: links.is_none_or(|links| links.unknown),
+            conditions: match &self.graph.reads[read.0 as usize].answer {
+                Some(Judged { finding: Finding::Members { conditions, .. }, .. }) => conditions.clone(),
+                _ => Vec::new(),
+            },
         };
         let mut children = Vec::new();
         for (child, _) in met {
@@ -213,6 +219,15 @@ impl Teller<'_, '_> {
     }
 }
 
+/// How people read that a relationship is under a condition.
+fn under(condition: &str, met: Option<bool>) -> String {
+    match met {
+        Some(true) => format!("under the condition {condition}, which is met"),
+        Some(false) => format!("under the condition {condition}, which is not met"),
+        None => format!("under the condition {condition}, which can't be evaluated"),
+    }
+}
+
 impl PathStep {
     /// One line for people, without the children.
     #[must_use]
@@ -225,16 +240,23 @@ impl PathStep {
         let text = match &self.operator {
             Operator::Relation { object, relation } => format!("{subject} is {relation} of {object}"),
             Operator::Relationship { tuple, condition, .. } => match condition {
-                Some(condition) => format!("relationship {tuple} under the condition {condition}"),
+                Some(condition) => {
+                    format!("relationship {tuple}, {}", under(condition, self.value))
+                }
+                None if self.value == Some(false) => format!("there is no relationship {tuple}"),
                 None => format!("relationship {tuple}"),
             },
-            Operator::Through { object, relation, asked, found, unknown } => {
+            Operator::Through { object, relation, asked, found, unknown, conditions } => {
                 let unknown = if *unknown { ", of others it is unknown whether they count" } else { "" };
-                format!("{asked} of what is {relation} of {object} ({found} found{unknown})")
+                let conditions: Vec<String> =
+                    conditions.iter().map(|(name, met)| format!("; {}", under(name, *met))).collect();
+                let conditions = conditions.concat();
+                format!("{asked} of what is {relation} of {object} ({found} found that count{unknown}{conditions})")
             }
             Operator::Union => "one of".to_owned(),
             Operator::Intersection => "all of".to_owned(),
             Operator::Exclusion => "the first, but not the second".to_owned(),
+            Operator::Model if self.value == Some(true) => "a userset contains itself".to_owned(),
             Operator::Model => "the model alone decides: nobody of this kind can be here".to_owned(),
             Operator::Above { object, relation } => format!("{relation} of {object}, as above"),
             Operator::NotAsked { object, relation } => format!("{relation} of {object}, which was not asked"),

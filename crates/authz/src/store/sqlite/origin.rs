@@ -53,6 +53,7 @@ impl SqliteStore {
             clock,
             max_group: config.max_group.max(1),
             trouble: None,
+            undo: None,
         };
         let writer = Writer::start(desk, config.max_queued_writes)?;
         let pool = Pool::new(path.clone(), config.clone(), Arc::clone(&log));

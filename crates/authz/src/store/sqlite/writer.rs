@@ -43,6 +43,20 @@ pub(super) struct Desk {
     pub(super) max_group: usize,
     /// What went wrong in the last group for one of its jobs only.
     pub(super) trouble: Option<StoreError>,
+    /// Where SQLite keeps what it needs to take a part of a transaction back; none before the first.
+    pub(super) undo: Option<Undo>,
+}
+
+/// Where SQLite keeps the pages as they were before a part of a transaction.
+///
+/// By itself it writes them to a temporary file, many times as much as to the write-ahead log. That is only worth it where nobody knows how many they
+/// are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Undo {
+    /// What an ordinary job touches: some pages for each of its rows, of which it has a bounded number.
+    InMemory,
+    /// What a job touches that is done alone: maybe every page there is.
+    OnDisk,
 }
 
 impl Writer {
@@ -148,6 +162,7 @@ impl Desk {
 
     /// All jobs of a group in one transaction. An error means that nothing of it is stored.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        self.keep_undo(if group.iter().any(|job| job.alone()) { Undo::OnDisk } else { Undo::InMemory })?;
         self.execute("BEGIN IMMEDIATE")?;
         let outcome = self.work_and_commit(group);
         if outcome.is_err() {
@@ -197,6 +212,18 @@ impl Desk {
                     self.execute("ROLLBACK TO job; RELEASE job").map_err(|_| error)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Only between two transactions.
+    fn keep_undo(&mut self, undo: Undo) -> Result<(), StoreError> {
+        if self.undo != Some(undo) {
+            self.execute(match undo {
+                Undo::InMemory => "PRAGMA temp_store = MEMORY",
+                Undo::OnDisk => "PRAGMA temp_store = FILE",
+            })?;
+            self.undo = Some(undo);
         }
         Ok(())
     }
@@ -252,5 +279,37 @@ where
             (Ok(()), None) => Err(broken(OPERATION, "the write was not tried")),
         };
         let _ = self.to.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::dsl::sql;
+    use diesel::prelude::*;
+    use diesel::sql_types::BigInt;
+
+    use super::super::super::SystemWallClock;
+    use super::super::{SqliteConfig, SqliteStore};
+    use super::*;
+
+    /// What SQLite calls it.
+    const FILE: i64 = 1;
+    const MEMORY: i64 = 2;
+
+    fn kept(work: &mut Work<'_>) -> Result<i64, StoreError> {
+        sql::<BigInt>("SELECT temp_store FROM pragma_temp_store")
+            .get_result(work.connection)
+            .map_err(|error| running("asking", &error))
+    }
+
+    #[tokio::test]
+    async fn ordinary_writes_need_no_temporary_file_and_unbounded_ones_no_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::new(directory.path().join("data.sqlite"));
+        let store = SqliteStore::open(config, Arc::new(SystemWallClock)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(store.writer().submit(kept).await.unwrap(), MEMORY);
+            assert_eq!(store.writer().submit_alone(kept).await.unwrap(), FILE);
+        }
     }
 }

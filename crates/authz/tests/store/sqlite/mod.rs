@@ -7,7 +7,6 @@ mod history;
 mod load;
 mod reopen;
 mod rows;
-mod speed;
 mod upgrade;
 
 use std::path::{Path, PathBuf};

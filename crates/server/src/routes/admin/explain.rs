@@ -6,7 +6,7 @@ use std::time::Duration;
 use authz::condition::Context;
 use authz::decide::{CheckRequest, Consistency, Explanation, Held, RequestProperties, TierExplanation, TierReason};
 use authz::evaluate::{Operator, PathStep};
-use authz::relation::{Object, Subject, check_relation};
+use authz::relation::{Object, Subject, Text, check_relation};
 use authz::store::{ModelId, StoreId};
 use axum::extract::State;
 use cache_core::{Source, Tag};
@@ -19,6 +19,9 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::routes::path::ulid;
 use crate::wire::ok;
+
+/// Names of a context that stand for the entities themselves.
+const ENTITIES: [&str; 3] = ["subject", "resource", "action"];
 
 /// The question, as `tiergate check` asks it.
 #[derive(Deserialize, ToSchema)]
@@ -34,8 +37,23 @@ pub(super) struct Question {
     object: String,
     #[serde(default)]
     context: Map<String, Value>,
+    /// Properties that the question brings for its entities.
+    #[serde(default)]
+    properties: Properties,
     #[serde(default)]
     consistency: Wanted,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExplainProperties)]
+struct Properties {
+    #[serde(default)]
+    subject: Map<String, Value>,
+    #[serde(default)]
+    resource: Map<String, Value>,
+    #[serde(default)]
+    action: Map<String, Value>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -125,8 +143,18 @@ impl Question {
             relation: check_relation(&self.relation)?,
             object: Object::parse(&self.object)?,
             contextual_tuples: Vec::new(),
-            context: Context::from(self.context),
-            properties: RequestProperties::default(),
+            // As over AuthZEN: what a caller passes on takes no entity's place.
+            context: Context::new(
+                self.context
+                    .into_iter()
+                    .filter(|(name, _)| !ENTITIES.contains(&name.as_str()))
+                    .map(|(name, value)| (Text::from(name), value)),
+            ),
+            properties: RequestProperties {
+                subject: Context::from(self.properties.subject),
+                resource: Context::from(self.properties.resource),
+                action: Context::from(self.properties.action),
+            },
             consistency: match self.consistency {
                 Wanted::MinimizeLatency => Consistency::MinimizeLatency,
                 Wanted::Full => Consistency::Full,

@@ -26,6 +26,7 @@ use crate::wire::{no_content, ok};
 const MAX_ASSERTIONS: usize = 100;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = WriteAssertionsRequest)]
 pub(super) struct Write<'a> {
     #[serde(borrow)]
@@ -33,6 +34,7 @@ pub(super) struct Write<'a> {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object of tuple_key and expectation")]
 struct Assertion<'a> {
     #[serde(borrow)]
     #[schema(required, nullable = false)]

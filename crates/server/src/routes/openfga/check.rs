@@ -17,6 +17,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = CheckRequest)]
 pub(super) struct Check<'a> {
     #[serde(borrow)]

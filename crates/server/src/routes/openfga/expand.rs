@@ -16,6 +16,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = ExpandRequest)]
 pub(super) struct Expand<'a> {
     #[serde(borrow)]

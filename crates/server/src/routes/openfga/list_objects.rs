@@ -30,6 +30,7 @@ use crate::wire::{Word, ok};
 const LINES_AT_A_TIME: usize = 256;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = ListObjectsRequest)]
 pub(super) struct ListObjects<'a> {
     #[serde(borrow, rename = "type")]
@@ -144,5 +145,36 @@ impl ListObjects<'_> {
             properties: Default::default(),
             consistency,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_made_piece_by_piece_as_it_is_read() {
+        let ids: Arc<Vec<Text>> = Arc::new((0..600).map(|at| Text::from(format!("d{at}"))).collect());
+        let mut body = streamed(Text::from("document"), Arc::clone(&ids)).into_body();
+        let mut lines = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            lines.push(piece.iter().filter(|byte| **byte == b'\n').count());
+        }
+        assert_eq!(lines, [256, 256, 88]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_nothing_is_empty() {
+        let body = streamed(Text::from("document"), Arc::default()).into_body();
+        assert!(body.collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    #[test]
+    fn what_an_id_holds_stays_within_its_line() {
+        let bytes = lines("document", &[Text::from("a\"b\\c")]);
+        assert_eq!(bytes.as_ref(), b"{\"result\":{\"object\":\"document:a\\\"b\\\\c\"}}\n");
     }
 }

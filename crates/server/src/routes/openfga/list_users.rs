@@ -18,6 +18,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = ListUsersRequest)]
 pub(super) struct ListUsers<'a> {
     #[serde(borrow)]
@@ -43,6 +44,7 @@ pub(super) struct ListUsers<'a> {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object of type and id")]
 #[schema(as = ListUsersObject)]
 struct ObjectIn<'a> {
     #[serde(borrow, rename = "type")]
@@ -52,6 +54,7 @@ struct ObjectIn<'a> {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object of type and relation")]
 #[schema(as = UserFilter)]
 struct Filter<'a> {
     #[serde(borrow, rename = "type")]
@@ -95,7 +98,11 @@ pub(crate) async fn list_users(
 ) -> Answered {
     let request = body.read::<ListUsers<'_>>()?.request(store)?;
     let listed = app.decisions.list_users(&request).await.map_err(|error| app.fault(error))?;
-    let users = listed.items.iter().take(app.settings.limits.list_results).map(User::from).collect();
+    // Whoever asks who has access must not miss that everybody has.
+    let is_everybody = |subject: &&Subject| matches!(subject, Subject::Wildcard { .. });
+    let (everybody, others): (Vec<_>, Vec<_>) = listed.items.iter().partition(is_everybody);
+    let users = everybody.into_iter().chain(others).take(app.settings.limits.list_results);
+    let users = users.map(User::from).collect();
     Ok(ok(&Users { users }))
 }
 

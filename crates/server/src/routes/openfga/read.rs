@@ -19,6 +19,7 @@ use crate::error::Fault;
 use crate::wire::{Word, ok, rfc3339};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = ReadRequest)]
 pub(super) struct Read<'a> {
     /// Only relationships with the given parts; the object may be a type alone, as in `document:`.

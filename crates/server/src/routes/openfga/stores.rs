@@ -21,6 +21,7 @@ const MAX_NAME_CHARS: usize = 64;
 const MAX_PAGES_LOOKED_THROUGH: usize = 100;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = CreateStoreRequest)]
 pub(super) struct NewStore {
     /// 1 to 64 visible characters.

@@ -21,6 +21,7 @@ const MAX_SHOWN_CHARS: usize = 64;
 
 /// A relationship that comes in. Any part may be missing, as in a filter.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(expecting = "an object of user, relation and object")]
 pub(super) struct TupleKey<'a> {
     /// `type:id`, `type:id#relation` or `type:*`.
     #[serde(borrow)]
@@ -35,6 +36,7 @@ pub(super) struct TupleKey<'a> {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(expecting = "an object of name and context")]
 #[schema(as = TupleCondition)]
 struct Condition<'a> {
     #[serde(borrow)]
@@ -44,6 +46,7 @@ struct Condition<'a> {
 
 /// A list of relationships, which may be `null`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(expecting = "an object of tuple_keys")]
 pub(super) struct TupleKeys<'a> {
     #[serde(borrow)]
     pub(super) tuple_keys: Option<Vec<TupleKey<'a>>>,
@@ -64,16 +67,10 @@ impl TupleKey<'_> {
 
     /// The relationship, which must be whole; whatever its condition.
     pub(super) fn tuple(&self) -> Result<Tuple, Fault> {
-        let part = |text: &Option<Word<'_>>, name: &str| match given(text.as_deref()) {
-            Some(_) => Ok(()),
-            None => Err(missing(name)),
-        };
-        part(&self.user, "user")?;
-        part(&self.relation, "relation")?;
-        part(&self.object, "object")?;
-        let text = |part: &Option<Word<'_>>| part.as_deref().unwrap_or_default().to_owned();
-        Tuple::parse(&text(&self.object), &text(&self.relation), &text(&self.user))
-            .map_err(|error| Fault::invalid(format!("tuple_key: {error}")))
+        let user = part(&self.user, "user")?;
+        let relation = part(&self.relation, "relation")?;
+        let object = part(&self.object, "object")?;
+        Tuple::parse(object, relation, user).map_err(|error| Fault::invalid(format!("tuple_key: {error}")))
     }
 
     /// Leaving a condition out silently would grant more than was asked for.
@@ -148,6 +145,10 @@ fn each_once<'a>(tuples: impl IntoIterator<Item = &'a Tuple>, code: &'static str
             Err(Fault::new(FaultKind::Invalid, code, format!("{twice} stands twice in one request; name it once")))
         }
     }
+}
+
+fn part<'a>(word: &'a Option<Word<'_>>, name: &str) -> Result<&'a str, Fault> {
+    given(word.as_deref()).ok_or_else(|| missing(name))
 }
 
 fn missing(part: &str) -> Fault {

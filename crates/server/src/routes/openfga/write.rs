@@ -14,6 +14,7 @@ use crate::error::{Fault, FaultKind};
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = WriteRequest)]
 pub(super) struct Write<'a> {
     #[serde(borrow)]
@@ -26,6 +27,7 @@ pub(super) struct Write<'a> {
 
 /// Relationships to write or to delete.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(expecting = "an object of tuple_keys")]
 #[schema(as = WritePart)]
 struct Part<'a> {
     #[serde(borrow)]

@@ -128,3 +128,22 @@ async fn more_context_or_more_nesting_than_may_be_is_no_allow() {
         assert!(reply.body.as_str().unwrap().contains("at most 65536"), "{}", reply.body);
     }
 }
+
+#[tokio::test]
+async fn a_list_of_values_is_no_object_whose_fields_it_could_be() {
+    let world = World::small().await;
+    for (path, body) in endpoints() {
+        for (part, values) in [
+            ("subject", json!(["user", "ann", null])),
+            ("resource", json!(["document", "plan", null])),
+            ("context", json!([])),
+        ] {
+            let mut body = body.clone();
+            body[part] = values;
+            assert_eq!(world.post(&path, &body).await.status, 400, "{path} {part}");
+        }
+    }
+    let mut batch = question("ann");
+    batch["evaluations"] = json!([[null, null, null, null]]);
+    assert_eq!(world.post("/access/v1/evaluations", &batch).await.status, 400);
+}

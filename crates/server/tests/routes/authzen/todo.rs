@@ -129,3 +129,24 @@ async fn an_editor_changes_what_bears_their_address_and_nothing_else() {
     let found = world.post("/access/v1/search/action", &ask(morty, "", "todo:todo-1")).await;
     assert_eq!(super::search::results(&found, "name"), ["can_create_todo", "can_read_todos"]);
 }
+
+#[tokio::test]
+async fn searches_find_what_roles_and_stored_ownership_allow() {
+    let world = world(Settings::default()).await;
+    let [rick, morty] =
+        ["CiRmZDA2", "CiRmZDE2"].map(|start| format!("{start}MTRkMy1jMzlhLTQ3ODEtYjdiZC04Yjk2ZjVhNTEwMGQSBWxvY2Fs"));
+    let todo = "7240d0db-8ff0-41ec-98b2-34a096273b91";
+    let search = async |kind: &str, subject: &str, resource: &str| {
+        let path = format!("/access/v1/search/{kind}");
+        let reply = world.post(&path, &ask(subject, "can_update_todo", resource)).await;
+        super::search::results(&reply, "id").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(search("resource", &format!("user:{morty}"), "todo").await, [todo]);
+    assert_eq!(search("resource", &format!("user:{rick}"), "todo").await.len(), 7);
+    assert_eq!(search("subject", "user", &format!("todo:{todo}")).await, [rick.as_str(), morty.as_str()]);
+    assert_eq!(search("subject", "user", "todo:todo-1").await, [rick.as_str()]);
+    let who_owns = ask("user", "owner", &format!("todo:{todo}"));
+    let refused = world.post("/access/v1/search/subject", &who_owns).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body.as_str().unwrap().contains("`subject`"), "{}", refused.body);
+}

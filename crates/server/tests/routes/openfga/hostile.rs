@@ -28,7 +28,34 @@ async fn a_field_of_another_type_is_never_more_than_400() {
         "authorization_model_id": "",
     });
     let read = json!({"tuple_key": key("", "", "team:9"), "page_size": 5, "continuation_token": "", "consistency": ""});
-    let bodies = [("check", check), ("batch-check", batch), ("write", write), ("read", read)];
+    let given = json!({"authorization_model_id": "", "context": {}, "consistency": ""});
+    let with = |more: Value| {
+        let mut body = given.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let tuples = json!({"tuple_keys": [key("user:bob", "member", "team:9")]});
+    let objects = with(json!({
+        "user": "user:ann", "relation": "can_view", "type": "document", "contextual_tuples": tuples,
+    }));
+    let users = with(json!({
+        "object": {"type": "document", "id": "plan"}, "relation": "can_view",
+        "user_filters": [{"type": "team", "relation": "member"}],
+        "contextual_tuples": [key("user:bob", "member", "team:9")],
+    }));
+    let expand = with(json!({
+        "tuple_key": {"relation": "viewer", "object": "document:plan"}, "contextual_tuples": tuples,
+    }));
+    let bodies = [
+        ("check", check),
+        ("batch-check", batch),
+        ("write", write),
+        ("read", read),
+        ("list-objects", objects.clone()),
+        ("streamed-list-objects", objects),
+        ("list-users", users),
+        ("expand", expand),
+    ];
     let mut refused = 0;
     for (name, body) in bodies {
         assert_eq!(world.post(&format!("{path}/{name}"), &body).await.status, 200, "{name} {body}");
@@ -122,7 +149,8 @@ async fn a_body_that_is_no_json_is_400_everywhere() {
     let list = world.get(&format!("{path}/authorization-models")).await.body;
     let assertions = format!("{path}/assertions/{}", list["authorization_models"][0]["id"].as_str().unwrap());
     for body in ["", "{", "[]", "5", "null", r#"{"checks":[],"checks":[]}"#, "{}{}"] {
-        for name in ["check", "batch-check", "write", "read", "authorization-models"] {
+        let lists = ["list-objects", "streamed-list-objects", "list-users", "expand"];
+        for name in ["check", "batch-check", "write", "read", "authorization-models"].into_iter().chain(lists) {
             let reply = world.post_text(&format!("{path}/{name}"), body).await;
             assert_eq!(reply.status, 400, "{name} {body}");
         }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
 use authz::decide::{CheckError, CheckRequest};
-use authz::store::{StoreError, StoreId};
+use authz::store::StoreError;
 use futures_util::{StreamExt, stream};
 
+use super::Scope;
 use crate::app::App;
 use crate::error::Fault;
 
@@ -22,22 +23,21 @@ pub(super) type Answer = Result<bool, Fault>;
 /// What would be wrong with every question: the store, or the version of its model.
 pub(super) async fn ask(
     app: &App,
-    store: StoreId,
+    Scope { store, model, .. }: Scope,
     questions: Vec<Result<CheckRequest, Fault>>,
 ) -> Result<Vec<Answer>, Fault> {
+    let known = app.decisions.check_now_all(store, model, questions.iter().map(|question| question.as_ref().ok()));
     let mut waiting = Waiting::default();
     let mut answers: Vec<Answer> = Vec::with_capacity(questions.len());
-    for (at, question) in questions.iter().enumerate() {
-        answers.push(match question {
-            Ok(request) => match app.decisions.check_now(request) {
-                Some(decision) => Ok(decision.allowed),
-                None => {
-                    waiting.add(request, at);
-                    // Replaced below.
-                    Err(Fault::internal())
-                }
-            },
-            Err(fault) => Err(fault.clone()),
+    for (at, (question, known)) in questions.iter().zip(known).enumerate() {
+        answers.push(match (question, known) {
+            (Ok(_), Some(decision)) => Ok(decision.allowed),
+            (Ok(request), None) => {
+                waiting.add(request, at);
+                // Replaced below.
+                Err(Fault::internal())
+            }
+            (Err(fault), _) => Err(fault.clone()),
         });
     }
     if questions.iter().all(Result::is_err) {

@@ -26,6 +26,7 @@ use result::Results;
 const MAX_CORRELATION_ID_CHARS: usize = 36;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object")]
 #[schema(as = BatchCheckRequest)]
 pub(in crate::routes::openfga) struct BatchCheck<'a> {
     #[serde(borrow)]
@@ -40,6 +41,7 @@ pub(in crate::routes::openfga) struct BatchCheck<'a> {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(expecting = "an object of tuple_key and correlation_id")]
 #[schema(as = BatchCheckItem)]
 struct Item<'a> {
     #[serde(borrow)]
@@ -80,7 +82,7 @@ pub(crate) async fn batch_check(
             (correlation_id, scope.question(tuple_key, contextual_tuples, context))
         })
         .unzip();
-    let answers = ask(&app, store, questions).await?;
+    let answers = ask(&app, scope, questions).await?;
     Ok(ok(&Answer { result: Results::new(&ids, answers) }))
 }
 
