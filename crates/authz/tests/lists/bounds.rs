@@ -7,7 +7,7 @@ use authz::condition::Context;
 use authz::decide::{CheckError, Consistency};
 use authz::evaluate::Limits;
 use authz::model::Model;
-use authz::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Tuple};
+use authz::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple};
 use serde_json::json;
 
 use super::support::World;
@@ -134,7 +134,7 @@ async fn a_list_of_subjects_that_lies_too_deep_is_an_error_and_no_shorter_list()
     let users = async |document: &str, relation: &str| {
         let document = Object::parse(document).unwrap();
         let kind = SubjectKind { type_name: "user".into(), relation: None };
-        let listed = world.users(&document, &relation.into(), kind, Consistency::MinimizeLatency).await;
+        let listed = world.users(&document, &Text::from(relation), kind, Consistency::MinimizeLatency).await;
         listed.map(|listed| listed.items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     };
     for (document, relation, expected) in [

@@ -153,7 +153,13 @@ async fn users_of(
                 seen.cached += usize::from(listed.source != cache_core::Source::Origin);
             }
             Err(error) => {
-                let same = |check: &Result<bool, CheckError>| matches!(check, Err(other) if other.to_string() == error.to_string());
+                // Of several errors one is told, and not always the same one: a check that lacks a value may lie beyond the depth of the list.
+                let is_depth = matches!(error, CheckError::TooComplex { .. });
+                let same = |check: &Result<bool, CheckError>| match check {
+                    Err(CheckError::Condition(_)) if is_depth => true,
+                    Err(other) => other.to_string() == error.to_string(),
+                    Ok(_) => false,
+                };
                 assert!(checks.iter().any(|(_, check)| same(check)), "{told}: {error}; but {checks:?}");
                 seen.errors += 1;
             }
