@@ -78,7 +78,7 @@ fn the_dsl_names_modules_in_comments() {
 
 #[test]
 fn faults_are_told_with_file_place_and_remedy() {
-    let twice = extending("b", "foe") + "extend type user\n  relations\n    define fo: [user]\n";
+    let twice = extending("b", "foe") + "extend type user\n  relations\n    define other: [user]\n";
     let same = CORE.to_owned() + "extend type user\n  relations\n    define foe: [user]\n";
     let condition = "module b\ncondition c(x: int) { x < 1 }\n";
     let cases: &[&[(&str, &str)]] = &[
