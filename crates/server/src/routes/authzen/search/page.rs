@@ -82,7 +82,7 @@ impl Paging {
     }
 }
 
-const FOREIGN: &str = "page.token belongs to another request, or to an older version of the model; \
+const FOREIGN: &str = "page.token belongs to another request, to an older version of the model, or to the time before the server was started; \
                        send the request as it was with the first page, or begin without a token";
 
 #[cfg(test)]
