@@ -9,7 +9,7 @@ use std::fmt;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use smallvec::SmallVec;
 
-use crate::Tag;
+use crate::{RowKey, Tag};
 
 /// The most cache types of one process.
 pub const MAX_CACHE_TYPES: usize = 31;
@@ -97,6 +97,18 @@ impl TypeSet {
         self.0 & (1 << cache_type.index) != 0
     }
 
+    /// The set as a number, for an envelope that stores it.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// A set that [`Self::bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Their indices.
     pub(crate) fn indices(self) -> impl Iterator<Item = usize> {
         let mut rest = self.0 & !COMPOSED;
@@ -130,6 +142,11 @@ pub trait CacheKey: Send + Sync {
     /// invalidation by an entity reaches every value whose key names it: see [`entity_tag`].
     fn entities(&self, visit: &mut dyn FnMut(&str, &str)) {
         let _ = visit;
+    }
+
+    /// Which row of which view answers it, for a tier that mirrors the origin; none where no view does.
+    fn row(&self) -> Option<RowKey> {
+        None
     }
 }
 

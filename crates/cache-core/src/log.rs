@@ -84,8 +84,9 @@ impl<S: SyncFamily> KillSink for Horizon<S> {
 /// An invalidation log.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Which one it is.
-    fn identity(&self) -> Identity;
+    /// Which one it is; none as long as its backend has not said so. Tiers that outlive the process have nothing until then: see
+    /// [`Chain::binder`](crate::Chain::binder).
+    fn identity(&self) -> Option<Identity>;
 
     /// A lower bound for the stamp of a read that begins after this call.
     fn stamp(&self) -> Stamp;
@@ -167,8 +168,8 @@ impl<S: SyncFamily> InProcessLog<S> {
 
 #[async_trait]
 impl<S: SyncFamily> Log for InProcessLog<S> {
-    fn identity(&self) -> Identity {
-        self.identity
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity)
     }
 
     fn stamp(&self) -> Stamp {

@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{
-    CacheLayer, Clock, Entropy, HorizonConfig, Identity, Policy, SystemClock, SystemEntropy, telemetry::Telemetry,
-};
+use cache_core::{CacheLayer, Clock, Entropy, HorizonConfig, Policy, SystemClock, SystemEntropy, telemetry::Telemetry};
 
 use super::models::Models;
 use super::sink::OriginLog;
@@ -42,9 +40,6 @@ pub enum BuildError {
     /// The origin could not tell its log.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no randomness for the log's identity.
-    #[error("the operating system gave no randomness for the identity of the log: {0}")]
-    NoRandomness(String),
 }
 
 impl DecisionPointBuilder {
@@ -148,8 +143,7 @@ impl DecisionPointBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(self) -> Result<DecisionPoint, BuildError> {
-        let identity = Identity::random().map_err(|cause| BuildError::NoRandomness(cause.to_string()))?;
-        let log = Arc::new(OriginLog::new(identity));
+        let log = Arc::new(OriginLog::new());
         let mut chain = DecisionChain::builder()
             .log(log.clone())
             .policy(self.policy)
@@ -163,7 +157,7 @@ impl DecisionPointBuilder {
             chain = tier(chain);
         }
         let chain = chain.build()?;
-        log.bind(chain.horizon());
+        log.bind(&chain);
         self.origin.attach(log as Arc<dyn ChangeSink>).await?;
         let models = Models::new(Arc::clone(&self.origin), Arc::clone(chain.horizon()));
         Ok(DecisionPoint {

@@ -326,8 +326,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The snapshot, which is taken when it is needed first.
-    async fn snapshot(&mut self) -> Result<(&mut Box<dyn Snapshot>, Stamp), CheckError> {
+    /// Reads from the snapshot, which is taken when it is needed first. Its stamp is known after the read.
+    async fn read(&mut self, reads: Vec<TupleRead>) -> Result<(Vec<TupleAnswer>, Stamp), CheckError> {
         let snapshot = match &mut self.snapshot {
             Some(snapshot) => snapshot,
             none => {
@@ -335,21 +335,21 @@ impl<'a> Run<'a> {
                 none.insert(self.evaluation.origin.snapshot().await?)
             }
         };
+        let answers = snapshot.read(self.evaluation.store, reads).await?;
         let stamp = snapshot.stamp();
         self.stamp = Some(self.stamp.map_or(stamp, |known| known.meet(stamp)));
-        Ok((snapshot, stamp))
+        Ok((answers, stamp))
     }
 
     /// Reads the stored properties that conditions on the way may read, before any condition is met.
     async fn read_properties(&mut self) -> Result<(), CheckError> {
-        let Evaluation { version, given, object, relation, store, .. } = *self.evaluation;
+        let Evaluation { version, given, object, relation, .. } = *self.evaluation;
         let entities = given.stored(version.plan.reads(&object.type_name, relation));
         if entities.is_empty() {
             return Ok(());
         }
         let reads = entities.iter().map(|entity| TupleRead::Properties((*entity).clone())).collect();
-        let (snapshot, stamp) = self.snapshot().await?;
-        let answers = snapshot.read(store, reads).await?;
+        let (answers, stamp) = self.read(reads).await?;
         for (entity, answer) in entities.into_iter().zip(answers) {
             let TupleAnswer::Properties(stored) = answer else { continue };
             self.circumstances.add_stored(entity, &stored);
@@ -363,10 +363,8 @@ impl<'a> Run<'a> {
     /// Reads one level from the snapshot, and fills what others can use.
     async fn read_level(&mut self) -> Result<(), CheckError> {
         let missing = std::mem::take(&mut self.missing);
-        let store = self.evaluation.store;
-        let (snapshot, stamp) = self.snapshot().await?;
         let reads: Vec<TupleRead> = missing.iter().map(|(_, read)| read.clone()).collect();
-        let answers = snapshot.read(store, reads).await?;
+        let (answers, stamp) = self.read(reads).await?;
         if let Some(flight) = self.flight {
             self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }

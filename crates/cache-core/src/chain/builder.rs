@@ -152,6 +152,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             tiers.push(Tier {
                 name,
                 local: layer.capabilities().local,
+                fillable: layer.capabilities().fillable,
                 enabled: AtomicBool::new(true),
                 policy: self.policy.for_tier(name),
                 probes: Counters::new(),
@@ -173,8 +174,11 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
         let horizon = Arc::new(Horizon::<S>::new(self.horizon));
         let sink: Weak<dyn KillSink> = Arc::downgrade(&(Arc::clone(&horizon) as Arc<dyn KillSink>));
         log.attach(sink);
+        if let Some(identity) = log.identity() {
+            tiers.iter().for_each(|tier| tier.layer.bind(identity));
+        }
         Ok(Chain {
-            tiers,
+            tiers: tiers.into(),
             horizon,
             log,
             flights: SingleFlight::new(self.max_flights, DEFAULT_MAX_FOLLOWERS),

@@ -61,7 +61,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             return;
         }
         let now = self.clock.now();
-        for tier in tiers.iter().filter(|tier| tier.is_enabled()) {
+        for tier in tiers.iter().filter(|tier| tier.fillable && tier.is_enabled()) {
             let fills: Vec<Fill<'_, V>> = drafts
                 .iter()
                 .map(|(key, draft)| {

@@ -30,14 +30,14 @@ use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
-use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, Log, Ticket};
+use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Identity, Key, Keyer, Log, Ticket};
 
 /// How long a follower waits for a flight before it loads itself.
 pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The ordered tiers with what keeps them coherent.
 pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
-    tiers: Vec<Tier<V>>,
+    tiers: Arc<[Tier<V>]>,
     horizon: Arc<Horizon<S>>,
     log: Arc<dyn Log>,
     flights: SingleFlight<load::Landing<V>, S>,
@@ -53,6 +53,7 @@ struct Tier<V> {
     layer: Box<dyn CacheLayer<V>>,
     name: &'static str,
     local: bool,
+    fillable: bool,
     enabled: AtomicBool,
     policy: TierPolicy,
     probes: Counters<{ Outcome::ALL.len() }>,
@@ -114,6 +115,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     #[must_use]
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
+    }
+
+    /// Tells the tiers whose history their content belongs to: for a log that learns its identity after the chain was built.
+    #[must_use]
+    pub fn binder(&self) -> impl Fn(Identity) + Send + Sync + use<V, S> {
+        let tiers = Arc::clone(&self.tiers);
+        move |identity| tiers.iter().for_each(|tier| tier.layer.bind(identity))
     }
 
     /// The clock.

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use super::{Gate, TestValue};
 use crate::sync::{Exclusive, Std, SyncFamily};
 use crate::{
-    CacheLayer, CacheValue, Capabilities, Draft, Entry, Error, ErrorKind, Fill, Filled, Key, KeyBytes, Moment, Now,
-    Stamp, Tag, TypeSet, Usage,
+    CacheLayer, CacheValue, Capabilities, Draft, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, KeyBytes,
+    Moment, Now, Stamp, Tag, TypeSet, Usage,
 };
 
 /// What a tier is asked to do.
@@ -230,8 +230,11 @@ impl<S: SyncFamily> CacheLayer<TestValue> for FakeLayer<S> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { local: self.local, durable: self.durable, fallible: true }
+        Capabilities { local: self.local, durable: self.durable, fallible: true, fillable: true }
     }
+
+    /// It ends with its handles, whatever it claims.
+    fn bind(&self, _: Identity) {}
 
     fn get_now(&self, key: &Key<'_>) -> Now<TestValue> {
         if !self.local {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use authz::store::sqlite::SqliteStore;
 use authz::store::{
-    Change, ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead,
+    Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead,
 };
-use cache_core::Revision;
+use cache_core::{Revision, Stamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -139,7 +139,9 @@ struct Fragile {
 }
 
 impl ChangeSink for Fragile {
-    fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+    fn joined(&self, _: Past<'_>) {}
+    fn advance(&self, _: Stamp) {}
+    fn forget(&self, _: Revision) {}
     fn apply(&self, changes: &[LoggedChange]) {
         assert!(self.broken.swap(true, Ordering::Relaxed), "on purpose");
         self.applied.lock().unwrap().extend_from_slice(changes);
@@ -171,7 +173,9 @@ struct Gate {
 }
 
 impl ChangeSink for Gate {
-    fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+    fn joined(&self, _: Past<'_>) {}
+    fn advance(&self, _: Stamp) {}
+    fn forget(&self, _: Revision) {}
     fn apply(&self, changes: &[LoggedChange]) {
         let relationship = |logged: &LoggedChange| matches!(logged.change, Change::Inserted(..));
         if std::thread::current().name() == Some("origin-writer") && changes.iter().any(relationship) {

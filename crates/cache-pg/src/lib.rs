@@ -1,0 +1,1 @@
+//! The PostgreSQL tier: look-ups in materialized views that are refreshed without anybody waiting.

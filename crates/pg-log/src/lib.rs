@@ -1,0 +1,1 @@
+//! PostgreSQL connections and the invalidation log on PostgreSQL: snapshots, polls, triggers, trimming.
