@@ -146,6 +146,8 @@ fn kind_of(code: &SqlState) -> PgErrorKind {
         // Shutting down, crashed, starting, and a primary that has become a standby.
         "57P01" | "57P02" | "57P03" | "57P05" | "25006" => PgErrorKind::Unavailable,
         "42501" | "3D000" => PgErrorKind::Refused,
+        // No such schema, table, column or function.
+        "3F000" | "42P01" | "42703" | "42883" => PgErrorKind::Schema,
         other => match other.get(..2) {
             Some("08" | "53" | "58") => PgErrorKind::Unavailable,
             Some("28") => PgErrorKind::Refused,
@@ -185,6 +187,7 @@ fn advice(kind: PgErrorKind) -> Option<&'static str> {
             Some("lower the numbers of connections here, or raise max_connections of the server")
         }
         PgErrorKind::Refused => Some("check user, password, privileges and sslmode of the URL"),
+        PgErrorKind::Schema => Some("run the migrations of this release"),
         _ => None,
     }
 }

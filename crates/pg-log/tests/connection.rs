@@ -6,18 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use pg_log::{Migration, Pg, PgConfig, PgErrorKind, migrate};
-use support::Database;
-
-/// A bound for what has to happen at all.
-const SOON: Duration = Duration::from_secs(10);
-
-async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + SOON;
-    while !happened().await {
-        assert!(tokio::time::Instant::now() < deadline, "it did not happen: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
+use support::{Database, until};
 
 async fn backend(client: &tokio_postgres::Client) -> i32 {
     client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0)
@@ -315,7 +304,8 @@ async fn conflicts_and_timeouts_have_their_kinds() {
     assert_eq!(kind("DO $$ BEGIN RAISE deadlock_detected; END $$").await, PgErrorKind::Conflict);
     assert_eq!(kind("DO $$ BEGIN RAISE unique_violation; END $$").await, PgErrorKind::Constraint);
     assert_eq!(kind("DO $$ BEGIN RAISE insufficient_privilege; END $$").await, PgErrorKind::Refused);
-    assert_eq!(kind("SELECT nothing FROM nowhere").await, PgErrorKind::Unexpected);
+    assert_eq!(kind("SELECT nothing FROM nowhere").await, PgErrorKind::Schema);
+    assert_eq!(kind("SELECT 1/0").await, PgErrorKind::Unexpected);
 }
 
 const MIGRATIONS: &[Migration] = &[

@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use pg_log::{Pg, PgConfig};
+use cache_core::{Identity, Revision, Stamp};
+use pg_log::{COMPONENT, LogReader, LogRow, LogSink, Pg, PgConfig, attach_sql, migrate, migrations};
 use tokio_postgres::NoTls;
 
 /// A database that no other test knows.
@@ -38,4 +41,97 @@ impl Database {
         tokio::spawn(connection);
         client
     }
+}
+
+/// A bound for what has to happen at all.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// Waits for something that can only be asked for.
+pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    while !happened().await {
+        assert!(tokio::time::Instant::now() < deadline, "it did not happen: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    told: Mutex<Told>,
+}
+
+#[derive(Default, Clone)]
+pub(crate) struct Told {
+    pub(crate) joined: Vec<Identity>,
+    pub(crate) rows: Vec<LogRow>,
+    pub(crate) floor: u64,
+    pub(crate) stamp: u64,
+}
+
+impl Recorder {
+    pub(crate) fn told(&self) -> Told {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// The first field of each row, in order and once.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        let mut fields: Vec<_> =
+            self.told().rows.iter().filter_map(|row| row.fields.first().cloned().flatten()).collect();
+        fields.sort();
+        fields.dedup();
+        fields
+    }
+
+    pub(crate) fn knows(&self, field: &str) -> bool {
+        self.told.lock().unwrap().rows.iter().any(|row| row.fields.first().is_some_and(|f| f.as_deref() == Some(field)))
+    }
+}
+
+impl LogSink for Recorder {
+    fn joined(&self, identity: Identity, stamp: Stamp) {
+        let mut told = self.told.lock().unwrap();
+        told.joined.push(identity);
+        told.stamp = told.stamp.max(stamp.get());
+    }
+
+    fn apply(&self, rows: &[LogRow]) {
+        self.told.lock().unwrap().rows.extend_from_slice(rows);
+    }
+
+    fn forget(&self, through: Revision) {
+        let mut told = self.told.lock().unwrap();
+        told.floor = told.floor.max(through.get());
+    }
+
+    fn advance(&self, stamp: Stamp) {
+        let mut told = self.told.lock().unwrap();
+        assert!(stamp.get() >= told.stamp, "a stamp went back");
+        told.stamp = stamp.get();
+    }
+}
+
+/// A database with the log and a table `things (name, owner, note)` attached to it.
+pub(crate) async fn with_log() -> Database {
+    let database = Database::new().await;
+    let mut client = database.foreign().await;
+    migrate(&mut client, "tiergate", COMPONENT, migrations()).await.unwrap();
+    client.batch_execute("CREATE TABLE things (name text, owner text, note text)").await.unwrap();
+    let attach = attach_sql("tiergate", "things", "thing", &["name", "owner"]).unwrap();
+    client.batch_execute(&attach).await.unwrap();
+    database
+}
+
+/// A reader that has joined, and what it told.
+pub(crate) async fn reader(pg: &Pg) -> (Arc<LogReader>, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    let reader = LogReader::start(pg.clone(), recorder.clone());
+    tokio::time::timeout(SOON, reader.joined()).await.unwrap_or_else(|_| panic!("not joined: {:?}", reader.trouble()));
+    (reader, recorder)
+}
+
+/// The number of the current transaction.
+pub(crate) async fn xid(client: &(impl tokio_postgres::GenericClient + Sync)) -> u64 {
+    let row = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
+    row.get::<_, &str>(0).parse().unwrap()
 }
