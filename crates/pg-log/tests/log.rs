@@ -5,11 +5,11 @@ mod support;
 use std::time::Duration;
 
 use pg_log::{Operation, PgErrorKind};
-use support::{reader, until, with_log, xid};
+use support::{Database, reader, until, xid};
 
 #[tokio::test]
 async fn a_change_by_a_stranger_is_in_force_within_an_interval() {
-    let database = with_log().await;
+    let Some(database) = Database::with_log() else { return };
     let (_reader, recorder) = reader(&database.pg()).await;
     let psql = database.foreign().await;
     psql.batch_execute("INSERT INTO things VALUES ('a', 'ann', 'x')").await.unwrap();
@@ -21,7 +21,7 @@ async fn a_change_by_a_stranger_is_in_force_within_an_interval() {
 
 #[tokio::test]
 async fn the_writer_with_the_lower_number_is_applied_though_it_commits_last() {
-    let database = with_log().await;
+    let Some(database) = Database::with_log() else { return };
     let pg = database.pg();
     let (reader, recorder) = reader(&pg).await;
     let (mut first, mut second) = (pg.exclusive().await.unwrap(), pg.exclusive().await.unwrap());
@@ -45,7 +45,7 @@ async fn the_writer_with_the_lower_number_is_applied_though_it_commits_last() {
 
 #[tokio::test]
 async fn what_was_rolled_back_is_never_told_and_does_not_hold_anything_up() {
-    let database = with_log().await;
+    let Some(database) = Database::with_log() else { return };
     let pg = database.pg();
     let (reader, recorder) = reader(&pg).await;
     let mut exclusive = pg.exclusive().await.unwrap();
@@ -61,7 +61,7 @@ async fn what_was_rolled_back_is_never_told_and_does_not_hold_anything_up() {
 
 #[tokio::test]
 async fn no_answer_ends_the_wait_for_a_transaction_that_runs() {
-    let database = with_log().await;
+    let Some(database) = Database::with_log() else { return };
     let mut config = database.config();
     config.log.apply_timeout = Duration::from_millis(200);
     let pg = pg_log::Pg::new(config).unwrap();

@@ -1,30 +1,38 @@
 //! What the tests of this crate share: a database of one's own on a real server.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_core::{Identity, Revision, Stamp};
 use pg_log::{COMPONENT, LogReader, LogRow, LogSink, Pg, PgConfig, attach_sql, migrate, migrations};
-use tokio_postgres::NoTls;
+use test_services::{Postgres, Template, TestDatabase};
+use tokio_postgres::{Client, NoTls};
 
 /// A database that no other test knows.
 pub(crate) struct Database {
     pub(crate) url: String,
+    _database: TestDatabase,
 }
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 impl Database {
-    pub(crate) async fn new() -> Self {
-        let (client, connection) =
-            tokio_postgres::connect("postgres://postgres@127.0.0.1:54329/postgres", NoTls).await.unwrap();
-        let _driver = tokio::spawn(connection);
-        let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        Self { url: format!("postgres://postgres@127.0.0.1:54329/{name}") }
+    /// An empty one, or `None` where there is no server.
+    pub(crate) fn empty() -> Option<Self> {
+        TestDatabase::create(Template::empty()).map(Self::of)
+    }
+
+    /// One with the log, and a table `things (name, owner, note)` attached to it.
+    pub(crate) fn with_log() -> Option<Self> {
+        TestDatabase::create(with_log()).map(Self::of)
+    }
+
+    /// The same on a server of the test's own.
+    pub(crate) fn with_log_on(server: &Postgres) -> Self {
+        Self::of(TestDatabase::create_on(&server.url(), with_log()).unwrap())
+    }
+
+    fn of(database: TestDatabase) -> Self {
+        Self { url: database.url().to_owned(), _database: database }
     }
 
     pub(crate) fn config(&self) -> PgConfig {
@@ -36,10 +44,8 @@ impl Database {
     }
 
     /// A client that is none of ours: like psql.
-    pub(crate) async fn foreign(&self) -> tokio_postgres::Client {
-        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
+    pub(crate) async fn foreign(&self) -> Client {
+        connect(&self.url).await
     }
 }
 
@@ -111,15 +117,26 @@ impl LogSink for Recorder {
     }
 }
 
-/// A database with the log and a table `things (name, owner, note)` attached to it.
-pub(crate) async fn with_log() -> Database {
-    let database = Database::new().await;
-    let mut client = database.foreign().await;
-    migrate(&mut client, "tiergate", COMPONENT, migrations()).await.unwrap();
-    client.batch_execute("CREATE TABLE things (name text, owner text, note text)").await.unwrap();
+const THINGS: &str = "CREATE TABLE things (name text, owner text, note text)";
+
+fn with_log() -> Template<'static> {
     let attach = attach_sql("tiergate", "things", "thing", &["name", "owner"]).unwrap();
-    client.batch_execute(&attach).await.unwrap();
-    database
+    let content: Vec<_> = migrations().iter().map(|migration| migration.sql).chain([THINGS, &attach]).collect();
+    Template::built(&content.join(";"), move |url| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut client = connect(url).await;
+            migrate(&mut client, "tiergate", COMPONENT, migrations()).await?;
+            client.batch_execute(&format!("{THINGS}; {attach}")).await?;
+            Ok(())
+        })
+    })
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 /// A reader that has joined, and what it told.
