@@ -16,7 +16,7 @@ use cache_core::{Identity, Revision};
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
-use super::poll::{Header, Line, PollStatement, Statements};
+use super::poll::{Answer, Header, PollStatement, Statements};
 use super::row::{LogRow, LogSink};
 use crate::connect::lock;
 use crate::{PgError, PgErrorKind, PgSnapshot};
@@ -68,6 +68,11 @@ impl Applied {
         self.statements.get_or_init(make)
     }
 
+    /// The statements, once a connection told which ones fit.
+    pub(super) fn known_statements(&self) -> Option<&Statements> {
+        self.statements.get()
+    }
+
     pub(super) fn position(&self) -> Option<Arc<PgSnapshot>> {
         self.position.borrow().clone()
     }
@@ -93,15 +98,7 @@ impl Applied {
 
     /// Applies an answer to [`Applied::poll`].
     pub(super) fn apply(&self, answer: &[Row]) -> Result<Polled, PgError> {
-        let mut header = None;
-        let mut rows = Vec::with_capacity(answer.len().saturating_sub(1));
-        for row in answer {
-            match Line::read(row)? {
-                Line::Header(found) => header = Some(*found),
-                Line::Row(row) => rows.push(row),
-            }
-        }
-        let header = header.ok_or_else(no_header)?;
+        let Answer { header, rows } = Answer::read(answer)?;
         self.check(&header)?;
         // Each half of the statement may bring one more than allowed, which says that it was cut.
         let cut = rows.len() > self.max_poll_rows;
@@ -174,6 +171,7 @@ impl Applied {
         let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();
         tracing::error!(%error, "the log of postgres can't be followed");
         self.sink.forget(EVERYTHING);
+        self.sink.lost();
         let _publishing = lock(&self.incarnation);
         self.position.send_replace(None);
         error
@@ -195,12 +193,4 @@ impl Applied {
         }
         snapshot
     }
-}
-
-pub(super) fn no_header() -> PgError {
-    PgError::new(
-        PgErrorKind::Schema,
-        APPLYING,
-        "the answer to a poll has no first row: the table log_state is empty; its one row is made by the migration and must stay",
-    )
 }

@@ -128,6 +128,34 @@ impl Line {
     }
 }
 
+/// An answer, read.
+pub(super) struct Answer {
+    pub(super) header: Header,
+    pub(super) rows: Vec<LogRow>,
+}
+
+impl Answer {
+    pub(super) fn read(answer: &[Row]) -> Result<Self, PgError> {
+        let mut header = None;
+        let mut rows = Vec::with_capacity(answer.len().saturating_sub(1));
+        for row in answer {
+            match Line::read(row)? {
+                Line::Header(found) => header = Some(*found),
+                Line::Row(row) => rows.push(row),
+            }
+        }
+        Ok(Self { header: header.ok_or_else(no_header)?, rows })
+    }
+}
+
+pub(super) fn no_header() -> PgError {
+    PgError::new(
+        PgErrorKind::Schema,
+        READING,
+        "the answer to a poll has no first row: the table log_state is empty; its one row is made by the migration and must stay",
+    )
+}
+
 impl Header {
     fn read(fields: Vec<Option<String>>) -> Result<Self, PgError> {
         let unexpected = |what: &str| PgError::new(PgErrorKind::Unexpected, READING, what.to_owned());

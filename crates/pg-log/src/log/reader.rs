@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::applied::{Applied, Polled, no_header};
-use super::poll::{Line, PollStatement, Statements, standby};
+use super::applied::{Applied, Polled};
+use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
 use crate::connect::{Link, backoff, lock};
@@ -121,6 +121,10 @@ impl LogReader {
     /// everything that was cached is dead.
     pub fn apply_polled(&self, answer: &[Row]) -> Result<Polled, PgError> {
         self.inner.applied.apply(answer)
+    }
+
+    pub(super) fn statements(&self) -> Option<&Statements> {
+        self.inner.applied.known_statements()
     }
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
