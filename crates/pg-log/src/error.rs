@@ -111,7 +111,7 @@ impl PgError {
 
     /// As an error of caching, at the tier or log called `place`.
     #[must_use]
-    pub fn to_cache(&self, place: &'static str) -> cache_core::Error {
+    pub fn into_cache(self, place: &'static str) -> cache_core::Error {
         use cache_core::ErrorKind;
         let kind = match self.kind() {
             PgErrorKind::Timeout => ErrorKind::Timeout,

@@ -154,15 +154,15 @@ impl Log for PgLog {
     }
 
     async fn append(&self, kills: Vec<Kill>) -> Result<Revision, Error> {
-        let xid = self.write(&kills).await.map_err(|error| error.to_cache(PLACE))?;
+        let xid = self.write(&kills).await.map_err(|error| error.into_cache(PLACE))?;
         self.reader.wake();
-        self.reader.applied(xid).await.map_err(|error| error.to_cache(PLACE))?;
+        self.reader.applied(xid).await.map_err(|error| error.into_cache(PLACE))?;
         Ok(Revision::new(xid))
     }
 
     async fn read(&self, after: Option<&Position>) -> Result<Delta, Error> {
         let after = after.map(Place::read).transpose()?;
-        self.changes_after(after.as_ref()).await.map_err(|error| error.to_cache(PLACE))
+        self.changes_after(after.as_ref()).await.map_err(|error| error.into_cache(PLACE))
     }
 
     fn covers(&self, position: &Position, revision: Revision) -> bool {
