@@ -3,7 +3,9 @@
 -- The order of the rows means nothing. `xid` is the writer's top-level transaction, and a reader has seen a row where its snapshot sees that
 -- transaction. It is never the system column xmin, which names the subtransaction.
 CREATE TABLE {schema}.log (
-    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32) PRIMARY KEY,
+    -- For readers of the history to come back to. Not a key: a database that was made from a template and crashes gives some numbers twice, and
+    -- no write of anybody may fail for that.
+    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32),
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     kind text NOT NULL,
     -- + inserted, - deleted, < before and > after an update.
@@ -15,6 +17,9 @@ CREATE TABLE {schema}.log (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE INDEX log_xid ON {schema}.log (xid) WHERE NOT loaded;
+CREATE INDEX log_id ON {schema}.log (id);
+-- So that a publication of all tables does not refuse to trim it.
+ALTER TABLE {schema}.log REPLICA IDENTITY FULL;
 
 -- Changes when the server comes up from a crash, and at no clean restart: statistics are begun anew after a recovery only. (It changes, too, where
 -- somebody resets them by hand, which costs what a crash does.)
@@ -70,10 +75,10 @@ END $epoch$;
 -- Snapshots by the time at which they were taken: every transaction below the snapshot's xmin had ended by then. `at` of a log row says nothing of that kind, because
 -- its writer may commit hours later.
 CREATE TABLE {schema}.log_marks (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     ended_below xid8 NOT NULL
 );
+ALTER TABLE {schema}.log_marks REPLICA IDENTITY FULL;
 
 -- The tables whose changes are logged.
 CREATE TABLE {schema}.attached (
