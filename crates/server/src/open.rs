@@ -12,6 +12,7 @@ use cache_core::{HorizonConfig, Lifetime, Policy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 
 use crate::config::{Cache, Settings};
+use crate::dependency::Dependencies;
 
 /// The data file within its directory.
 const DATA_FILE: &str = "tiergate.db";
@@ -47,14 +48,21 @@ pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
     Ok(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?))
 }
 
-/// A decision point over an origin, and the handle by which its memory tier can be resized.
+/// A decision point with what belongs to it.
+pub struct Opened {
+    /// The decision point.
+    pub decisions: Arc<DecisionPoint>,
+    /// Resizes its memory tier.
+    pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
+}
+
+/// A decision point over an origin.
 ///
 /// # Errors
 /// Where the parts don't fit, or the origin can't tell its log.
-pub async fn decision_point(
-    origin: Arc<dyn Store>,
-    settings: &Settings,
-) -> Result<(Arc<DecisionPoint>, MemoryHandle<CachedValue>), OpenError> {
+pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Opened, OpenError> {
     let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
     let memory = MemoryLayer::new(memory)?;
@@ -69,8 +77,8 @@ pub async fn decision_point(
         .timeout(Duration::from_millis(settings.http.request_timeout_ms))
         .build()
         .await?;
-    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.l1.enabled);
-    Ok((Arc::new(point), handle))
+    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
+    Ok(Opened { decisions: Arc::new(point), memory: handle, dependencies: Dependencies::default() })
 }
 
 fn policy(cache: &Cache) -> Policy {

@@ -52,18 +52,18 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
     let plan = demo::Plan::new(&settings);
     let origin = open::origin(&settings)?;
-    let (decisions, memory) = open::decision_point(origin.clone(), &settings).await?;
+    let opened = open::decision_point(origin.clone(), &settings).await?;
     let demo = tokio::select! {
-        demo = plan.carry_out(&decisions, &origin) => demo?,
+        demo = plan.carry_out(&opened.decisions, &origin) => demo?,
         () = signals.next() => {
-            decisions.close().await;
+            opened.decisions.close().await;
             tracing::info!("stopped before it was ready; the demo world goes on at the next start");
             return Ok(());
         }
     };
     let (public, admin) = (public.listen()?, admin.listen()?);
     let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
-    let app = Arc::new(App::new(decisions, memory, settings, public_url));
+    let app = Arc::new(App::new(opened, settings, public_url));
     let summary = match demo {
         Some(store) => {
             Some(Summary::new(&app.decisions, public.address(), store).await.map_err(demo::PrepareError::from)?)
