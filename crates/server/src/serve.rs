@@ -13,7 +13,7 @@ use crate::config::{self, ConfigError, LogFormat, Settings};
 use crate::demo::{self, Summary};
 use crate::listener::{ListenError, Port};
 use crate::middleware::Edge;
-use crate::open::{self, OpenError};
+use crate::open::{self, OpenError, Origin};
 use crate::router;
 use crate::shutdown::{Signals, Stop};
 
@@ -51,8 +51,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let public = Port::take(settings.http.socket(), "--port", "http.port")?;
     let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
     let plan = demo::Plan::new(&settings);
-    let origin = open::origin(&settings)?;
-    let opened = open::decision_point(origin.clone(), &settings).await?;
+    let origin = Origin::open(&settings)?;
+    let opened = open::decision_point(origin.store(), &settings).await?;
     let demo = tokio::select! {
         demo = plan.carry_out(&opened.decisions, &origin) => demo?,
         () = signals.next() => {

@@ -1,21 +1,20 @@
 //! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
 
-use std::path::PathBuf;
+mod origin;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
 use authz::evaluate::Limits;
-use authz::store::sqlite::{SqliteConfig, SqliteStore};
-use authz::store::{Store, StoreError, SystemWallClock};
+use authz::store::{Store, StoreError};
 use cache_core::{HorizonConfig, Lifetime, Policy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 
+pub use origin::{Origin, data_file};
+
 use crate::config::{Cache, Settings};
 use crate::dependency::Dependencies;
-
-/// The data file within its directory.
-const DATA_FILE: &str = "tiergate.db";
 
 /// Why there is no decision point.
 #[derive(Debug, thiserror::Error)]
@@ -29,23 +28,6 @@ pub enum OpenError {
     /// The parts don't fit.
     #[error(transparent)]
     Build(#[from] BuildError),
-}
-
-/// Where the data lies.
-#[must_use]
-pub fn data_file(settings: &Settings) -> PathBuf {
-    settings.data.directory.join(DATA_FILE)
-}
-
-/// The origin in the data directory. Blocks on the disk.
-///
-/// # Errors
-/// Where the data can't be used.
-pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
-    let mut config = SqliteConfig::new(data_file(settings));
-    config.readers = settings.sqlite.readers;
-    config.max_queued_writes = settings.sqlite.max_queued_writes;
-    Ok(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?))
 }
 
 /// A decision point with what belongs to it.
