@@ -1,20 +1,20 @@
 //! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
 
-use std::path::PathBuf;
+mod origin;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
 use authz::evaluate::Limits;
-use authz::store::sqlite::{SqliteConfig, SqliteStore};
-use authz::store::{Store, StoreError, SystemWallClock};
+use authz::store::{Store, StoreError};
 use cache_core::{HorizonConfig, Lifetime, Policy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 
-use crate::config::{Cache, Settings};
+pub use origin::{Origin, data_file};
 
-/// The data file within its directory.
-const DATA_FILE: &str = "tiergate.db";
+use crate::config::{Cache, Settings};
+use crate::dependency::Dependencies;
 
 /// Why there is no decision point.
 #[derive(Debug, thiserror::Error)]
@@ -30,31 +30,21 @@ pub enum OpenError {
     Build(#[from] BuildError),
 }
 
-/// Where the data lies.
-#[must_use]
-pub fn data_file(settings: &Settings) -> PathBuf {
-    settings.data.directory.join(DATA_FILE)
+/// A decision point with what belongs to it.
+pub struct Opened {
+    /// The decision point.
+    pub decisions: Arc<DecisionPoint>,
+    /// Resizes its memory tier.
+    pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
 }
 
-/// The origin in the data directory. Blocks on the disk.
-///
-/// # Errors
-/// Where the data can't be used.
-pub fn origin(settings: &Settings) -> Result<Arc<SqliteStore>, OpenError> {
-    let mut config = SqliteConfig::new(data_file(settings));
-    config.readers = settings.sqlite.readers;
-    config.max_queued_writes = settings.sqlite.max_queued_writes;
-    Ok(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?))
-}
-
-/// A decision point over an origin, and the handle by which its memory tier can be resized.
+/// A decision point over an origin.
 ///
 /// # Errors
 /// Where the parts don't fit, or the origin can't tell its log.
-pub async fn decision_point(
-    origin: Arc<dyn Store>,
-    settings: &Settings,
-) -> Result<(Arc<DecisionPoint>, MemoryHandle<CachedValue>), OpenError> {
+pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Opened, OpenError> {
     let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
     let memory = MemoryLayer::new(memory)?;
@@ -69,8 +59,8 @@ pub async fn decision_point(
         .timeout(Duration::from_millis(settings.http.request_timeout_ms))
         .build()
         .await?;
-    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.l1.enabled);
-    Ok((Arc::new(point), handle))
+    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
+    Ok(Opened { decisions: Arc::new(point), memory: handle, dependencies: Dependencies::default() })
 }
 
 fn policy(cache: &Cache) -> Policy {
