@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod models;
 mod sink;
+mod stored;
 mod types;
 mod validate;
 mod value;
