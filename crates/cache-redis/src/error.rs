@@ -50,7 +50,9 @@ pub enum ConfigError {
 pub(crate) enum Failure {
     #[error("not asked, because too many of the last operations failed or were slow; it is asked again in a moment")]
     BreakerOpen,
-    #[error("as many operations as are allowed are under way, and none ended within {0:?}; raise max_in_flight, or ask less")]
+    #[error(
+        "as many operations as are allowed are under way, and none ended within {0:?}; raise max_in_flight, or ask less"
+    )]
     Busy(Duration),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
