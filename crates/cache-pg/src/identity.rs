@@ -1,9 +1,9 @@
 //! Whose history a database is.
 
 use cache_core::{Identity, Tag};
-use tokio_postgres::Client;
+use pg_log::tokio_postgres::Client;
 
-use crate::pg::{PgContext, PgError};
+use pg_log::{PgContext, PgError};
 
 /// Reads it.
 pub async fn read(client: &Client, _schema: &str) -> Result<Identity, PgError> {

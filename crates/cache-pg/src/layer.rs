@@ -18,15 +18,15 @@ use cache_core::{
     RowValue, Stamp, TypeSet, Usage,
 };
 use futures_util::future::try_join_all;
+use pg_log::tokio_postgres::types::ToSql;
+use pg_log::tokio_postgres::{Row, error::SqlState};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, error::SqlState};
 
 use crate::core::Xid8;
-use crate::pg::{PgContext, PgError, Shared};
 use crate::statistics::Counts;
 use crate::views::{Known, Version, Views};
 use crate::{ConfigError, ViewConfig, ViewHandle};
+use pg_log::{PgContext, PgError, Shared};
 
 /// The tier's name.
 pub const DEFAULT_NAME: &str = "l3";
@@ -134,13 +134,13 @@ impl<V: RowValue> ViewLayer<V> {
         identity: Identity,
         keys: &[Key<'_>],
         by_view: Vec<(usize, Vec<Asked>)>,
+        client: &mut Option<Shared>,
         found: &mut [Option<Entry<V>>],
     ) -> Result<(), PgError> {
         let mut groups = Vec::with_capacity(by_view.len());
-        let mut client = None;
         for (view, mut asked) in by_view {
             let known = &self.views.all()[view];
-            let Some(version) = self.version(view, known, &mut client).await? else {
+            let Some(version) = self.version(view, known, client).await? else {
                 self.counts().unready.add(asked.len());
                 continue;
             };
@@ -156,11 +156,11 @@ impl<V: RowValue> ViewLayer<V> {
         }
         let client = match client {
             Some(client) => client,
-            None => self.views.pg().shared().await?,
+            none => none.insert(self.views.pg().shared().await?),
         };
         self.counts().round_trips.add(1);
         // All statements are sent before the first answer is awaited.
-        let answers = try_join_all(groups.iter().map(|group| group.ask(&client))).await?;
+        let answers = try_join_all(groups.iter().map(|group| group.ask(client))).await?;
         for (group, rows) in groups.iter().zip(answers) {
             self.take(identity, keys, group, &rows, found)?;
         }
@@ -227,8 +227,7 @@ impl<V: RowValue> ViewLayer<V> {
                 self.counts().foreign.add(1);
                 continue;
             }
-            let (is_there, value): (bool, Option<&str>) =
-                (row.try_get(2).during(READ)?, row.try_get(3).during(READ)?);
+            let (is_there, value): (bool, Option<&str>) = (row.try_get(2).during(READ)?, row.try_get(3).during(READ)?);
             let answer = if is_there && value.is_none() { None } else { V::from_row(key, value) };
             let Some((value, read_set)) = answer else {
                 self.counts().unanswered.add(1);
@@ -251,7 +250,18 @@ impl<V: RowValue> ViewLayer<V> {
 
 impl Group<'_> {
     async fn ask(&self, client: &Shared) -> Result<Vec<Row>, PgError> {
-        let result = match self.asked.as_slice() {
+        let result = self.rows(client).await;
+        if let Err(error) = &result
+            && error.code() == Some(&SqlState::UNDEFINED_TABLE)
+        {
+            // Somebody dropped it. The next look-up looks for another version.
+            self.known.set_version(None);
+        }
+        result
+    }
+
+    async fn rows(&self, client: &Shared) -> Result<Vec<Row>, PgError> {
+        match self.asked.as_slice() {
             [one] => {
                 let statement = client.prepared(&self.version.one).await?;
                 let columns: Vec<&str> = one.key.columns.iter().map(|column| &**column).collect();
@@ -266,14 +276,8 @@ impl Group<'_> {
                 let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
                 client.query(&statement, &parameters).await
             }
-        };
-        if let Err(error) = &result
-            && error.code() == Some(&SqlState::UNDEFINED_TABLE)
-        {
-            // Somebody dropped it. The next look-up looks for another version.
-            self.known.set_version(None);
         }
-        result.during(READ)
+        .during(READ)
     }
 }
 
@@ -309,13 +313,18 @@ impl<V: RowValue> CacheLayer<V> for ViewLayer<V> {
             return Ok(found);
         };
         let _turn = self.turn().await?;
+        let mut client = None;
         tokio::select! {
             biased;
-            result = self.look_up(identity, keys, by_view, &mut found) => {
+            result = self.look_up(identity, keys, by_view, &mut client, &mut found) => {
                 result.map_err(|error| error.into_cache(DEFAULT_NAME))?;
             }
             () = self.clock.sleep(self.config.timeout()) => {
                 self.counts().timeouts.add(1);
+                // Whatever is sent on this connection from now on would stand behind the statement that is not answered.
+                if let Some(client) = client {
+                    client.discard();
+                }
                 let message = format!(
                     "no answer within {} ms; look at PostgreSQL, or raise timeout_ms",
                     self.config.timeout_ms

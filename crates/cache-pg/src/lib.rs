@@ -3,8 +3,6 @@
 mod config;
 mod core;
 mod error;
-#[path = "interim/mod.rs"]
-pub mod pg;
 pub mod identity;
 mod layer;
 mod refresh;
@@ -17,7 +15,7 @@ pub use config::{
     DEFAULT_RECHECK_MS, DEFAULT_TIMEOUT_MS, DEFAULT_WAIT_MS, RefreshConfig, ViewConfig,
 };
 pub use error::ConfigError;
-pub use layer::{ViewLayer, DEFAULT_NAME, MAX_KEYS_PER_STATEMENT};
+pub use layer::{DEFAULT_NAME, MAX_KEYS_PER_STATEMENT, ViewLayer};
 pub use refresh::{Refreshed, Refresher, ViewHealth};
 pub use statistics::{ViewHandle, ViewStatistics};
 pub use view::{DEFAULT_EVERY, DEFAULT_LIMIT, MAX_KEY_COLUMNS, MAX_NAME_BYTES, View};

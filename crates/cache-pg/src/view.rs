@@ -106,8 +106,18 @@ impl View {
             ConfigError::check(new, of("a column"), format!("{column:?}"), "a name of its own, other than \"value\"")?;
         }
         let millis = 10..=7 * 24 * 60 * 60 * 1_000;
-        ConfigError::check(millis.contains(&every.as_millis()), of("the interval"), format!("{every:?}"), "10 ms to a week")?;
-        ConfigError::check(millis.contains(&limit.as_millis()), of("the time limit"), format!("{limit:?}"), "10 ms to a week")
+        ConfigError::check(
+            millis.contains(&every.as_millis()),
+            of("the interval"),
+            format!("{every:?}"),
+            "10 ms to a week",
+        )?;
+        ConfigError::check(
+            millis.contains(&limit.as_millis()),
+            of("the time limit"),
+            format!("{limit:?}"),
+            "10 ms to a week",
+        )
     }
 }
 

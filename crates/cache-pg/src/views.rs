@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cache_core::{Clock, Entropy, RowValue};
 
 use crate::core::sql;
-use crate::pg::{Exclusive, Migration, Pg, PgContext, PgError, migrate, quote};
 use crate::{ConfigError, RefreshConfig, Refresher, View, ViewConfig, ViewLayer};
+use pg_log::{Exclusive, Migration, Pg, PgContext, PgError, migrate};
 
 const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "views", sql: include_str!("../migrations/0001_views.sql") }];
@@ -21,7 +21,6 @@ pub struct Views(Arc<Inner>);
 
 struct Inner {
     pg: Pg,
-    schema: String,
     known: Vec<Known>,
 }
 
@@ -43,16 +42,12 @@ pub(crate) struct Version {
 }
 
 impl Views {
-    /// Views of one PostgreSQL. Nothing is asked of it yet.
+    /// Views of one PostgreSQL. Nothing is asked of it yet. A [`Pg`] that nothing else uses keeps what holds up look-ups away from
+    /// everything else, and the other way round.
     ///
     /// # Errors
     /// Where a definition can't be right, or two have one name.
     pub fn new(pg: Pg, views: Vec<View>) -> Result<Self, ConfigError> {
-        let schema = quote(pg.schema()).map_err(|error| ConfigError {
-            setting: "the schema".to_owned(),
-            value: error.to_string(),
-            allowed: "a name",
-        })?;
         for (at, view) in views.iter().enumerate() {
             view.validate()?;
             let new = views[..at].iter().all(|other| other.name != view.name);
@@ -62,7 +57,7 @@ impl Views {
             .into_iter()
             .map(|view| Known { definition: sql::definition(&view), view, version: RwLock::default() })
             .collect();
-        Ok(Self(Arc::new(Inner { pg, schema, known })))
+        Ok(Self(Arc::new(Inner { pg, known })))
     }
 
     /// Brings the tables of this crate up to date, and creates the versions that are not there yet, without content. Many processes may
@@ -72,7 +67,7 @@ impl Views {
     /// Where PostgreSQL refuses: a definition that it can't work with is told here, and nothing of it stays.
     pub async fn migrate(&self) -> Result<(), PgError> {
         let mut client = self.0.pg.exclusive().await?;
-        migrate(&mut client, self.0.pg.schema(), "cache-pg", MIGRATIONS).await?;
+        migrate(&mut client, &self.0.pg.config().schema, "cache-pg", MIGRATIONS).await?;
         for known in &self.0.known {
             self.ensure(known, &mut client).await?;
         }
@@ -82,7 +77,7 @@ impl Views {
     /// Creates a version where it is not there, and says that it is used.
     pub(crate) async fn ensure(&self, known: &Known, client: &mut Exclusive) -> Result<(), PgError> {
         const DOING: &str = "create a view";
-        let schema = &self.0.schema;
+        let schema = self.0.pg.schema();
         let transaction = client.transaction().await.during(DOING)?;
         // One at a time, and never while somebody drops versions: what is found here stays.
         transaction.execute(sql::LOCK_VERSIONS, &[&self.lock_name("versions")]).await.during(DOING)?;
@@ -112,19 +107,19 @@ impl Views {
     /// Says that a version is used. Rarely more than once an interval, so that its row does not grow old versions.
     pub(crate) async fn note_use(
         &self,
-        client: &tokio_postgres::Client,
+        client: &pg_log::tokio_postgres::Client,
         id: i32,
-    ) -> Result<(), tokio_postgres::Error> {
+    ) -> Result<(), pg_log::tokio_postgres::Error> {
         let sql = format!(
             "INSERT INTO {}.view_uses AS u (view) VALUES ($1) ON CONFLICT (view) DO UPDATE SET at = clock_timestamp()",
-            self.0.schema
+            self.0.pg.schema()
         );
         client.execute(&sql, &[&id]).await.map(|_| ())
     }
 
     /// The name of an advisory lock. Locks belong to a database, and a database may have several of our schemas.
     pub(crate) fn lock_name(&self, what: &str) -> String {
-        format!("tiergate cache-pg {} {what}", self.0.schema)
+        format!("tiergate cache-pg {} {what}", self.0.pg.schema())
     }
 
     /// A tier that answers from these views.
@@ -159,7 +154,7 @@ impl Views {
 
     /// Quoted.
     pub(crate) fn schema(&self) -> &str {
-        &self.0.schema
+        self.0.pg.schema()
     }
 
     pub(crate) fn all(&self) -> &[Known] {
@@ -171,9 +166,13 @@ impl Views {
     }
 
     /// Looks a version up in the database. None where it was not created yet.
-    pub(crate) async fn find(&self, known: &Known, client: &tokio_postgres::Client) -> Result<Option<Found>, PgError> {
+    pub(crate) async fn find(
+        &self,
+        known: &Known,
+        client: &pg_log::tokio_postgres::Client,
+    ) -> Result<Option<Found>, PgError> {
         const DOING: &str = "look for a view";
-        let schema = &self.0.schema;
+        let schema = self.0.pg.schema();
         let sql = format!(
             "SELECT id, relation, as_of IS NOT NULL FROM {schema}.views WHERE name = $1 AND definition = $2 \
              ORDER BY version DESC LIMIT 1"

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use tokio_postgres::types::{FromSql, Type, accepts};
+use pg_log::tokio_postgres::types::{FromSql, Type, accepts};
 
 /// The number of a transaction, with its epoch: it never wraps around.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use cache_core::Moment;
 
 use super::Refreshed;
-use crate::pg::PgError;
 use crate::{RefreshConfig, View};
+use pg_log::PgError;
 
 /// How a view is, as far as this process knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct ViewHealth {
     pub refreshed: u64,
     /// How often another instance was refreshing it.
     pub elsewhere: u64,
+    /// How often the schedule found it young enough.
+    pub young: u64,
     /// Refreshes of this process that failed.
     pub failed: u64,
     /// How many failed since the last one that did not.
@@ -42,6 +44,7 @@ struct Noted {
     age: Option<(Duration, Moment)>,
     refreshed: u64,
     elsewhere: u64,
+    young: u64,
     failed: u64,
     failed_in_a_row: u64,
     trouble: Option<String>,
@@ -55,6 +58,7 @@ impl Record {
             age: None,
             refreshed: 0,
             elsewhere: 0,
+            young: 0,
             failed: 0,
             failed_in_a_row: 0,
             trouble: None,
@@ -86,6 +90,7 @@ impl Record {
             Ok(Refreshed::Elsewhere) => noted.elsewhere += 1,
             // It is young: whatever went wrong here, somebody's refresh did not.
             Ok(Refreshed::Young) => {
+                noted.young += 1;
                 noted.failed_in_a_row = 0;
                 noted.trouble = None;
             }
@@ -106,6 +111,7 @@ impl Record {
                 age,
                 refreshed: noted.refreshed,
                 elsewhere: noted.elsewhere,
+                young: noted.young,
                 failed: noted.failed,
                 failed_in_a_row: noted.failed_in_a_row,
                 trouble: noted.trouble.clone(),

@@ -16,12 +16,12 @@ use std::time::Duration;
 use cache_core::{Clock, Entropy, Stamp};
 use tokio::sync::watch;
 
-pub use health::ViewHealth;
 use health::Record;
+pub use health::ViewHealth;
 
-use crate::pg::{PgError, PgErrorKind};
 use crate::views::Views;
 use crate::{ConfigError, RefreshConfig};
+use pg_log::{PgError, PgErrorKind};
 
 /// What became of a refresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +118,11 @@ impl Drop for Refresher {
 
 impl Shared {
     /// Refreshes a view, in a task of its own: whoever waits for it may leave.
-    async fn refresh(self: &Arc<Self>, view: usize, unless_younger_than: Option<Duration>) -> Result<Refreshed, PgError> {
+    async fn refresh(
+        self: &Arc<Self>,
+        view: usize,
+        unless_younger_than: Option<Duration>,
+    ) -> Result<Refreshed, PgError> {
         let task = tokio::spawn(run::refresh(Arc::clone(self), view, unless_younger_than));
         task.await.unwrap_or_else(|error| {
             Err(PgError::new(PgErrorKind::Unavailable, "refresh a view", format!("its task ended early: {error}")))

@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::Stamp;
-use tokio_postgres::Client;
+use pg_log::tokio_postgres::Client;
 
 use super::{Refreshed, Shared, sweep};
 use crate::core::Xid8;
-use crate::pg::{Exclusive, PgContext, PgError, PgErrorKind};
 use crate::views::{Known, Version};
+use pg_log::{Exclusive, PgContext, PgError, PgErrorKind};
 
 const DOING: &str = "refresh a view";
 /// How much longer than its limit a refresh is waited for, before its connection is given up: the server ends it by itself.
@@ -77,6 +77,8 @@ async fn attempt(shared: &Arc<Shared>, view: usize, young: Option<Duration>) -> 
     if is_young(shared, view, version, &client, young).await? {
         return Ok(Refreshed::Young);
     }
+    // The lock belongs to the session, and must end with it, however this ends.
+    client.single_use();
     let lock = shared.views.lock_name(&version.relation);
     let locked = client.query_one("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", &[&lock]).await;
     if !locked.and_then(|row| row.try_get(0)).during(DOING)? {

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::Error;
+use pg_log::tokio_postgres::Error;
 
 use super::Shared;
 use crate::core::sql::LOCK_VERSIONS;
-use crate::pg::Exclusive;
+use pg_log::Exclusive;
 
 /// How long a drop waits for whoever still reads, in milliseconds. The next refresh tries again.
 const DROP_LOCK_WAIT_MS: u64 = 1_000;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use cache_core::{CacheLayer, CacheLayerExt, Chain, ErrorKind, Keyer, Lookup, Source};
-use cache_pg::pg::{Pg, PgConfig};
 use cache_pg::{ViewConfig, Views};
+use pg_log::{Pg, PgConfig};
 
 use crate::support::{Database, User, name, until, user};
 
-/// Holds up whoever reads the view.
-const LOCK: &str = "BEGIN; LOCK TABLE users_v1 IN ACCESS EXCLUSIVE MODE";
+/// Holds up whoever reads the view, as somebody does who refreshes it by hand and not concurrently.
+const LOCK: &str = "BEGIN; REFRESH MATERIALIZED VIEW users_v1";
 
 #[tokio::test]
 async fn a_look_up_that_takes_too_long_is_an_error_and_the_next_ones_are_not_held_up_by_it() {
@@ -47,12 +47,13 @@ async fn who_gets_no_turn_in_time_is_refused_as_overload() {
     let keys: Vec<_> = sources.iter().map(|source| keyer.key(source)).collect();
     let keeper = database.another_client().await;
     keeper.batch_execute(LOCK).await.unwrap();
-    let (first, second, third, ()) = tokio::join!(layer.get(&keys[0]), layer.get(&keys[1]), layer.get(&keys[2]), async {
-        until("one asks and two wait", async || database.clock.sleepers() == 3).await;
-        database.clock.advance(Duration::from_millis(50));
-        until("two were refused", async || handle.statistics().refused == 2).await;
-        keeper.batch_execute("COMMIT").await.unwrap();
-    });
+    let (first, second, third, ()) =
+        tokio::join!(layer.get(&keys[0]), layer.get(&keys[1]), layer.get(&keys[2]), async {
+            until("one asks and two wait", async || database.clock.sleepers() == 3).await;
+            database.clock.advance(Duration::from_millis(50));
+            until("two were refused", async || handle.statistics().refused == 2).await;
+            keeper.batch_execute("COMMIT").await.unwrap();
+        });
     assert!(first.unwrap().is_some());
     for refused in [second, third] {
         let error = refused.unwrap_err();
@@ -83,7 +84,15 @@ async fn tables_that_were_not_made_yet_are_an_error_and_no_miss() {
     let (chain, _): (Chain<User>, _) = database.chain(&views);
     assert!(matches!(chain.get(&user(7)).await, Lookup::Error(_)));
     assert!(database.refresher(&views).refresh_now("users").await.is_err());
-    assert!(database.refresher(&views).refresh_now("others").await.unwrap_err().to_string().contains("there are [\"users\"]"));
+    assert!(
+        database
+            .refresher(&views)
+            .refresh_now("others")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("there are [\"users\"]")
+    );
 }
 
 #[tokio::test]

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use cache_core::{Kill, Revision};
-use cache_pg::pg::PgErrorKind;
 use cache_pg::{RefreshConfig, Refreshed, View, Views};
+use pg_log::PgErrorKind;
 
 use crate::support::{Database, change_by, name, revision_of, stamp_of, until, user_tag};
 
 /// Users, by a query that also looks at a gate: whoever locks the gate holds a refresh up after its snapshot was taken.
 fn gated(database: &Database) -> View {
     let schema = &database.schema;
-    let query =
-        format!("SELECT id, name FROM {schema}.users WHERE NOT EXISTS (SELECT FROM {schema}.gate WHERE shut = users.id)");
+    let query = format!(
+        "SELECT id, name FROM {schema}.users WHERE NOT EXISTS (SELECT FROM {schema}.gate WHERE shut = users.id)"
+    );
     View::new("users", query).key("id").value("name")
 }
 
@@ -70,7 +71,11 @@ async fn of_two_that_refresh_one_is_elected_and_the_other_leaves_at_once() {
     let (first, ()) = tokio::join!(one.refresh_now("users"), async {
         held_up(&database).await;
         assert_eq!(two.refresh_now("users").await.unwrap(), Refreshed::Elsewhere);
-        assert_eq!(one.refresh_now("users").await.unwrap(), Refreshed::Elsewhere, "nor does one instance refresh twice");
+        assert_eq!(
+            one.refresh_now("users").await.unwrap(),
+            Refreshed::Elsewhere,
+            "nor does one instance refresh twice"
+        );
         keeper.batch_execute("COMMIT").await.unwrap();
     });
     stamp_of(first.unwrap());
@@ -123,11 +128,8 @@ async fn no_stamp_claims_a_change_that_the_view_lacks() {
     let (chain, _) = database.chain(&views);
 
     // One writer begins before the refresh and ends during it; one is wholly within; one begins during it and ends after it.
-    let [early, late, keeper] = [
-        database.another_client().await,
-        database.another_client().await,
-        database.another_client().await,
-    ];
+    let [early, late, keeper] =
+        [database.another_client().await, database.another_client().await, database.another_client().await];
     early.batch_execute("BEGIN; DELETE FROM users WHERE id = 1").await.unwrap();
     let first = revision_of(&early).await;
     keeper.batch_execute("BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -180,8 +182,10 @@ async fn stamp_and_content_never_go_back_however_many_refresh() {
     let mut last = Revision::ZERO;
     for round in 1..=20 {
         let all = futures_util::future::join_all(refreshers.iter().map(|one| one.refresh_now("users")));
-        let (results, revision) =
-            tokio::join!(all, change_by(&writer, "UPDATE users SET name = (id * 0 + txid_current())::text WHERE id = 7"));
+        let (results, revision) = tokio::join!(
+            all,
+            change_by(&writer, "UPDATE users SET name = (id * 0 + txid_current())::text WHERE id = 7")
+        );
         assert!(results.iter().all(Result::is_ok), "round {round}: {results:?}");
         assert!(as_of(&database).await >= last.get(), "round {round}");
         last = Revision::new(as_of(&database).await);

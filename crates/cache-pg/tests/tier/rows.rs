@@ -1,8 +1,8 @@
 //! What a row says, what its absence says, and what says nothing.
 
+use crate::support::{Database, User, UserKey, name, stamp_of, user, user_tag};
 use cache_core::{CacheLayer, CacheLayerExt, Identity, Keyer, Kill, Lookup, Now, Stamp};
 use cache_pg::{View, ViewConfig, Views};
-use crate::support::{Database, User, UserKey, name, stamp_of, user, user_tag};
 
 #[tokio::test]
 async fn a_row_is_a_hit_and_its_absence_a_negative_hit_in_one_round_trip_each() {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cache_core::testing::{FixedEntropy, TestClock};
 use cache_core::{
-    CacheKey, CacheType, CacheValue, Chain, Clock, Delta, Error, Identity, Kill, KillSink, KeyEncoder, Log, Lookup,
+    CacheKey, CacheType, CacheValue, Chain, Clock, Delta, Error, Identity, KeyEncoder, Kill, KillSink, Log, Lookup,
     Position, ReadSet, Revision, RowKey, RowValue, Stamp, Tag, tag,
 };
-use cache_pg::pg::{Pg, PgConfig};
 use cache_pg::{RefreshConfig, Refreshed, Refresher, View, ViewConfig, ViewHandle, Views};
-use tokio_postgres::{Client, NoTls};
+use pg_log::tokio_postgres::{Client, NoTls};
+use pg_log::{Pg, PgConfig};
 
 const URL: &str = "postgresql://postgres@127.0.0.1:5477/postgres";
 
@@ -184,8 +184,7 @@ impl Database {
     pub(crate) fn chain(&self, views: &Views) -> (Chain<User>, ViewHandle) {
         let layer = views.layer::<User>(ViewConfig::default(), self.time()).unwrap();
         let handle = layer.handle();
-        let chain =
-            Chain::builder().tier(layer).log(Arc::clone(&self.log) as _).clock(self.time()).build().unwrap();
+        let chain = Chain::builder().tier(layer).log(Arc::clone(&self.log) as _).clock(self.time()).build().unwrap();
         (chain, handle)
     }
 
@@ -211,7 +210,7 @@ pub(crate) async fn revision_of(client: &Client) -> Revision {
 }
 
 async fn connect() -> Client {
-    let (client, connection) = tokio_postgres::connect(URL, NoTls).await.expect("PostgreSQL answers");
+    let (client, connection) = pg_log::tokio_postgres::connect(URL, NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(async move {
         let _ = connection.await;
     });

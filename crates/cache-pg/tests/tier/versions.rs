@@ -55,7 +55,8 @@ async fn migrating_again_and_side_by_side_changes_nothing() {
 #[tokio::test]
 async fn a_definition_that_postgres_refuses_is_told_and_leaves_nothing() {
     let database = Database::new("refused").await;
-    let views = Views::new(database.pg.clone(), vec![View::new("users", "SELECT nothing FROM nowhere").key("id").value("1")]);
+    let views =
+        Views::new(database.pg.clone(), vec![View::new("users", "SELECT nothing FROM nowhere").key("id").value("1")]);
     let error = views.unwrap().migrate().await.unwrap_err();
     assert!(error.to_string().contains("\"nowhere\" does not exist"), "{error}");
     assert!(relations(&database).await.is_empty());
@@ -79,7 +80,8 @@ async fn a_version_that_nobody_uses_is_dropped_and_comes_back_where_somebody_doe
     let (old_chain, _) = database.chain(&old_release);
     assert_eq!(name(&old_chain, 7).await.as_deref(), Some("user 7"));
     let new_release = database.views_of(vec![loud(&database)]).await;
-    let new = database.refresher_with(&new_release, RefreshConfig { keep_ms: 60 * 60 * 1_000, ..RefreshConfig::default() });
+    let new =
+        database.refresher_with(&new_release, RefreshConfig { keep_ms: 60 * 60 * 1_000, ..RefreshConfig::default() });
     new.refresh_now("users").await.unwrap();
     assert_eq!(relations(&database).await, ["users_v1", "users_v2"], "the old one was used within the hour");
     database.client.batch_execute("UPDATE view_uses SET at = at - interval '2 hours'").await.unwrap();
@@ -113,7 +115,7 @@ async fn a_process_that_starts_finds_the_view_warm_and_knows_what_was_killed_bef
     assert_eq!(handle.statistics().unready, 0, "nothing had to be refreshed");
     let refresher = database.refresher(&views);
     refresher.start();
-    until("the schedule has looked", async || database.clock.sleepers() == 1).await;
+    until("the schedule has looked", async || refresher.health()[0].young == 1).await;
     assert_eq!(refresher.health()[0].refreshed, 0, "it is young");
     assert!(refresher.health()[0].age.is_some());
 }
