@@ -6,6 +6,7 @@
 //! - An error of a tier is neither a miss nor the end: the next tier is asked, and the error is kept.
 //! - Every value that enters a tier does so with a ticket that was taken before the value's first read.
 
+mod behind;
 mod builder;
 mod fill;
 mod inspect;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use behind::DEFAULT_FILLS_BEHIND;
 pub use builder::{BuildError, ChainBuilder};
 pub use fill::FillOutcome;
 pub use inspect::{Holding, Inspection};
@@ -49,6 +51,8 @@ pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
     events: Counters<{ Event::COUNT }>,
+    /// Where fills of remote tiers wait; none where whoever loads waits for them.
+    behind: Option<behind::Behind<V>>,
 }
 
 struct Tier<V> {
@@ -71,10 +75,11 @@ enum Event {
     FillRefused,
     Uncacheable,
     Invalidation,
+    FillDropped,
 }
 
 impl Event {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 }
 
 impl<V: CacheValue> Chain<V, Std> {
