@@ -125,7 +125,6 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     }
 
     /// Tells the tiers whose history their content belongs to: for a log that learns its identity after the chain was built.
-    #[must_use]
     pub fn binder(&self) -> impl Fn(Identity) + Send + Sync + use<V, S> {
         let tiers = Arc::clone(&self.tiers);
         move |identity| tiers.iter().for_each(|tier| tier.layer.bind(identity))
