@@ -5,11 +5,14 @@ use std::time::Duration;
 use cache_core::ErrorKind;
 use cache_redis::{BreakerConfig, BreakerState, RedisConfig};
 
-use super::support::{Server, command, limiter, names, patient, quota, server, take};
+use test_services::Redis;
+
+use super::support::{command, limiter, names, patient, quota, server, take};
 
 /// How often a server was sent a command.
-fn calls(server: &Server, name: &str) -> u64 {
-    let info: String = redis::from_redis_value(command(server, &["INFO", "commandstats"])).expect("text");
+fn calls(server: &Redis, name: &str) -> u64 {
+    let reply = command(server, &["INFO", "commandstats"]);
+    let info = reply.text().expect("text");
     let line = info.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")));
     let count = line.and_then(|line| line.split(['=', ',']).nth(1));
     count.map_or(0, |count| count.parse().expect("a number"))
@@ -41,7 +44,7 @@ async fn a_server_that_is_gone_is_an_error_and_one_that_came_back_is_found() {
         let error = take(&limiter, "a", quota, 1).await.expect_err("nobody is there");
         assert!(error.is_retryable(), "{error:?}");
     }
-    server.restart();
+    server.restart().expect("it starts again");
     let back = async {
         loop {
             match take(&limiter, "a", quota, 1).await {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cache_redis::RedisConfig;
 use cache_redis::limit::{Charge, MAX_BUCKETS, Quota};
-use redis::Value;
+use test_services::{Redis, RedisOptions, Reply};
 
-use super::support::{Server, command, limiter, names, patient, quota, server, take};
+use super::support::{command, limiter, names, patient, quota, server, take};
 
 /// Asks from many tasks of several instances at once, and tells the times at which something was allowed, in their order.
 async fn rush(config: &RedisConfig, quota: Quota, instances: usize, tasks: usize, asked_by_each: usize) -> Vec<u64> {
@@ -84,7 +84,7 @@ async fn what_lies_there_has_an_end_and_says_nothing() {
     let names = names(&server);
     let [name] = names.as_slice() else { panic!("one bucket: {names:?}") };
     assert!(name.starts_with("tiergate:") && !name.contains("ann"), "{name}");
-    let life_ms: i64 = redis::from_redis_value(command(&server, &["PTTL", name])).expect("a number");
+    let Reply::Integer(life_ms) = command(&server, &["PTTL", name]) else { panic!("a number") };
     assert!((1..=2_000).contains(&life_ms), "until it is full again: {life_ms} ms");
 }
 
@@ -108,13 +108,11 @@ async fn a_question_for_too_many_buckets_or_for_none_is_refused_without_asking()
 }
 
 /// A cluster of one node, which holds all slots.
-fn cluster() -> Option<Server> {
-    let server = Server::start(&["--cluster-enabled", "yes"])?;
+fn cluster() -> Option<Redis> {
+    let server = Redis::start(&RedisOptions::default().cluster_enabled())?;
     command(&server, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    let is_ready = || {
-        let info = command(&server, &["CLUSTER", "INFO"]);
-        matches!(info, Value::BulkString(info) if info.starts_with(b"cluster_state:ok"))
-    };
+    let is_ready =
+        || command(&server, &["CLUSTER", "INFO"]).text().is_some_and(|info| info.starts_with("cluster_state:ok"));
     while !is_ready() {
         std::thread::yield_now();
     }
@@ -124,7 +122,7 @@ fn cluster() -> Option<Server> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster_what_one_bucket_gave_comes_back_when_another_has_no_room() {
     let Some(server) = cluster() else { return };
-    let config = patient(&format!("redis+cluster://{}", server.address()));
+    let config = patient(&server.url().replace("redis://", "redis+cluster://"));
     let limiter = limiter(&config);
     let both = [charge("wide", quota(100, 1), 10), charge("narrow", quota(2, 1), 1)];
     for _ in 0..2 {

@@ -5,70 +5,11 @@ use std::num::NonZeroU32;
 use cache_core::Error;
 use cache_redis::limit::{Charge, Quota, RedisLimiter, Taken};
 use cache_redis::{BreakerConfig, Keyring, Machine, RedisConfig};
-
-pub(crate) struct Server {
-    child: std::sync::Mutex<std::process::Child>,
-    port: u16,
-    args: Vec<String>,
-}
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-impl Server {
-    pub(crate) fn start(args: &[&str]) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
-        let this = Self { child: std::sync::Mutex::new(Self::spawn(port, &args)), port, args };
-        Some(this)
-    }
-    fn spawn(port: u16, args: &[String]) -> std::process::Child {
-        let dir = std::env::temp_dir().join(format!("limits-{port}"));
-        std::fs::create_dir_all(&dir).unwrap();
-        let child = std::process::Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--save", "", "--bind", "127.0.0.1", "--dir", dir.to_str().unwrap()])
-            .args(args)
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        child
-    }
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-    pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-    pub(crate) fn kill(&self) {
-        let mut child = self.child.lock().unwrap();
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.lock().unwrap().id()
-    }
-    fn signal(&self, name: &str) {
-        std::process::Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
-    }
-    pub(crate) fn pause(&self) {
-        self.signal("-STOP");
-    }
-    pub(crate) fn resume(&self) {
-        self.signal("-CONT");
-    }
-    pub(crate) fn restart(&self) {
-        self.kill();
-        *self.child.lock().unwrap() = Self::spawn(self.port, &self.args);
-    }
-}
+use test_services::{Redis, RedisOptions, Reply};
 
 /// A server of a test's own; none where there is no Redis, which is said.
-pub(crate) fn server() -> Option<Server> {
-    Server::start(&[])
+pub(crate) fn server() -> Option<Redis> {
+    Redis::start(&RedisOptions::default())
 }
 
 /// The settings of a patient limiter: what a busy machine does to it is no part of most tests.
@@ -97,14 +38,12 @@ pub(crate) async fn take(limiter: &RedisLimiter, bucket: &str, quota: Quota, uni
 }
 
 /// Sends a command on a connection of its own.
-pub(crate) fn command(server: &Server, words: &[&str]) -> redis::Value {
-    let client = redis::Client::open(server.url()).expect("a URL");
-    let mut connection = client.get_connection().expect("the server is there");
-    let mut command = redis::Cmd::new();
-    command.arg(words).query(&mut connection).expect("the server knows the command")
+pub(crate) fn command(server: &Redis, words: &[&str]) -> Reply {
+    server.command(words).expect("the server is there and knows the command")
 }
 
 /// The names of everything that lies there.
-pub(crate) fn names(server: &Server) -> Vec<String> {
-    redis::from_redis_value(command(server, &["KEYS", "*"])).expect("names")
+pub(crate) fn names(server: &Redis) -> Vec<String> {
+    let Reply::List(names) = command(server, &["KEYS", "*"]) else { panic!("a list of names") };
+    names.iter().map(|name| name.text().expect("a name").to_owned()).collect()
 }
