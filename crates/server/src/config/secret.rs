@@ -1,4 +1,4 @@
-//! URLs that may hold a password: used as they are, shown without it.
+//! Secrets among the settings, and URLs that may hold one: used as they are, shown without it.
 //!
 //! Invariant: neither Debug nor Serialize gives the password away, so that no log, dump or listing of the configuration does.
 
@@ -61,6 +61,37 @@ fn mask_parameter(url: &str) -> String {
         })
         .collect();
     format!("{before}?{}", parts.join("&"))
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Some text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
 }
 
 impl fmt::Debug for SecretUrl {

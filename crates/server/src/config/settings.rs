@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Gateway, Postgres};
+use super::{Cache, Gateway, Keys, Postgres, Redis};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub struct Settings {
     pub sqlite: Sqlite,
     /// The origin in PostgreSQL, and the tier over its views.
     pub postgres: Postgres,
+    /// The Redis tier's connections and bounds.
+    pub redis: Redis,
+    /// The master key.
+    pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
     /// Which store the plain AuthZEN paths stand for.

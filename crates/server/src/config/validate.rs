@@ -17,6 +17,7 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     http(&mut checks);
     cache(&mut checks);
     postgres(&mut checks);
+    redis(&mut checks);
     let settings = &loaded.settings;
     checks.range("limits.depth", settings.limits.depth, 1..=200);
     checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
@@ -109,6 +110,26 @@ fn postgres(checks: &mut Checks<'_>) {
     checks.range("postgres.lock_timeout_ms", postgres.lock_timeout_ms, 10..=600_000);
     checks.range("postgres.poll_interval_ms", postgres.poll_interval_ms, 5..=10_000);
     checks.range("postgres.log_retention_seconds", postgres.log_retention_seconds, 60..=31_536_000);
+}
+
+fn redis(checks: &mut Checks<'_>) {
+    let redis = &checks.loaded.settings.redis;
+    checks.range("redis.compress_min_bytes", redis.compress_min_bytes, 0..=(64 << 20));
+    let names = CACHE_TYPES.map(|(name, ..)| name);
+    for name in redis.dictionaries.keys().filter(|name| !names.contains(&name.as_str())) {
+        let fault = format!("redis.dictionaries.{name} is for no cache type; there are {}", names.join(", "));
+        checks.faults.push(fault);
+    }
+    // The bounds are the tier's own, and so are the words for them.
+    if let Some(tier) = redis.tier()
+        && let Err(error) = tier.validate()
+    {
+        checks.faults.push(format!("redis.{error} ({})", checks.loaded.origin("redis.url")));
+    }
+    let keys = &checks.loaded.settings.keys;
+    if keys.master.is_some() && keys.master_file.is_some() {
+        checks.faults.push("keys.master and keys.master_file are both set; keep the one that holds the key".to_owned());
+    }
 }
 
 /// A word without `=` would be taken for a module of which everything is logged; here it must be a level.

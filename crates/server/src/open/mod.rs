@@ -1,6 +1,7 @@
 //! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
 
 mod origin;
+mod redis;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
 use authz::evaluate::Limits;
 use authz::store::{Store, StoreError};
-use cache_core::{HorizonConfig, Lifetime, Policy};
+use cache_core::{DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 
+use self::redis::MasterKey;
+pub use self::redis::RedisTier;
 pub use origin::{Origin, data_file};
 
 use crate::config::{Cache, Settings};
@@ -25,6 +28,19 @@ pub enum OpenError {
     /// The memory tier can't be built.
     #[error("cache.l1: {0}")]
     Memory(#[from] cache_l1::ConfigError),
+    /// The Redis tier can't be built.
+    #[error("redis: {0}")]
+    Redis(#[from] cache_redis::ConfigError),
+    /// The master key that the server makes itself can't be written.
+    #[error(
+        "the master key can't be written to {path}: {error}; make the data directory writable, or set keys.master_file"
+    )]
+    KeyFile {
+        /// Where it should lie.
+        path: String,
+        /// What the operating system said.
+        error: Arc<std::io::Error>,
+    },
     /// The parts don't fit.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -49,9 +65,20 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
     let memory = MemoryLayer::new(memory)?;
     let handle = memory.handle();
-    let point = DecisionPoint::builder(origin)
-        .tier(memory)
-        .policy(policy(&settings.cache))
+    let mut dependencies = Dependencies::default();
+    let mut builder = DecisionPoint::builder(origin).tier(memory);
+    let redis = settings.redis.tier();
+    if let Some(config) = &redis {
+        let (place, tier) = RedisTier::place();
+        if let MasterKey::AtHand(keyring) = MasterKey::find(settings)? {
+            tier.put(config, &keyring)?;
+        }
+        builder = builder.tier(place);
+        dependencies.add(Arc::new(tier));
+    }
+    let point = builder
+        .policy(policy(&settings.cache, redis.is_some()))
+        .fills_behind(DEFAULT_FILLS_BEHIND)
         .horizon(horizon)
         .assignment(assignment(&settings.cache))
         .limits(limits(settings))
@@ -60,14 +87,22 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
         .build()
         .await?;
     point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
-    Ok(Opened { decisions: Arc::new(point), memory: handle, dependencies: Dependencies::default() })
+    point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
+    Ok(Opened { decisions: Arc::new(point), memory: handle, dependencies })
 }
 
-fn policy(cache: &Cache) -> Policy {
-    let known = cache.types.iter().filter_map(|(name, times)| Some((cache_type(name)?, times.l1_ttl_seconds)));
-    known.fold(Policy::default(), |policy, (cache_type, seconds)| {
-        policy.lifetime(cache_l1::DEFAULT_NAME, cache_type, Lifetime::of(Duration::from_secs(seconds)))
-    })
+/// Lifetimes of the tiers that there are.
+fn policy(cache: &Cache, has_redis: bool) -> Policy {
+    let mut policy = Policy::default();
+    for (name, times) in &cache.types {
+        let Some(cache_type) = cache_type(name) else { continue };
+        let lifetime = |seconds| Lifetime::of(Duration::from_secs(seconds));
+        policy = policy.lifetime(cache_l1::DEFAULT_NAME, cache_type, lifetime(times.l1_ttl_seconds));
+        if has_redis {
+            policy = policy.lifetime(cache_redis::DEFAULT_NAME, cache_type, lifetime(times.l2_ttl_seconds));
+        }
+    }
+    policy
 }
 
 fn assignment(cache: &Cache) -> Assignment {
