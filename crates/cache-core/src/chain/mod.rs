@@ -12,6 +12,7 @@ mod fill;
 mod inspect;
 mod invalidate;
 mod load;
+mod parts;
 mod read;
 mod statistics;
 
@@ -25,7 +26,8 @@ pub use builder::{BuildError, ChainBuilder};
 pub use fill::FillOutcome;
 pub use inspect::{Holding, Inspection};
 pub use invalidate::Invalidated;
-pub use load::{Answer, Load, PartFollower, PartLeader, PartRole, Source};
+pub use load::{Answer, Load, Source};
+pub use parts::{PartFollower, PartLeader, PartRole};
 pub use statistics::{Statistics, TierStatistics};
 
 use crate::policy::TierPolicy;
