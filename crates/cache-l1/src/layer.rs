@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cache_core::{CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Key, Now, Usage};
+use cache_core::{CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Identity, Key, Now, Usage};
 use quick_cache::OptionsBuilder;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -108,8 +108,11 @@ impl<V: CacheValue> CacheLayer<V> for MemoryLayer<V> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { local: true, durable: false, fallible: false }
+        Capabilities { local: true, durable: false, fallible: false, fillable: true }
     }
+
+    /// What it holds ends with the process, and so with the horizon that judges it.
+    fn bind(&self, _: Identity) {}
 
     #[inline]
     fn get_now(&self, key: &Key<'_>) -> Now<V> {

@@ -17,7 +17,7 @@ mod text;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cache_core::{Revision, Stamp};
+use cache_core::{Identity, Revision, Stamp};
 use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
@@ -62,7 +62,8 @@ pub const CLOCK_SLACK: UnixMillis = 10 * 60 * 1_000;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Says who applies changes from now on, and tells it all that it must know of the past: see [`ChangeSink::joined`].
-    /// Called once, before the first snapshot or write; a second sink is refused.
+    /// Called once, before the first snapshot or write; a second sink is refused. An origin elsewhere that can't be reached is no error
+    /// here: until it has joined its log, whatever is asked of it is [`StoreError::Unavailable`].
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
 
     /// One state of the origin, for all reads of one evaluation.
@@ -143,10 +144,11 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// One state of an origin.
+/// One state of an origin. Which one is settled by the first read at the latest: so an origin may send the beginning of its transaction
+/// and the first read together.
 #[async_trait]
 pub trait Snapshot: Send {
-    /// Every change with a lower revision is in this state.
+    /// Every change with a lower revision is in this state. Ask after a read: until then it may be [`Stamp::OLDEST`].
     fn stamp(&self) -> Stamp;
 
     /// Answers one level of an evaluation, in the order of the questions.
@@ -154,6 +156,9 @@ pub trait Snapshot: Send {
 
     /// The id of the newest model: the outer `None` where the store is unknown, the inner one where it has no model yet.
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError>;
+
+    /// The JSON form of a version of a model; none where the store does not have it, or is unknown.
+    async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError>;
 }
 
 /// One question about relationships.
@@ -294,14 +299,33 @@ pub enum InvalidationScope {
     All,
 }
 
+/// What a process that joins a log must know of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Past<'a> {
+    /// Whose history it is: what was cached under another one says nothing here.
+    pub identity: Identity,
+    /// What changed up to this revision is unknown here.
+    pub floor: Revision,
+    /// All changes above the floor.
+    pub changes: &'a [LoggedChange],
+    /// Every read that begins from now on has at least this stamp.
+    pub stamp: Stamp,
+}
+
 /// Who applies changes to the horizon of this process.
 pub trait ChangeSink: Send + Sync + 'static {
-    /// Called once, at [`Store::attach`], before any change: what happened up to `through` is unknown here except for
-    /// the given changes, which are all with a revision above `floor`.
-    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision);
+    /// Called once, before any change is applied and before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be
+    /// reached at that time.
+    fn joined(&self, past: Past<'_>);
 
     /// Applies changes. Idempotent: a change may come twice, and changes of different calls in any order.
     fn apply(&self, changes: &[LoggedChange]);
+
+    /// Every read that begins from now on has at least this stamp. Called after the changes below it were applied.
+    fn advance(&self, stamp: Stamp);
+
+    /// The log can't tell any more what changed up to this revision.
+    fn forget(&self, through: Revision);
 }
 
 /// A store's record.

@@ -12,17 +12,17 @@ use authz::relation::{
 use authz::store::memory::MemoryStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{
-    Change, ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, TupleAnswer, TupleRead, UnixMillis,
+    Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, TupleAnswer, TupleRead, UnixMillis,
     WallClock, WriteBatch, WriteConflict,
 };
-use cache_core::Revision;
+use cache_core::{Revision, Stamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use ulid::Ulid;
 
 /// Remembers what it was told.
 pub(crate) struct Recorder {
-    pub(crate) joined: Mutex<Vec<(Revision, Vec<LoggedChange>, Revision)>>,
+    pub(crate) joined: Mutex<Vec<(Revision, Vec<LoggedChange>, Stamp)>>,
     seen: watch::Sender<Vec<LoggedChange>>,
 }
 
@@ -59,9 +59,13 @@ impl Recorder {
 }
 
 impl ChangeSink for Recorder {
-    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision) {
-        self.joined.lock().unwrap().push((floor, changes.to_vec(), through));
+    fn joined(&self, past: Past<'_>) {
+        self.joined.lock().unwrap().push((past.floor, past.changes.to_vec(), past.stamp));
     }
+
+    fn advance(&self, _: Stamp) {}
+
+    fn forget(&self, _: Revision) {}
 
     fn apply(&self, changes: &[LoggedChange]) {
         self.seen.send_modify(|seen| seen.extend_from_slice(changes));

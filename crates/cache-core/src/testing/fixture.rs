@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{FixedEntropy, SharedLayer, TestClock};
 use crate::{
     CacheKey, CacheType, CacheValue, Chain, ChainBuilder, Draft, Identity, InProcessLog, KeyEncoder, Keyer, Log,
-    Moment, Policy, Stamp, Tag, TypeSet,
+    Moment, Policy, Stamp, StoredValue, Tag, TypeSet,
 };
 
 /// A cache type of the laws.
@@ -60,6 +60,22 @@ impl CacheValue for TestValue {
 
     fn is_negative(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+impl StoredValue for TestValue {
+    const SCHEMA: u16 = 1;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first() {
+            None => Some(Self::nothing()),
+            Some((1, text)) => String::from_utf8(text.to_vec()).ok().map(Self::new),
+            Some(_) => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Gate, TestValue};
-use crate::{CacheLayer, Capabilities, Entry, Error, Fill, Filled, Key, Now, Usage};
+use crate::{CacheLayer, Capabilities, Entry, Error, Fill, Filled, Identity, Key, Now, Usage};
 
 /// A tier that clones share, with a gate before its fills.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ impl CacheLayer<TestValue> for SharedLayer {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.inner.bind(identity);
     }
 
     fn get_now(&self, key: &Key<'_>) -> Now<TestValue> {

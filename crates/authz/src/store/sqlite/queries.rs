@@ -129,3 +129,13 @@ pub(super) fn latest_model(connection: &mut SqliteConnection, store: &str) -> Qu
         .first(connection)
         .optional()
 }
+
+/// The body of a version of a model.
+pub(super) fn model(connection: &mut SqliteConnection, store: &str, id: &str) -> QueryResult<Option<String>> {
+    models::table
+        .filter(models::store.eq(store))
+        .filter(models::id.eq(id))
+        .select(models::body)
+        .first(connection)
+        .optional()
+}

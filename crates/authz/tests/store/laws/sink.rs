@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use authz::store::{Change, ChangeSink, InvalidationScope, LoggedChange, ModelId, Store, StoreId};
-use cache_core::Revision;
+use authz::store::{Change, ChangeSink, InvalidationScope, LoggedChange, ModelId, Past, Store, StoreId};
+use cache_core::{Revision, Stamp};
 use ulid::Ulid;
 
 use crate::support::{Fixture, Recorder, context, deletes, tuple, writes};
@@ -109,12 +109,14 @@ async fn there_is_one_sink<F: Fixture>() {
 #[tokio::test]
 async fn the_past_is_told_at_the_start() {
     #[derive(Default)]
-    struct Late(Mutex<Vec<(Revision, usize, Revision)>>);
+    struct Late(Mutex<Vec<(Revision, usize, Stamp)>>);
     impl ChangeSink for Late {
-        fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision) {
-            self.0.lock().unwrap().push((floor, changes.len(), through));
+        fn joined(&self, past: Past<'_>) {
+            self.0.lock().unwrap().push((past.floor, past.changes.len(), past.stamp));
         }
         fn apply(&self, _: &[LoggedChange]) {}
+        fn advance(&self, _: Stamp) {}
+        fn forget(&self, _: Revision) {}
     }
     let origin = authz::store::memory::MemoryStore::default();
     let store = StoreId(Ulid::from_parts(1, 1));
@@ -122,5 +124,5 @@ async fn the_past_is_told_at_the_start() {
     origin.write(store, writes(&["doc:1#viewer@user:ann"])).await.unwrap();
     let late = Arc::new(Late::default());
     origin.attach(Arc::clone(&late) as _).await.unwrap();
-    assert_eq!(*late.0.lock().unwrap(), [(Revision::ZERO, 2, Revision::new(2))]);
+    assert_eq!(*late.0.lock().unwrap(), [(Revision::ZERO, 2, Revision::new(2).stamp_after())]);
 }
