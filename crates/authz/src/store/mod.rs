@@ -8,6 +8,7 @@
 
 mod batch;
 mod clock;
+mod columns;
 mod error;
 pub mod memory;
 mod page;
@@ -22,6 +23,7 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
+pub use page::ChangeCursor;
 
 use crate::condition::Context;
 use crate::relation::{
@@ -100,17 +102,20 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
 
-    /// Changes of relationships in the order of the log, from after `page.after` on. The end is a place to wait at: there `next` is
-    /// the last item's revision, or `page.after` again.
+    /// Changes of relationships in the order of the log, from after `page.after` on: those of one relationship as they happened, and each
+    /// once, for whoever goes on from page to page. The end is a place to wait at: there `next` is the place of the last item, or
+    /// `page.after` again.
     ///
     /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
-    /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
+    /// Where these did not fill it, `next` is the place of the last of them: such a page may be empty, and is not the end.
+    ///
+    /// A place that this origin did not give, or from which on it has not kept all changes, is [`StoreError::UnknownPlace`].
     async fn changes(
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError>;
+        page: PageRequest<ChangeCursor>,
+    ) -> Result<Page<TupleChange, ChangeCursor>, StoreError>;
 
     /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form, of at most
     /// [`MAX_ASSERTIONS_BYTES`]. They are no input of any decision, and so no change of the log.
@@ -314,8 +319,8 @@ pub struct Past<'a> {
 
 /// Who applies changes to the horizon of this process.
 pub trait ChangeSink: Send + Sync + 'static {
-    /// Called once, before any change is applied and before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be
-    /// reached at that time.
+    /// Called once, before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be reached at that time. A past that
+    /// is long may be told in parts before, by [`Self::apply`] and [`Self::forget`]; `past` holds what is left of it.
     fn joined(&self, past: Past<'_>);
 
     /// Applies changes. Idempotent: a change may come twice, and changes of different calls in any order.

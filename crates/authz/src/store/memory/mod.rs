@@ -15,10 +15,10 @@ use ulid::Ulid;
 use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
 use super::{
-    CLOCK_SLACK, Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, MAX_CHANGES_LOOKED_AT,
-    ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple,
-    SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch,
-    WriteConflict,
+    CLOCK_SLACK, Change, ChangeCursor, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange,
+    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
+    StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock,
+    WriteBatch, WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -257,11 +257,11 @@ impl Store for MemoryStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangeCursor>,
+    ) -> Result<Page<TupleChange, ChangeCursor>, StoreError> {
         let state = self.state()?;
         state.content(store)?;
-        let after = page.after.unwrap_or(Revision::ZERO);
+        let after = page.after.as_ref().map_or(Ok(Revision::ZERO), ChangeCursor::revision)?;
         let not_before = filter.since.map_or(0, |since| since.saturating_sub(CLOCK_SLACK));
         let begin = state
             .log
@@ -286,10 +286,11 @@ impl Store for MemoryStore {
                 }
             }
             if items.len() == page.bounded() || looked_at == MAX_CHANGES_LOOKED_AT {
-                return Ok(Page { items, next: Some(logged.revision) });
+                return Ok(Page { items, next: Some(ChangeCursor::of_revision(logged.revision)) });
             }
         }
-        let next = items.last().map(|change| change.revision).or(page.after);
+        let last = items.last().map(|change| ChangeCursor::of_revision(change.revision));
+        let next = last.or(page.after);
         Ok(Page { items, next })
     }
 

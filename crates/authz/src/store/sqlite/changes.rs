@@ -7,8 +7,8 @@ use cache_core::Revision;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::super::{CLOCK_SLACK, ChangeFilter, MAX_CHANGES_LOOKED_AT, Page, PageRequest, TupleChange, UnixMillis};
-use super::row::{Conditions, signed, tuple_of, unsigned};
+use super::super::columns::{Conditions, signed, tuple_of, unsigned};
+use super::super::{CLOCK_SLACK, ChangeCursor, ChangeFilter, MAX_CHANGES_LOOKED_AT, Page, TupleChange, UnixMillis};
 use super::schema::changes;
 
 /// The kinds of rows that are changes of relationships.
@@ -19,9 +19,10 @@ pub(super) fn page(
     connection: &mut SqliteConnection,
     store: &str,
     filter: &ChangeFilter,
-    page: &PageRequest<Revision>,
-) -> QueryResult<Page<TupleChange, Revision>> {
-    let mut after = signed(page.after.unwrap_or(Revision::ZERO).get());
+    given: Option<Revision>,
+    limit: usize,
+) -> QueryResult<Page<TupleChange, ChangeCursor>> {
+    let mut after = signed(given.unwrap_or(Revision::ZERO).get());
     if let Some(since) = filter.since {
         after = before(connection, store, after, since.saturating_sub(CLOCK_SLACK))?;
     }
@@ -32,7 +33,7 @@ pub(super) fn page(
         .filter(changes::revision.le(through.unwrap_or(i64::MAX)))
         .filter(changes::kind.eq_any(OF_RELATIONSHIPS))
         .order(changes::revision)
-        .limit(i64::try_from(page.bounded()).unwrap_or(i64::MAX))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(Row::as_select())
         .into_boxed();
     if let Some(since) = filter.since {
@@ -46,10 +47,10 @@ pub(super) fn page(
     let items = rows.into_iter().map(|row| row.read(&mut conditions)).collect::<QueryResult<Vec<_>>>()?;
     let last = items.last().map(|change| change.revision);
     let next = match through {
-        Some(through) if items.len() < page.bounded() => Some(Revision::new(unsigned(through))),
-        _ => last.or(page.after),
+        Some(through) if items.len() < limit => Some(Revision::new(unsigned(through))),
+        _ => last.or(given),
     };
-    Ok(Page { items, next })
+    Ok(Page { items, next: next.map(ChangeCursor::of_revision) })
 }
 
 /// The last row that a page may look at; none where the store's log ends before.

@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text as SqlText};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
+use super::super::columns::{Conditions, IdText, NO_RELATION, TupleColumns, model_id, properties_of};
 use super::super::{ModelId, Page, PageRequest, StoreId, StoreRecord, StoredTuple, TupleFilter};
-use super::row::{Conditions, IdText, NO_RELATION, StoreRow, TupleColumns, TupleRow, model_id, properties_of};
+use super::row::{StoreRow, TupleRow};
 use super::schema::{models, properties, stores, tuples};
 use crate::condition::Context;
 use crate::relation::{Object, Subject, Text, Tuple};

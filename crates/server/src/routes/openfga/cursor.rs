@@ -7,10 +7,9 @@
 use std::hash::{Hash, Hasher};
 
 use authz::relation::Tuple;
-use authz::store::{ModelId, StoreId};
+use authz::store::{ChangeCursor, ModelId, StoreId};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cache_core::Revision;
 use siphasher::sip::SipHasher13;
 use ulid::Ulid;
 
@@ -105,15 +104,15 @@ impl Cursor for ModelId {
     }
 }
 
-impl Cursor for Revision {
+impl Cursor for ChangeCursor {
     const KIND: &'static str = "changes";
 
     fn encode(&self) -> Vec<u8> {
-        self.get().to_be_bytes().to_vec()
+        self.as_bytes().to_vec()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(Self::new(u64::from_be_bytes(bytes.try_into().ok()?)))
+        Some(Self::from_bytes(bytes))
     }
 }
 
@@ -157,7 +156,7 @@ mod tests {
         let elsewhere = [
             List::new::<Tuple>(Some(STORE), &"other filter"),
             List::new::<Tuple>(Some(StoreId(Ulid::from_parts(1, 2))), &"filter"),
-            List::new::<Revision>(Some(STORE), &"filter"),
+            List::new::<ChangeCursor>(Some(STORE), &"filter"),
         ];
         for list in elsewhere {
             assert!(list.place::<Tuple>(Some(&token)).is_err());
@@ -166,16 +165,16 @@ mod tests {
 
     #[test]
     fn an_altered_token_is_refused_whichever_byte_it_is() {
-        let list = List::new::<Revision>(Some(STORE), &());
-        let token = list.token(Some(&Revision::new(77)));
+        let list = List::new::<ChangeCursor>(Some(STORE), &());
+        let token = list.token(Some(&ChangeCursor::from_bytes([7; 8])));
         let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            assert!(list.place::<Revision>(Some(&URL_SAFE_NO_PAD.encode(altered))).is_err());
+            assert!(list.place::<ChangeCursor>(Some(&URL_SAFE_NO_PAD.encode(altered))).is_err());
         }
         for forged in ["x", "!!", "AAAAAAAAAAAAAAAAAAAAAA", &"A".repeat(1 << 20)] {
-            assert!(list.place::<Revision>(Some(forged)).is_err());
+            assert!(list.place::<ChangeCursor>(Some(forged)).is_err());
         }
     }
 }
