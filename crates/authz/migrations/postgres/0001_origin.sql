@@ -1,36 +1,18 @@
--- The origin in PostgreSQL: stores and what they hold. It lies in the schema of the invalidation log and is attached to it, so that every
--- writer is covered: a correction that is made with psql, or by a subscription, is logged like any other write.
+-- The origin in PostgreSQL. Every writer is covered: the rows of the log come from row triggers that always fire, in the writer's own
+-- transaction, so that a correction made with psql, or by a subscription, is logged like any other write.
 
 DO $$ BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE EXCEPTION 'the encoding of this database is %; create one with ENCODING ''UTF8''', current_setting('server_encoding');
+        RAISE EXCEPTION 'the encoding of this database is %; create it with ENCODING ''UTF8''', current_setting('server_encoding');
     END IF;
 END $$;
-
--- The time of a record. Our own writers say what they take it for; everybody else gets the server's.
-CREATE FUNCTION {schema}.record_time() RETURNS timestamptz LANGUAGE sql VOLATILE
-    RETURN coalesce(to_timestamp(nullif(current_setting('tiergate.now', true), '')::double precision / 1000), clock_timestamp());
-
-CREATE FUNCTION {schema}.record_ms() RETURNS bigint LANGUAGE sql VOLATILE
-    RETURN (extract(epoch FROM {schema}.record_time()) * 1000)::bigint;
-
--- Readers of changes come back to an id. It is taken while the relationship is locked, one after the other in all sessions, so that ids
--- order the changes of one relationship as they happened, whichever transaction has the lower number or commits first.
-ALTER TABLE {schema}.log ALTER COLUMN id SET CACHE 1;
-ALTER TABLE {schema}.log ALTER COLUMN at SET DEFAULT {schema}.record_time();
-
-CREATE INDEX log_tuples ON {schema}.log ((fields[1]), id) WHERE kind = 'tuple';
--- The other rows have an index by transaction already.
-CREATE INDEX log_loaded ON {schema}.log (xid) WHERE loaded;
 
 -- Whatever is an identifier has the collation "C", so that its order is that of its bytes, as everywhere else.
 CREATE TABLE {schema}.stores (
     id         text COLLATE "C" PRIMARY KEY CHECK (length(id) = 26),
     name       text NOT NULL,
     -- Milliseconds since the Unix epoch, as all times here.
-    created_at bigint NOT NULL DEFAULT {schema}.record_ms(),
-    -- The changes of this store have higher ids; lower ones are of an earlier store with the same id.
-    born       bigint NOT NULL DEFAULT nextval(pg_get_serial_sequence('{schema}.log', 'id'))
+    created_at bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 );
 
 CREATE TABLE {schema}.models (
@@ -54,7 +36,7 @@ CREATE TABLE {schema}.tuples (
     subject_type      text COLLATE "C" NOT NULL CHECK (subject_type <> ''),
     subject_relation  text COLLATE "C" NOT NULL DEFAULT '',
     subject_id        text COLLATE "C" NOT NULL CHECK (subject_id <> ''),
-    written_at        bigint NOT NULL DEFAULT {schema}.record_ms(),
+    written_at        bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     -- '' for a relationship that counts always, so that an absent condition is a value like any other and never NULL. The values of a
     -- condition are the text of a JSON object; '' where it brings none. Whatever has values has a condition: a row that lost its name
     -- must not read as one that counts always.
@@ -86,126 +68,257 @@ CREATE TABLE {schema}.assertions (
     FOREIGN KEY (store, model) REFERENCES {schema}.models (store, id) ON DELETE CASCADE
 );
 
--- From which transaction on the changes are whole. Whoever takes rows out of the log raises it, so that no reader of changes goes on
--- from before it as if nothing were missing.
-CREATE TABLE {schema}.changes_state (
-    one           boolean PRIMARY KEY DEFAULT true CHECK (one),
-    trimmed_below xid8 NOT NULL DEFAULT '0'
+-- What was written and deleted, for readers of changes. The log is trimmed; this is kept as long as its store. Its order is that of the
+-- transactions' numbers, and of ids within one: readers go on only as far as every transaction below has ended, so that nothing can come
+-- in between later. The id of a row is taken while its relationship is locked.
+CREATE TABLE {schema}.changes (
+    id                bigint GENERATED ALWAYS AS IDENTITY,
+    xid               bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
+    store             text COLLATE "C" NOT NULL,
+    inserted          boolean NOT NULL,
+    object_type       text COLLATE "C" NOT NULL,
+    object_id         text COLLATE "C" NOT NULL,
+    relation          text COLLATE "C" NOT NULL,
+    subject_type      text COLLATE "C" NOT NULL,
+    subject_relation  text COLLATE "C" NOT NULL,
+    subject_id        text COLLATE "C" NOT NULL,
+    -- What it was written under; '' where it was deleted.
+    condition         text NOT NULL DEFAULT '',
+    condition_context text NOT NULL DEFAULT '',
+    at                bigint NOT NULL,
+    PRIMARY KEY (store, xid, id)
 );
-INSERT INTO {schema}.changes_state DEFAULT VALUES;
 
-CREATE FUNCTION {schema}.changes_trimmed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    newest bigint := (SELECT max(xid) FROM trimmed)::text::bigint;
+-- The time of a record. Our own writers say what they take it for; everybody else gets the server's.
+CREATE FUNCTION {schema}.now_ms() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN coalesce(nullif(current_setting('tiergate.now', true), '')::bigint,
+                (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
+
+-- Who writes into a store shares this lock with other writers until the end of its transaction; who deletes the store holds it alone.
+CREATE FUNCTION {schema}.store_lock(store text) RETURNS bigint LANGUAGE sql IMMUTABLE
+RETURN hashtextextended(store, 7883958021265385829);
+
+-- From here on one row of the log stands for whatever this transaction changes in the store.
+CREATE FUNCTION {schema}.replace_store(store text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE {schema}.changes_state SET trimmed_below = (newest + 1)::text::xid8
-        WHERE trimmed_below < (newest + 1)::text::xid8;
+    INSERT INTO {schema}.log (kind, fields) VALUES ('replaced', ARRAY[store]);
+    PERFORM set_config('tiergate.coarse', pg_current_xact_id()::text || ' ' || store, true);
+END $$;
+
+-- As before, and the caller also keeps the history: no row trigger of this transaction fires any more. The flag names the transaction, so
+-- that nothing which was set before it, or for all of a session, can keep a trigger from firing.
+CREATE FUNCTION {schema}.begin_store_bulk(store text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM {schema}.replace_store(store);
+    PERFORM set_config('tiergate.bulk', pg_current_xact_id()::text, true);
+END $$;
+
+-- Whether a change is logged by itself. After many in one transaction, one row stands for all that follow in the store: they are
+-- too many to be told one by one to every instance.
+CREATE FUNCTION {schema}.is_told_alone(store text) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told integer;
+BEGIN
+    IF current_setting('tiergate.coarse', true) = pg_current_xact_id()::text || ' ' || store THEN
+        RETURN false;
+    END IF;
+    told := coalesce(nullif(current_setting('tiergate.told', true), '')::integer, 0);
+    IF told >= 10000 THEN
+        PERFORM {schema}.replace_store(store);
+        RETURN false;
+    END IF;
+    PERFORM set_config('tiergate.told', (told + 1)::text, true);
+    RETURN true;
+END $$;
+
+-- Foreign keys do not hold for a subscription, and cost a lock on the store's row that all writers would queue for; triggers hold for everybody.
+CREATE FUNCTION {schema}.need_store(store text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({schema}.store_lock(store));
+    IF NOT EXISTS (SELECT FROM {schema}.stores WHERE stores.id = need_store.store) THEN
+        RAISE EXCEPTION 'there is no such store' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+END $$;
+
+-- An update is a deletion and an insertion, also where only the condition is another one: whoever read the relationship under the old one
+-- must read it again.
+CREATE FUNCTION {schema}.tuples_changed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO {schema}.changes (store, inserted, object_type, object_id, relation, subject_type, subject_relation, subject_id, at)
+        VALUES (OLD.store, false, OLD.object_type, OLD.object_id, OLD.relation, OLD.subject_type, OLD.subject_relation,
+                OLD.subject_id, {schema}.now_ms());
+        IF {schema}.is_told_alone(OLD.store) THEN
+            INSERT INTO {schema}.log (kind, fields)
+            VALUES ('deleted', ARRAY[OLD.store, OLD.object_type, OLD.object_id, OLD.relation, OLD.subject_type,
+                                     OLD.subject_relation, OLD.subject_id]);
+        END IF;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM {schema}.need_store(NEW.store);
+        INSERT INTO {schema}.changes (store, inserted, object_type, object_id, relation, subject_type, subject_relation, subject_id,
+                                      condition, condition_context, at)
+        VALUES (NEW.store, true, NEW.object_type, NEW.object_id, NEW.relation, NEW.subject_type, NEW.subject_relation,
+                NEW.subject_id, NEW.condition, NEW.condition_context,
+                CASE WHEN TG_OP = 'INSERT' THEN NEW.written_at ELSE {schema}.now_ms() END);
+        IF {schema}.is_told_alone(NEW.store) THEN
+            INSERT INTO {schema}.log (kind, fields)
+            VALUES ('inserted', ARRAY[NEW.store, NEW.object_type, NEW.object_id, NEW.relation, NEW.subject_type,
+                                      NEW.subject_relation, NEW.subject_id]);
+        END IF;
+    END IF;
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER changes_trimmed AFTER DELETE ON {schema}.log REFERENCING OLD TABLE AS trimmed FOR EACH STATEMENT
-EXECUTE FUNCTION {schema}.changes_trimmed();
+CREATE TRIGGER tuples_changed AFTER INSERT OR UPDATE OR DELETE ON {schema}.tuples FOR EACH ROW
+WHEN (current_setting('tiergate.bulk', true) IS DISTINCT FROM pg_current_xact_id()::text)
+EXECUTE FUNCTION {schema}.tuples_changed();
 
--- Who writes into a store shares this lock with other writers until the end of its transaction; who deletes the store holds it alone.
--- (A foreign key would lock the store's row instead, which all of its writers would queue for, and holds for no subscription.)
-CREATE FUNCTION {schema}.store_lock(store text) RETURNS bigint LANGUAGE sql IMMUTABLE
-    RETURN hashtextextended(store, 7883958021265385829);
-
-CREATE FUNCTION {schema}.need_store() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- A row names an object and no relation. The object that it was about before is another one only where the key was changed.
+CREATE FUNCTION {schema}.properties_changed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared({schema}.store_lock(NEW.store));
-    IF NOT EXISTS (SELECT FROM {schema}.stores WHERE id = NEW.store) THEN
-        RAISE EXCEPTION 'there is no store %', NEW.store USING ERRCODE = 'foreign_key_violation';
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE'
+       AND (OLD.store, OLD.object_type, OLD.object_id) IS DISTINCT FROM (NEW.store, NEW.object_type, NEW.object_id) THEN
+        IF {schema}.is_told_alone(OLD.store) THEN
+            INSERT INTO {schema}.log (kind, fields)
+            VALUES ('properties', ARRAY[OLD.store, OLD.object_type, OLD.object_id]);
+        END IF;
     END IF;
-    RETURN NEW;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM {schema}.need_store(NEW.store);
+        IF {schema}.is_told_alone(NEW.store) THEN
+            INSERT INTO {schema}.log (kind, fields)
+            VALUES ('properties', ARRAY[NEW.store, NEW.object_type, NEW.object_id]);
+        END IF;
+    END IF;
+    RETURN NULL;
 END $$;
 
--- Our own writers ask once for all rows of a transaction.
-CREATE TRIGGER tuples_need_a_store BEFORE INSERT OR UPDATE OF store ON {schema}.tuples FOR EACH ROW
-WHEN (current_setting('tiergate.writer', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION {schema}.need_store();
-CREATE TRIGGER properties_need_a_store BEFORE INSERT OR UPDATE OF store ON {schema}.properties FOR EACH ROW
-WHEN (current_setting('tiergate.writer', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION {schema}.need_store();
+CREATE TRIGGER properties_changed AFTER INSERT OR UPDATE OR DELETE ON {schema}.properties FOR EACH ROW
+WHEN (current_setting('tiergate.bulk', true) IS DISTINCT FROM pg_current_xact_id()::text)
+EXECUTE FUNCTION {schema}.properties_changed();
 
-CREATE FUNCTION {schema}.refuse() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- Decisions are cached under a model's id, so an id means one model forever. Those who write models into one store do it one after the
+-- other, and each takes its number while it is alone: the latest one is the last that was committed.
+CREATE FUNCTION {schema}.models_written() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION '% of %: %', TG_OP, TG_TABLE_NAME, TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-
--- Decisions are cached under a model's id, so an id means one model forever.
-CREATE TRIGGER models_do_not_change BEFORE UPDATE ON {schema}.models FOR EACH ROW
-EXECUTE FUNCTION {schema}.refuse('a model does not change; write a new one');
-
--- Those who write models into one store do it one after the other, and each takes its number while it is alone: the latest model is the one
--- that was committed last.
-CREATE FUNCTION {schema}.models_in_turn() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared({schema}.store_lock(NEW.store));
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'a model does not change; write a new one' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    PERFORM {schema}.need_store(NEW.store);
     PERFORM FROM {schema}.stores WHERE id = NEW.store FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no store %', NEW.store USING ERRCODE = 'foreign_key_violation';
-    END IF;
     NEW.sequence := nextval(pg_get_serial_sequence('{schema}.models', 'sequence'));
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER models_in_turn BEFORE INSERT ON {schema}.models FOR EACH ROW EXECUTE FUNCTION {schema}.models_in_turn();
+CREATE TRIGGER models_written BEFORE INSERT OR UPDATE ON {schema}.models FOR EACH ROW
+EXECUTE FUNCTION {schema}.models_written();
 
-CREATE TRIGGER stores_keep_their_id BEFORE UPDATE ON {schema}.stores FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.born <> NEW.born)
-EXECUTE FUNCTION {schema}.refuse('the id of a store does not change');
-CREATE TRIGGER stores_are_not_truncated BEFORE TRUNCATE ON {schema}.stores
-EXECUTE FUNCTION {schema}.refuse('delete the stores, which takes along what they hold');
-CREATE TRIGGER log_is_not_rewritten BEFORE UPDATE ON {schema}.log FOR EACH ROW
-EXECUTE FUNCTION {schema}.refuse('what was logged does not change; append an invalidation');
-
--- After the last of those who write into it now, and before those who will find it gone.
-CREATE FUNCTION {schema}.stores_go_alone() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION {schema}.models_changed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO {schema}.log (kind, fields) VALUES ('model', ARRAY[NEW.store]);
+    ELSE
+        INSERT INTO {schema}.log (kind, fields) VALUES ('replaced', ARRAY[OLD.store]);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER models_changed AFTER INSERT OR DELETE ON {schema}.models FOR EACH ROW
+WHEN (current_setting('tiergate.bulk', true) IS DISTINCT FROM pg_current_xact_id()::text)
+EXECUTE FUNCTION {schema}.models_changed();
+
+-- Nobody can read the changes of a store that is gone, and one row of the log stands for whatever they would tell.
+CREATE FUNCTION {schema}.empty_store(store text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM {schema}.begin_store_bulk(store);
+    DELETE FROM {schema}.tuples WHERE tuples.store = empty_store.store;
+    DELETE FROM {schema}.properties WHERE properties.store = empty_store.store;
+    DELETE FROM {schema}.models WHERE models.store = empty_store.store;
+    DELETE FROM {schema}.changes WHERE changes.store = empty_store.store;
+    PERFORM set_config('tiergate.bulk', '', true);
+END $$;
+
+CREATE FUNCTION {schema}.stores_go() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'the id of a store does not change' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    -- After the last of those who write into it now, and before those who will find it gone.
     PERFORM pg_advisory_xact_lock({schema}.store_lock(OLD.id));
     RETURN OLD;
 END $$;
 
-CREATE TRIGGER stores_go_alone BEFORE DELETE ON {schema}.stores FOR EACH ROW EXECUTE FUNCTION {schema}.stores_go_alone();
+CREATE TRIGGER stores_go BEFORE DELETE ON {schema}.stores FOR EACH ROW EXECUTE FUNCTION {schema}.stores_go();
+CREATE TRIGGER stores_keep_their_id BEFORE UPDATE OF id ON {schema}.stores FOR EACH ROW
+WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION {schema}.stores_go();
 
--- A store comes and goes with all that it holds, and one row of the log stands for all of it. A new one is empty: also of what a writer left
--- behind that did not see the deletion of an earlier one, because its snapshot was older.
-CREATE FUNCTION {schema}.stores_changed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    changed text := CASE WHEN TG_OP = 'DELETE' THEN OLD.id ELSE NEW.id END;
-    before text := coalesce(current_setting('tiergate.bulk', true), '');
+-- What a writer with a snapshot of its own left behind, who did not see that the store was deleted, does not come to life with a new one.
+CREATE FUNCTION {schema}.stores_changed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM {schema}.begin_bulk('replaced', ARRAY[changed]);
-    DELETE FROM {schema}.tuples WHERE store = changed;
-    DELETE FROM {schema}.properties WHERE store = changed;
-    DELETE FROM {schema}.models WHERE store = changed;
-    -- What follows in this transaction is logged as what came before was.
-    PERFORM set_config('tiergate.bulk', before, true);
+    IF TG_OP = 'INSERT' THEN
+        PERFORM {schema}.empty_store(NEW.id);
+    ELSE
+        PERFORM {schema}.empty_store(OLD.id);
+    END IF;
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER stores_changed AFTER INSERT OR DELETE ON {schema}.stores FOR EACH ROW EXECUTE FUNCTION {schema}.stores_changed();
+CREATE TRIGGER stores_changed AFTER INSERT OR DELETE ON {schema}.stores FOR EACH ROW
+EXECUTE FUNCTION {schema}.stores_changed();
+
+-- A removal without row triggers ends whatever was cached.
+CREATE FUNCTION {schema}.truncated() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {schema}.log (kind, fields) VALUES ('all', '{}');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER tuples_truncated AFTER TRUNCATE ON {schema}.tuples EXECUTE FUNCTION {schema}.truncated();
+CREATE TRIGGER properties_truncated AFTER TRUNCATE ON {schema}.properties EXECUTE FUNCTION {schema}.truncated();
+CREATE TRIGGER models_truncated AFTER TRUNCATE ON {schema}.models EXECUTE FUNCTION {schema}.truncated();
+
+CREATE FUNCTION {schema}.is_kept() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is refused; delete stores, or relationships', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE TRIGGER stores_are_kept BEFORE TRUNCATE ON {schema}.stores EXECUTE FUNCTION {schema}.is_kept();
+CREATE TRIGGER changes_are_kept BEFORE TRUNCATE ON {schema}.changes EXECUTE FUNCTION {schema}.is_kept();
+CREATE TRIGGER changes_do_not_change BEFORE UPDATE OR DELETE ON {schema}.changes FOR EACH ROW
+WHEN (current_setting('tiergate.bulk', true) IS DISTINCT FROM pg_current_xact_id()::text)
+EXECUTE FUNCTION {schema}.is_kept();
 
 -- Also for a subscription, and for whoever sets session_replication_role.
-ALTER TABLE {schema}.log
-    ENABLE ALWAYS TRIGGER changes_trimmed,
-    ENABLE ALWAYS TRIGGER log_is_not_rewritten;
 ALTER TABLE {schema}.stores
+    ENABLE ALWAYS TRIGGER stores_go,
     ENABLE ALWAYS TRIGGER stores_keep_their_id,
-    ENABLE ALWAYS TRIGGER stores_are_not_truncated,
-    ENABLE ALWAYS TRIGGER stores_go_alone,
-    ENABLE ALWAYS TRIGGER stores_changed;
+    ENABLE ALWAYS TRIGGER stores_changed,
+    ENABLE ALWAYS TRIGGER stores_are_kept;
 ALTER TABLE {schema}.models
-    ENABLE ALWAYS TRIGGER models_do_not_change,
-    ENABLE ALWAYS TRIGGER models_in_turn;
-ALTER TABLE {schema}.tuples ENABLE ALWAYS TRIGGER tuples_need_a_store;
-ALTER TABLE {schema}.properties ENABLE ALWAYS TRIGGER properties_need_a_store;
-
-SELECT {schema}.attach('{schema}.tuples', 'tuple', ARRAY['store', 'object_type', 'object_id', 'relation', 'subject_type',
-    'subject_relation', 'subject_id', 'condition', 'condition_context']);
-SELECT {schema}.attach('{schema}.properties', 'properties', ARRAY['store', 'object_type', 'object_id']);
-SELECT {schema}.attach('{schema}.models', 'model', ARRAY['store']);
+    ENABLE ALWAYS TRIGGER models_written,
+    ENABLE ALWAYS TRIGGER models_changed,
+    ENABLE ALWAYS TRIGGER models_truncated;
+ALTER TABLE {schema}.tuples
+    ENABLE ALWAYS TRIGGER tuples_changed,
+    ENABLE ALWAYS TRIGGER tuples_truncated;
+ALTER TABLE {schema}.properties
+    ENABLE ALWAYS TRIGGER properties_changed,
+    ENABLE ALWAYS TRIGGER properties_truncated;
+ALTER TABLE {schema}.changes
+    ENABLE ALWAYS TRIGGER changes_are_kept,
+    ENABLE ALWAYS TRIGGER changes_do_not_change;

@@ -12,7 +12,7 @@ use crate::condition::Context;
 use crate::model::Model;
 use crate::relation::{Object, Tuple};
 use crate::store::{
-    ChangeCursor, ChangeFilter, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
+    ChangeFilter, ChangePlace, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
 };
 
@@ -180,8 +180,8 @@ impl DecisionPoint {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<ChangeCursor>,
-    ) -> Result<Page<TupleChange, ChangeCursor>, CheckError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, CheckError> {
         self.store(store).await?;
         Ok(self.origin.changes(store, filter, page).await?)
     }

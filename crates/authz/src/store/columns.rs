@@ -1,13 +1,30 @@
-//! Between relationships and the columns they are stored in: the same columns in every database.
+//! Between relationships and the columns that databases keep them in: the same names, the same texts for what is absent, in each.
 
 use std::sync::Arc;
 
 use ulid::Ulid;
 
+use super::ModelId;
 use super::text::parse;
-use super::{ModelId, StoreId};
 use crate::condition::Context;
 use crate::relation::{Object, RelationshipCondition, Subject, Text, Tuple};
+
+/// A row that says what nobody here would write: somebody else wrote it, and only they know what was meant. The data is sound.
+#[derive(Debug, thiserror::Error)]
+#[error("{ROW_PREFIX}{what} that cannot be read ({cause})")]
+pub(super) struct BrokenRow {
+    what: &'static str,
+    cause: String,
+}
+
+/// Before everything else in the message, so that nothing in a row can make it look like another fault.
+pub(super) const ROW_PREFIX: &str = "a row of the origin holds ";
+
+impl BrokenRow {
+    pub(super) fn of(what: &'static str, cause: impl std::fmt::Display) -> Self {
+        Self { what, cause: cause.to_string() }
+    }
+}
 
 /// The subject id of a wildcard. No checked id is `*`.
 pub(super) const WILDCARD: &str = "*";
@@ -15,21 +32,6 @@ pub(super) const WILDCARD: &str = "*";
 pub(super) const NO_RELATION: &str = "";
 /// The condition of a relationship that counts always, and the values that none brings.
 pub(super) const NONE: &str = "";
-
-/// What a column says that nobody here would write: somebody else wrote it, and only they know what was meant.
-#[derive(Debug)]
-pub(super) struct Unreadable {
-    /// What could not be read.
-    pub(super) what: &'static str,
-    /// Why.
-    pub(super) cause: String,
-}
-
-impl Unreadable {
-    fn of(what: &'static str, cause: impl std::fmt::Display) -> Self {
-        Self { what, cause: cause.to_string() }
-    }
-}
 
 /// A ULID as it is stored: 26 characters, whose order is that of the ids. Readable in a shell.
 pub(super) struct IdText([u8; ulid::ULID_LEN]);
@@ -85,12 +87,12 @@ pub(super) struct Conditions {
 
 impl Conditions {
     /// The condition that two columns say. What cannot be read is an error: without its condition, a relationship would count always.
-    pub(super) fn read(&mut self, name: &str, context: &str) -> Result<Option<Arc<RelationshipCondition>>, Unreadable> {
+    pub(super) fn read(&mut self, name: &str, context: &str) -> Result<Option<Arc<RelationshipCondition>>, BrokenRow> {
         if name == NONE {
             return if context == NONE {
                 Ok(None)
             } else {
-                Err(Unreadable::of("a condition", "it has values and no name"))
+                Err(BrokenRow::of("a condition", "it has values and no name"))
             };
         }
         if let Some((text, condition)) = &self.last
@@ -99,7 +101,7 @@ impl Conditions {
         {
             return Ok(Some(Arc::clone(condition)));
         }
-        let values = parse(context).map_err(|error| Unreadable::of("the values of a condition", error))?;
+        let values = parse(context).map_err(|error| BrokenRow::of("the values of a condition", error))?;
         let condition = Arc::new(RelationshipCondition { name: Text::from(name), context: values });
         self.last = Some((context.to_owned(), Arc::clone(&condition)));
         Ok(Some(condition))
@@ -107,8 +109,8 @@ impl Conditions {
 }
 
 /// The properties that a column says. A row without any is none that we would write.
-pub(super) fn properties_of(body: &str) -> Result<Context, Unreadable> {
-    parse(body).map_err(|error| Unreadable::of("the properties of an object", error))
+pub(super) fn properties_of(body: &str) -> Result<Context, BrokenRow> {
+    parse(body).map_err(|error| BrokenRow::of("the properties of an object", error))
 }
 
 /// A relationship of its columns, in the order of the key.
@@ -145,9 +147,4 @@ pub(super) fn signed(number: u64) -> i64 {
 /// See [`signed`].
 pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-/// The id of a store as it was read.
-pub(super) fn store_id(text: &str) -> StoreId {
-    StoreId(id_of(text))
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
-    ChangeCursor, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
     Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
     TupleRead, WriteBatch,
 };
@@ -163,8 +163,8 @@ impl Store for SharedOrigin {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<ChangeCursor>,
-    ) -> Result<Page<TupleChange, ChangeCursor>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.inner.changes(store, filter, page).await
     }
 

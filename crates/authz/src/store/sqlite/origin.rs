@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::super::batch::{check_assertions, check_properties};
 use super::super::columns::IdText;
 use super::super::{
-    ChangeCursor, ChangeFilter, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{broken, running, unusable};
@@ -171,9 +171,8 @@ impl Store for SqliteStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<ChangeCursor>,
-    ) -> Result<Page<TupleChange, ChangeCursor>, StoreError> {
-        let (limit, after) = (page.bounded(), page.after.map(|place| place.revision()).transpose()?);
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
             changes::page(connection, store, &filter, after, limit)
         })

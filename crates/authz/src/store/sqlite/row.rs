@@ -1,10 +1,13 @@
-//! The rows of SQLite, as diesel reads them.
+//! Between relationships and the columns they are stored in.
 
 use diesel::prelude::*;
 
-use super::super::columns::{Conditions, store_id, tuple_of, unsigned};
-use super::super::{StoreRecord, StoredTuple};
+use super::super::{StoreId, StoreRecord, StoredTuple};
 use super::schema::tuples;
+pub(super) use crate::store::columns::{
+    Conditions, IdText, NO_RELATION, NONE, TupleColumns, WILDCARD, id_of, model_id, properties_of, signed, tuple_of,
+    unsigned,
+};
 
 /// A relationship as it was read.
 #[derive(Queryable, QueryableByName)]
