@@ -38,6 +38,7 @@
 #![allow(clippy::disallowed_methods, reason = "servers of tests live in real time, and are named by the environment")]
 
 mod backend;
+mod cluster;
 #[cfg(feature = "databases")]
 mod database;
 mod error;
@@ -48,6 +49,7 @@ mod postgres;
 mod process;
 mod redis;
 mod resp;
+mod sentinel;
 mod skip;
 mod system;
 mod wait;
@@ -55,6 +57,7 @@ mod wait;
 pub use backend::{
     Backend, Server, SharedRedis, environment, shared_postgres, shared_redis, stop_shared, write_environment,
 };
+pub use cluster::RedisCluster;
 #[cfg(feature = "databases")]
 pub use database::{Template, TestDatabase, psql};
 pub use error::Error;
@@ -63,3 +66,4 @@ pub use place::Place;
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions, Tls};
 pub use resp::Reply;
+pub use sentinel::RedisSentinel;
