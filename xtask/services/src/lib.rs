@@ -52,6 +52,7 @@ mod resp;
 mod sentinel;
 mod skip;
 mod system;
+mod tls;
 mod wait;
 
 pub use backend::{
@@ -64,6 +65,9 @@ pub use error::Error;
 pub use find::{POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
 pub use place::Place;
 pub use postgres::{Postgres, PostgresOptions};
-pub use redis::{Redis, RedisOptions, Tls};
+pub use redis::{Redis, RedisOptions};
 pub use resp::Reply;
 pub use sentinel::RedisSentinel;
+#[cfg(feature = "certificates")]
+pub use tls::Certificates;
+pub use tls::Tls;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::place::{Home, Place};
 use crate::process::{Plan, Process};
 use crate::resp::{self, Reply};
+use crate::tls::Tls;
 use crate::{find, port, skip};
 
 /// How often another port is tried when somebody else was faster.
@@ -33,19 +34,6 @@ pub(crate) enum Mode {
     Alone,
     Cluster,
     Sentinel,
-}
-
-/// Files for TLS, in PEM.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The server's certificate, with those between it and the authority's.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The authority that signs the certificates of clients.
-    pub authority: PathBuf,
-    /// Whether a client has to show a certificate.
-    pub clients_too: bool,
 }
 
 impl RedisOptions {
@@ -83,7 +71,8 @@ impl RedisOptions {
         self
     }
 
-    /// A second port that speaks TLS; [`Redis::url`] names that one then.
+    /// A second port that speaks TLS; [`Redis::url`] names that one then. A client has to show a certificate only where
+    /// [`Tls::clients_too`] says so.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
