@@ -20,6 +20,12 @@
 //! let database = TestDatabase::create_on(&postgres.url(), "CREATE TABLE users (id bigint)").unwrap();
 //! ```
 //!
+//! Whoever takes this crate from the workspace's dependencies asks for the features `databases` ([`TestDatabase`], [`psql`])
+//! and `certificates` ([`Certificates`]), which are not on there: `cargo xtask` itself needs neither.
+//!
+//! Beside single servers there are [`RedisCluster`] and [`RedisSentinel`], for `MOVED`, `READONLY` and failovers. All methods
+//! block, for milliseconds mostly: a test on a runtime with one thread lets nothing else run meanwhile.
+//!
 //! # Where servers come from
 //!
 //! The shared ones are named by `TIERGATE_TEST_REDIS_URL` and `TIERGATE_TEST_POSTGRES_URL`; `cargo xtask test` sets both,
