@@ -16,8 +16,9 @@ fn tag(bit: usize) -> Tag {
 #[test]
 fn the_model_compares_as_the_product_does() {
     let mut compared = 0;
-    for number in 0..(HIGHEST + 1).pow(TAGS as u32 + 1) {
-        let digit = |place: usize| number / (HIGHEST + 1).pow(place as u32) % (HIGHEST + 1);
+    let base = u32::from(HIGHEST) + 1;
+    for number in 0..base.pow(TAGS as u32 + 1) {
+        let digit = |place: usize| (number / base.pow(place as u32) % base) as Xid;
         let killed_at: [Xid; TAGS] = std::array::from_fn(digit);
         let floor = digit(TAGS);
         let modelled = Modelled::of(killed_at, floor);
