@@ -120,7 +120,7 @@ impl Call {
             response: None,
             follower: None,
         };
-        Self::Loading { load, moments: state.from_now() }
+        Self::Loading { load, moments: state.moments() }
     }
 }
 
@@ -210,7 +210,7 @@ impl Load {
     }
 
     pub(crate) fn follow(&mut self, state: &State) {
-        self.follower = Some(Follower { moments: state.from_now(), early: self.progress == Progress::Ticketed });
+        self.follower = Some(Follower { moments: state.moments(), early: self.progress == Progress::Ticketed });
     }
 }
 

@@ -22,6 +22,7 @@
 //! Several instances, leases and acknowledgements between them are not here.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod action;
 mod bounds;
 mod call;
 mod comparison;
@@ -30,6 +31,7 @@ mod log;
 mod mistake;
 mod origin;
 mod planted;
+mod promises;
 mod protocol;
 mod state;
 mod step;

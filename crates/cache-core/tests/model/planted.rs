@@ -8,7 +8,8 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::bounds::Bounds;
 use super::mistake::Mistake;
-use super::protocol::{CACHING_CHANGES_NO_ANSWER, NO_STALE_ALLOW, Protocol};
+use super::promises::{CACHING_CHANGES_NO_ANSWER, NO_STALE_ALLOW};
+use super::protocol::Protocol;
 
 /// The mistake leads to a stale allow.
 fn revives(mistake: Mistake, bounds: Bounds) {

@@ -68,7 +68,7 @@ impl State {
     }
 
     /// The moments that an answer to a question of now may speak of.
-    pub(crate) fn from_now(&self) -> Moments {
+    pub(crate) fn moments(&self) -> Moments {
         let mut moments = self.lost;
         for commits in usize::from(self.acknowledged)..=self.origin.commits().count() {
             moments.add(self.origin.facts_after(commits));
@@ -89,7 +89,7 @@ impl State {
     /// A standby that has only the first `kept` commits takes over. What is lost with the others cannot be held against an answer: whoever wants that
     /// not to happen waits for the standby at each commit.
     pub(crate) fn lose_history(&mut self, kept: usize) {
-        let moments = self.from_now();
+        let moments = self.moments();
         self.origin.fail_over(kept);
         self.acknowledged = self.acknowledged.min(kept as u8);
         self.lost = moments;
@@ -127,10 +127,9 @@ impl State {
                 || polled.is_some_and(|poll| same(poll.response.epoch) && poll.response.snapshot.sees(xid))
         };
         let confirmed = (1..).zip(self.origin.commits()).filter(|(_, commit)| confirmed(commit.xid));
-        if let Some(last) = confirmed.map(|(count, _)| count).last() {
-            if last > self.acknowledged {
-                (self.acknowledged, self.lost) = (last, Moments::default());
-            }
+        let last = confirmed.map(|(count, _)| count).last().unwrap_or(0);
+        if last > self.acknowledged {
+            (self.acknowledged, self.lost) = (last, Moments::default());
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What each action does.
 
+use super::action::Action;
 use super::call::{Call, Progress, fetch};
 use super::instance::Poll;
 use super::mistake::Mistake;
 use super::origin::{Author, TAGS};
-use super::protocol::{Action, Protocol};
+use super::protocol::Protocol;
 use super::state::State;
 use super::tier::{Entry, Key, Source};
 
@@ -99,7 +100,7 @@ impl State {
         let call = match action {
             Action::Answer { from } => {
                 if let Some(entry) = protocol.cached(self, from) {
-                    *self = self.answer(from, entry.value, entry.mixed, self.from_now());
+                    *self = self.answer(from, entry.value, entry.mixed, self.moments());
                 }
                 return;
             }
@@ -107,7 +108,7 @@ impl State {
             Action::Hold { from } => protocol.cached(self, from).map(|entry| Call::Holding {
                 from,
                 entry: entry.unchecked(),
-                moments: self.from_now(),
+                moments: self.moments(),
             }),
             Action::Load { parts } => {
                 let mut call = Call::load(self, fetch(self, parts, protocol));
