@@ -124,7 +124,9 @@ impl Servers {
         match fault {
             Fault::Flushed => drop(self.redis.command(&["FLUSHALL"]).expect("redis answers")),
             Fault::Disconnected => {
-                drop(self.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).expect("redis answers"));
+                drop(
+                    self.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).expect("redis answers"),
+                );
             }
             Fault::Killed => {
                 self.redis.kill();
