@@ -1,6 +1,6 @@
 //! What the decision point's errors mean to a caller.
 
-use authz::decide::CheckError;
+use authz::decide::{CheckError, Refused};
 use authz::model::ModelErrors;
 use authz::store::{StoreError, WriteConflict};
 
@@ -17,6 +17,7 @@ impl From<CheckError> for Fault {
             CheckError::Overloaded => {
                 return Self::new(FaultKind::Unavailable, "resource_exhausted", error.to_string());
             }
+            CheckError::RateLimited(refused) => return rate_fault(refused),
             CheckError::NoModel(_) => "latest_authorization_model_not_found",
             CheckError::UnknownModel { .. } => "authorization_model_not_found",
             CheckError::TooMany { .. } => "exceeded_entity_limit",
@@ -76,6 +77,14 @@ fn store_fault(error: &CheckError) -> Fault {
             Fault::unavailable("the origin can't be used at the moment; try again")
         }
     }
+}
+
+/// In whole seconds, as `Retry-After` says it: rounded up, so that nobody comes too early.
+fn rate_fault(refused: &Refused) -> Fault {
+    let wait = refused.retry_after;
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let retry_after_seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
+    Fault::new(FaultKind::RateLimited { retry_after_seconds }, "rate_limit_exceeded", refused.to_string())
 }
 
 fn internal(error: &CheckError) -> Fault {
