@@ -5,6 +5,7 @@ use authz::model::ModelErrors;
 use authz::store::{StoreError, WriteConflict};
 
 use super::{Fault, FaultKind};
+use crate::limits::seconds;
 
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
@@ -79,11 +80,9 @@ fn store_fault(error: &CheckError) -> Fault {
     }
 }
 
-/// In whole seconds, as `Retry-After` says it: rounded up, so that nobody comes too early.
+/// In whole seconds, as `Retry-After` says it.
 fn rate_fault(refused: &Refused) -> Fault {
-    let wait = refused.retry_after;
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let retry_after_seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
+    let retry_after_seconds = u32::try_from(seconds(refused.retry_after).max(1)).unwrap_or(u32::MAX);
     Fault::new(FaultKind::RateLimited { retry_after_seconds }, "rate_limit_exceeded", refused.to_string())
 }
 

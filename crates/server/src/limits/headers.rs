@@ -41,7 +41,7 @@ pub(super) fn put(headers: &mut HeaderMap, policies: &[Policy], standings: &Stan
 }
 
 /// Whole seconds, rounded up.
-pub(super) fn seconds(time: Duration) -> u64 {
+pub(crate) fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 

@@ -69,6 +69,11 @@ impl Local {
         Self { quota, limiter: limiter.with_middleware(), clock, swept_at_ms: AtomicU64::new(0), max_buckets }
     }
 
+    /// The part that is kept here.
+    pub(super) const fn quota(&self) -> Quota {
+        self.quota
+    }
+
     /// Takes so many units from a bucket; where there is no room, none.
     pub(super) fn take(&self, bucket: Digest, units: u32) -> Standing {
         let units = NonZeroU32::new(units.min(self.quota.burst())).unwrap_or(NonZeroU32::MIN);

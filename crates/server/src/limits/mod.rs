@@ -23,9 +23,10 @@ use cache_redis::limit::{self, RedisLimiter, Standing};
 use smallvec::SmallVec;
 
 use bucket::Bucket;
+pub(crate) use headers::seconds;
 use local::Local;
 pub(crate) use meter::Meter;
-use policy::{Charges, Policies};
+use policy::{Charge, Charges, Policies};
 use refusals::Refusals;
 
 use crate::config::Settings;
@@ -45,6 +46,13 @@ pub struct Limits {
 
 /// Where the buckets of one question stand, each by the number of its policy.
 type Standings = SmallVec<[(usize, Standing); 3]>;
+
+/// Who counted.
+#[derive(Clone, Copy)]
+enum By {
+    All,
+    Oneself,
+}
 
 /// What became of one question.
 struct Outcome {
@@ -92,10 +100,16 @@ impl Limits {
             return known;
         }
         let asked_at = self.refusals.clock().now();
-        let standings = self.take(&charges, &keys).await;
+        let (standings, by) = match self.take_together(&charges, &keys).await {
+            Some(standings) => (standings, By::All),
+            None => (self.take_alone(&charges, &keys), By::Oneself),
+        };
         for (charge, (policy, standing)) in charges.iter().zip(&standings) {
             if let Some(wait) = standing.refused_for {
-                let quota = self.policies.all()[*policy].quota;
+                let quota = match by {
+                    By::All => self.policies.all()[*policy].quota,
+                    By::Oneself => self.local[*policy].quota(),
+                };
                 self.refusals.remember(&charge.bucket, asked_at, quota, charge.units, wait).await;
             }
         }
@@ -107,8 +121,7 @@ impl Limits {
     fn known(&self, charges: &Charges<'_>, keys: &[Key<'_>]) -> Option<Outcome> {
         let mut standings = Standings::new();
         for (charge, key) in charges.iter().zip(keys) {
-            let quota = self.policies.all()[charge.policy].quota;
-            if let Some(wait) = self.refusals.find(key, quota, charge.units) {
+            if let Some(wait) = self.refusals.find(key, charge.units) {
                 standings.push((charge.policy, Standing { remaining: 0, full_in: wait, refused_for: Some(wait) }));
             }
         }
@@ -116,26 +129,23 @@ impl Limits {
         Some(Outcome { standings, refused_for: Some(refused_for) })
     }
 
-    /// Takes from all buckets together where that can be, else from one after another.
-    async fn take(&self, charges: &Charges<'_>, keys: &[Key<'_>]) -> Standings {
-        if let Some(shared) = self.shared.get()
-            && !charges.is_empty()
-        {
-            let names: SmallVec<[_; 3]> = keys.iter().map(Key::encoded).collect();
-            let all: SmallVec<[limit::Charge<'_>; 3]> = charges
-                .iter()
-                .zip(&names)
-                .map(|(charge, bucket)| {
-                    let quota = self.policies.all()[charge.policy].quota;
-                    limit::Charge { bucket, quota, units: charge.units }
-                })
-                .collect();
-            let taken = shared.take(&all).await;
-            self.note(taken.as_ref().err());
-            if let Ok(taken) = taken {
-                return charges.iter().map(|charge| charge.policy).zip(taken.standings).collect();
-            }
-        }
+    /// Takes from all buckets together, or from none, where all instances count; none where that can't be asked.
+    async fn take_together(&self, charges: &Charges<'_>, keys: &[Key<'_>]) -> Option<Standings> {
+        let shared = self.shared.get().filter(|_| !charges.is_empty())?;
+        let names: SmallVec<[_; 3]> = keys.iter().map(Key::encoded).collect();
+        let of = |(charge, bucket): (&Charge<'_>, _)| {
+            let quota = self.policies.all()[charge.policy].quota;
+            limit::Charge { bucket, quota, units: charge.units }
+        };
+        let all: SmallVec<[limit::Charge<'_>; 3]> =
+            charges.iter().zip(names.iter().map(|name| &**name)).map(of).collect();
+        let taken = shared.take(&all).await;
+        self.note(taken.as_ref().err());
+        Some(charges.iter().map(|charge| charge.policy).zip(taken.ok()?.standings).collect())
+    }
+
+    /// Takes from one bucket after another, as this process counts.
+    fn take_alone(&self, charges: &Charges<'_>, keys: &[Key<'_>]) -> Standings {
         let mut standings = Standings::new();
         for (charge, key) in charges.iter().zip(keys) {
             let standing = self.local[charge.policy].take(key.digest(), charge.units);

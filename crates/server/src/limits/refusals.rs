@@ -32,6 +32,8 @@ pub(super) struct Refusals {
 struct Refusal {
     /// From then on it has room for one unit. For more it takes longer.
     one_from: Moment,
+    /// By which quota: the whole one, or a part of it.
+    quota: Quota,
     /// Of the decisions' log: an invalidation after it lifts the refusal.
     stamp: Stamp,
 }
@@ -70,9 +72,9 @@ impl Refusals {
     }
 
     /// How long a bucket is known to have no room for so many units.
-    pub(super) fn find(&self, key: &Key<'_>, quota: Quota, units: u32) -> Option<Duration> {
+    pub(super) fn find(&self, key: &Key<'_>, units: u32) -> Option<Duration> {
         let (Lookup::Hit(hit) | Lookup::NegativeHit(hit)) = self.chain.find_now(key) else { return None };
-        let Refusal { one_from, stamp } = *hit.value();
+        let Refusal { one_from, quota, stamp } = *hit.value();
         let horizon = self.decisions.chain().horizon();
         if horizon.verdict(stamp, &[], TypeSet::of(RATE_LIMIT_STATUS), key.source()) != Verdict::Usable {
             return None;
@@ -81,7 +83,7 @@ impl Refusals {
         Some(until.since(self.chain.clock().now())).filter(|left| !left.is_zero())
     }
 
-    /// Remembers that a bucket, asked at `asked_at`, had no room for so many units and has it after `wait`.
+    /// Remembers that a bucket with this quota, asked at `asked_at`, had no room for so many units and has it after `wait`.
     pub(super) async fn remember(
         &self,
         bucket: &Bucket<'_>,
@@ -92,6 +94,7 @@ impl Refusals {
     ) {
         let value = Refusal {
             one_from: asked_at.after(wait.saturating_sub(beyond_one(quota, units))),
+            quota,
             stamp: self.decisions.chain().ticket().stamp(),
         };
         let ticket = self.chain.ticket();
