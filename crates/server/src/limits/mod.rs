@@ -176,3 +176,6 @@ impl std::fmt::Debug for Limits {
         f.debug_struct("Limits").field("policies", &self.policies).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
