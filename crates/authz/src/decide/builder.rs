@@ -169,7 +169,7 @@ impl DecisionPointBuilder {
             chain = tier(chain);
         }
         let chain = chain.build()?;
-        log.bind(&chain);
+        log.bind(chain.horizon());
         self.origin.attach(log as Arc<dyn ChangeSink>).await?;
         let models = Models::new(Arc::clone(&self.origin), Arc::clone(chain.horizon()));
         Ok(DecisionPoint {

@@ -54,7 +54,7 @@ fn run(from: u64, worlds: u64, emphasis: Emphasis<'_>) -> Result<Coverage, Box<D
 }
 
 fn work(next: &AtomicU64, end: u64, emphasis: Emphasis<'_>) -> Result<Coverage, Box<Difference>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut coverage = Coverage::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);

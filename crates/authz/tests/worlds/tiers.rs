@@ -1,7 +1,7 @@
 //! Tiers on real servers for random worlds, and what happens to them between two questions: none of it may change an answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use authz::decide::{CachedValue, DecisionPoint, DecisionPointBuilder};
 use cache_core::{Clock, SystemEntropy};
@@ -63,7 +63,7 @@ impl Fault {
 pub(crate) struct Servers {
     redis: Redis,
     keyring: Keyring,
-    is_killed: std::sync::atomic::AtomicBool,
+    is_killed: Mutex<bool>,
     /// What happened, to show that something did.
     pub(crate) faults: AtomicUsize,
     pub(crate) restarts: AtomicUsize,
@@ -85,7 +85,7 @@ impl Servers {
         Some(Self {
             redis: Redis::start(&RedisOptions::default())?,
             keyring: Keyring::random().expect("the system has randomness"),
-            is_killed: false.into(),
+            is_killed: Mutex::new(false),
             faults: AtomicUsize::new(0),
             restarts: AtomicUsize::new(0),
             redis_hits: AtomicUsize::new(0),
@@ -99,7 +99,7 @@ impl Servers {
         wall: Arc<dyn authz::store::WallClock>,
     ) -> RedisLayer<CachedValue> {
         // Time stands still unless a world moves it, so that neither may wait for it.
-        let breaker = BreakerConfig { minimum_calls: u32::MAX, ..BreakerConfig::default() };
+        let breaker = BreakerConfig { minimum_calls: 1_000_000, ..BreakerConfig::default() };
         let config = RedisConfig { breaker, ..RedisConfig::at(self.redis.url()) };
         let machine = Machine { clock, wall: Arc::new(Wall(wall)), entropy: Arc::new(SystemEntropy) };
         RedisLayer::new(&config, &self.keyring, machine).expect("the settings are within their bounds")
@@ -117,20 +117,21 @@ impl Servers {
 
     /// Lets something happen, or not. Says whether the process is to be started anew.
     pub(crate) async fn befall(&self, rng: &mut Rng, point: &DecisionPoint) -> Option<Fault> {
-        if self.is_killed.swap(false, Ordering::SeqCst) {
-            self.redis.restart().expect("it starts again");
+        {
+            let mut is_killed = self.is_killed.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::mem::take(&mut *is_killed) {
+                self.redis.restart().expect("it starts again");
+            }
         }
         let fault = Fault::draw(rng)?;
         match fault {
-            Fault::Flushed => drop(self.redis.command(&["FLUSHALL"]).expect("redis answers")),
-            Fault::Disconnected => {
-                drop(
-                    self.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).expect("redis answers"),
-                );
-            }
+            // A world beside this one may have killed it meanwhile: then it forgets and disconnects as well.
+            Fault::Flushed => _ = self.redis.command(&["FLUSHALL"]),
+            Fault::Disconnected => _ = self.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]),
             Fault::Killed => {
+                let mut is_killed = self.is_killed.lock().unwrap_or_else(PoisonError::into_inner);
                 self.redis.kill();
-                self.is_killed.store(true, Ordering::SeqCst);
+                *is_killed = true;
             }
             Fault::Switched(name) => {
                 point.switch_tier(name, rng.bool());
