@@ -57,6 +57,7 @@ pub(crate) struct Core {
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
     suspected_at_ms: AtomicU64,
+    max_in_flight: usize,
     limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) address: String,
@@ -83,6 +84,7 @@ impl Core {
             budget: RetryBudget::new(config.retry_percent),
             clock,
             suspected_at_ms: AtomicU64::new(0),
+            max_in_flight: config.max_in_flight,
             limits: Limits {
                 get: Duration::from_millis(config.get_timeout_ms),
                 fill: Duration::from_millis(config.fill_timeout_ms),
@@ -172,7 +174,8 @@ impl Core {
             self.judge(&line, failure);
         }
         count(&self.counters.retries);
-        self.try_once(request, line).await
+        // Boxed, because it is rare: every look-up would carry the room for it.
+        Box::pin(self.try_once(request, line)).await
     }
 
     async fn try_once(
@@ -180,7 +183,8 @@ impl Core {
         request: &Request,
         used: &mut Option<Line>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let line = used.insert(self.pool.line().await?);
+        let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
+        let line = used.insert(self.pool.line(busy).await?);
         let link = &mut line.link;
         let reply = |value: Value| match value {
             Value::ServerError(error) => Err(Failure::of(&error.into())),
