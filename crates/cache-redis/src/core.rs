@@ -33,6 +33,8 @@ pub(crate) enum Operation {
     Remove,
     Clear,
     Ping,
+    /// From the buckets of rate limits.
+    Take,
 }
 
 /// What is sent, in one round trip.
@@ -161,8 +163,9 @@ impl Core {
         self.budget.earn();
         let first = self.try_once(request, line).await;
         let failure = first.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
-        // A fill is never worth a second try: the value is loaded again when it is asked for again.
-        let may = operation != Operation::Fill && failure.is_some_and(Failure::deserves_a_retry);
+        // A fill is never worth a second try: the value is loaded again when it is asked for again. And a second try would take twice.
+        let is_once = matches!(operation, Operation::Fill | Operation::Take);
+        let may = !is_once && failure.is_some_and(Failure::deserves_a_retry);
         if !may {
             return first;
         }
@@ -264,6 +267,7 @@ impl Operation {
             Self::Remove => "remove",
             Self::Clear => "clear",
             Self::Ping => "ping",
+            Self::Take => "take",
         }
     }
 }
@@ -271,7 +275,7 @@ impl Operation {
 impl Limits {
     const fn of(&self, operation: Operation) -> Duration {
         match operation {
-            Operation::Get | Operation::Ping => self.get,
+            Operation::Get | Operation::Ping | Operation::Take => self.get,
             Operation::Fill => self.fill,
             Operation::Remove | Operation::Clear => self.remove,
         }

@@ -12,6 +12,7 @@ mod error;
 mod generation;
 mod keyring;
 mod layer;
+pub mod limit;
 mod name;
 mod pool;
 mod retry;

@@ -1,0 +1,8 @@
+//! The PostgreSQL tier, on a real PostgreSQL.
+
+mod bounds;
+mod refresh;
+mod rows;
+mod schedule;
+mod support;
+mod versions;
