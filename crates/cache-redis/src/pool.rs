@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::RedisError;
+use tokio::sync::Notify;
 
 use crate::config::RedisConfig;
 use crate::connect::{Connector, Link};
@@ -44,6 +45,7 @@ struct State {
     condemned: AtomicU64,
     /// Why the last attempt to connect failed; nothing after one that succeeded.
     last_failure: Mutex<Option<Failure>>,
+    has_failed: Notify,
 }
 
 struct Manager {
@@ -61,16 +63,23 @@ impl Pool {
             .test_on_check_out(false)
             .max_lifetime(None)
             .idle_timeout(None)
+            // The breaker says when to try again.
+            .retry_connection(false)
             .connection_timeout(config.connect_timeout())
             .build_unchecked(Manager { connector, state: Arc::clone(&state) });
         Self { pool, state, size: config.connections }
     }
 
-    /// A connection that nobody has condemned.
+    /// A connection that nobody has condemned. Where there is none it waits for one to be made, or for the first that can't be.
     pub(crate) async fn line(&self) -> Result<Line, Failure> {
         // Each condemned one that is drawn leaves the pool by that.
         for _ in 0..=self.size {
-            let line = self.pool.get().await.map_err(|_| self.unreachable())?.clone();
+            let has_failed = self.state.has_failed.notified();
+            let line = tokio::select! {
+                biased;
+                line = self.pool.get() => line.map_err(|_| self.unreachable())?.clone(),
+                () = has_failed => return Err(self.unreachable()),
+            };
             if !line.is_condemned() {
                 return Ok(line);
             }
@@ -131,16 +140,16 @@ impl bb8::ManageConnection for Manager {
 
     async fn connect(&self) -> Result<Line, RedisError> {
         let made = self.connector.connect().await;
-        let mut last = self.state.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = made.as_ref().err().map(Failure::of);
+        *self.state.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         match made {
             Ok(link) => {
-                *last = None;
                 count(&self.state.made);
                 Ok(Line { link, health: Arc::default(), state: Arc::clone(&self.state) })
             }
             Err(error) => {
-                *last = Some(Failure::of(&error));
                 count(&self.state.failed);
+                self.state.has_failed.notify_waiters();
                 Err(error)
             }
         }
