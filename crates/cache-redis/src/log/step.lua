@@ -31,61 +31,74 @@ local function above(a, b)
   return a[1] > b[1] or (a[1] == b[1] and a[2] > b[2])
 end
 
--- Who is no primary may have lost records, and may lose those that it takes.
-local replication = redis.call('INFO', 'replication')
-if not string.find(replication, 'role:master', 1, true) then
-  return redis.error_reply('READONLY the log is kept at the primary')
-end
--- Another one after each restart and after each failover: what was acknowledged before may be missing since.
-local history = string.match(replication, 'master_replid:(%w+)')
+local function step()
+  -- Who is no primary may have lost records, and may lose those that it takes.
+  local replication = redis.call('INFO', 'replication')
+  if not string.find(replication, 'role:master', 1, true) then
+    return redis.error_reply('READONLY the log is kept at the primary')
+  end
+  -- Another one after each restart and after each failover: what was acknowledged before may be missing since.
+  local history = string.match(replication, 'master_replid:(%w+)')
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local last
-if redis.call('EXISTS', stream) == 1 then
-  local facts = redis.call('XINFO', 'STREAM', stream)
-  for i = 1, #facts, 2 do
-    if facts[i] == 'last-generated-id' then
-      last = parse(facts[i + 1])
+  local last
+  if redis.call('EXISTS', stream) == 1 then
+    local facts = redis.call('XINFO', 'STREAM', stream)
+    for i = 1, #facts, 2 do
+      if facts[i] == 'last-generated-id' then
+        last = parse(facts[i + 1])
+      end
+    end
+    if last[1] > last_ms or last[2] > last_seq then
+      -- Somebody wrote into it by other means, under an id that is no revision.
+      last = nil
     end
   end
-  if last[1] > last_ms or last[2] > last_seq then
-    -- Somebody wrote into it by other means, under an id that is no revision.
-    last = nil
+
+  local known = redis.call('HMGET', about, 'epoch', 'history')
+  local epoch = known[1]
+  local seen, least = parse(ARGV[4]), parse(ARGV[5])
+  local mine = epoch and epoch == ARGV[3]
+  if not last or not epoch or known[2] ~= history or (mine and (ARGV[1] == 'begin' or above(seen, last))) then
+    local ms = math.max(now, seen[1], least[1], last and last[1] or 0) + tonumber(ARGV[9])
+    if ms > last_ms then
+      return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
+    end
+    epoch, last = ARGV[2], { ms, 0 }
+    redis.call('DEL', stream)
+    redis.call('HSET', about, 'epoch', epoch, 'history', history)
+    redis.call('XADD', stream, text(last), 'e', epoch, 'p', '0-0', 'k', ARGV[8])
   end
+
+  if ARGV[1] == 'append' then
+    local floor = above(least, last) and least or last
+    local id
+    if now > floor[1] then
+      id = { now, 0 }
+    elseif floor[2] < last_seq then
+      id = { floor[1], floor[2] + 1 }
+    else
+      id = { floor[1] + 1, 0 }
+    end
+    if id[1] > last_ms then
+      return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
+    end
+    redis.call('XADD', stream, 'MAXLEN', '~', ARGV[6], text(id), 'e', epoch, 'p', text(last), 'k', ARGV[7])
+    last = id
+  end
+
+  return { epoch, text(last), string.format('%.0f', now) }
 end
 
-local known = redis.call('HMGET', about, 'epoch', 'history')
-local epoch = known[1]
-local seen, least = parse(ARGV[4]), parse(ARGV[5])
-local mine = epoch and epoch == ARGV[3]
-if not last or not epoch or known[2] ~= history or (mine and (ARGV[1] == 'begin' or above(seen, last))) then
-  local ms = math.max(now, seen[1], least[1], last and last[1] or 0) + tonumber(ARGV[9])
-  if ms > last_ms then
-    return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
-  end
-  epoch, last = ARGV[2], { ms, 0 }
-  redis.call('DEL', stream)
-  redis.call('HSET', about, 'epoch', epoch, 'history', history)
-  redis.call('XADD', stream, text(last), 'e', epoch, 'p', '0-0', 'k', ARGV[8])
+local done, result = pcall(step)
+if done then
+  return result
 end
-
-if ARGV[1] == 'append' then
-  local floor = above(least, last) and least or last
-  local id
-  if now > floor[1] then
-    id = { now, 0 }
-  elseif floor[2] < last_seq then
-    id = { floor[1], floor[2] + 1 }
-  else
-    id = { floor[1] + 1, 0 }
-  end
-  if id[1] > last_ms then
-    return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
-  end
-  redis.call('XADD', stream, 'MAXLEN', '~', ARGV[6], text(id), 'e', epoch, 'p', text(last), 'k', ARGV[7])
-  last = id
+local why = type(result) == 'table' and result.err or tostring(result)
+if string.find(why, 'user executing the script', 1, true) then
+  -- Inside of a script a missing right has no code of its own.
+  return redis.error_reply('NOPERM ' .. why)
 end
-
-return { epoch, text(last), string.format('%.0f', now) }
+return redis.error_reply(why)

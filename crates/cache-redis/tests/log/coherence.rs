@@ -53,7 +53,11 @@ async fn a_load_that_ends_before_the_invalidation_has_arrived_is_killed_by_it() 
     assert_eq!(b.get("x", &origin).await, ("old".to_owned(), Source::Origin));
     origin.write("x", "new");
     let revision = a.invalidate("x").await;
-    assert_eq!(b.get("x", &origin).await.0, "old", "it has not arrived: this is what a log without leases can't promise");
+    assert_eq!(
+        b.get("x", &origin).await.0,
+        "old",
+        "it has not arrived: this is what a log without leases can't promise"
+    );
     bed.heal();
     b.applied(revision).await;
     assert_eq!(b.get("x", &origin).await.0, "new");

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod coherence;
-
-
-
-
+mod connections;
+mod contract;
+mod epochs;
+mod gaps;
+mod silence;
 
 mod support;

@@ -56,7 +56,8 @@ impl Bed {
 
     /// An instance that [`Bed::cut_off`] reaches.
     pub(crate) async fn instance_apart(&self, log: LogConfig) -> Instance {
-        let config = RedisConfig { username: Some("apart".into()), password: Some("apart".into()), ..self.config() };
+        let config =
+            RedisConfig { username: Some("apart".into()), password: Some("apart".into()), ..hasty(self.config()) };
         Instance::join(&config, log).await
     }
 
@@ -92,6 +93,7 @@ pub(crate) fn config() -> LogConfig {
 
 pub(crate) fn patient(url: String) -> RedisConfig {
     RedisConfig {
+        connections: 1,
         connect_timeout_ms: 5_000,
         get_timeout_ms: 5_000,
         fill_timeout_ms: 5_000,
@@ -100,6 +102,11 @@ pub(crate) fn patient(url: String) -> RedisConfig {
         breaker: BreakerConfig { slow_call_ms: 5_000, minimum_calls: 10_000, ..BreakerConfig::default() },
         ..RedisConfig::at(url)
     }
+}
+
+/// A tier that does not wait for a Redis that is known to be gone.
+pub(crate) fn hasty(config: RedisConfig) -> RedisConfig {
+    RedisConfig { connect_timeout_ms: 200, get_timeout_ms: 20, fill_timeout_ms: 20, remove_timeout_ms: 20, ..config }
 }
 
 impl Instance {
