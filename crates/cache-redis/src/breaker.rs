@@ -58,11 +58,9 @@ impl BreakerConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let within = |setting: &'static str, value: u64, least: u64, most: u64| match (least..=most).contains(&value) {
             true => Ok(()),
-            false => Err(ConfigError::Setting {
-                setting,
-                value: value.to_string(),
-                allowed: format!("{least} to {most}"),
-            }),
+            false => {
+                Err(ConfigError::Setting { setting, value: value.to_string(), allowed: format!("{least} to {most}") })
+            }
         };
         within("breaker.window_ms", self.window_ms, BUCKETS as u64, 600_000)?;
         within("breaker.minimum_calls", self.minimum_calls.into(), 1, 1_000_000)?;
@@ -188,11 +186,7 @@ impl Breaker {
     fn end(&self, permit: &Permit<'_>) {
         let now = self.clock.now();
         let slow = now.since(permit.began) >= Duration::from_millis(self.config.slow_call_ms);
-        let one = Counts {
-            calls: 1,
-            failures: u32::from(permit.verdict == Verdict::Failure),
-            slow: u32::from(slow),
-        };
+        let one = Counts { calls: 1, failures: u32::from(permit.verdict == Verdict::Failure), slow: u32::from(slow) };
         let mut inner = self.lock();
         if inner.phases != permit.phase {
             return;
@@ -223,9 +217,8 @@ impl Breaker {
     }
 
     fn is_too_much(&self, counts: Counts) -> bool {
-        let reaches = |part: u32, percent: u32| {
-            part > 0 && u64::from(part) * 100 >= u64::from(counts.calls) * u64::from(percent)
-        };
+        let reaches =
+            |part: u32, percent: u32| part > 0 && u64::from(part) * 100 >= u64::from(counts.calls) * u64::from(percent);
         reaches(counts.failures, self.config.failure_rate_percent)
             || reaches(counts.slow, self.config.slow_call_rate_percent)
     }

@@ -9,9 +9,15 @@ use crate::error::Failure;
 
 /// What of one fill is sent.
 pub(crate) enum Write {
-    Set { name: String, bytes: Vec<u8>, life_ms: u64 },
+    Set {
+        name: String,
+        bytes: Vec<u8>,
+        life_ms: u64,
+    },
     /// What was there before is older than what was refused.
-    Unlink { name: String },
+    Unlink {
+        name: String,
+    },
 }
 
 /// Reads the mark of a generation, and keeps it for as long as it is read.

@@ -34,7 +34,10 @@ impl Dictionary {
     pub fn train<S: AsRef<[u8]>>(samples: &[S], max_bytes: usize) -> Result<Self, ConfigError> {
         let bytes = zstd::dict::from_samples(samples, max_bytes).map_err(|error| ConfigError::Unusable {
             what: "a list of samples",
-            problem: format!("{} samples did not make a dictionary ({error}); take more, or larger ones", samples.len()),
+            problem: format!(
+                "{} samples did not make a dictionary ({error}); take more, or larger ones",
+                samples.len()
+            ),
         })?;
         Self::from_bytes(bytes)
     }
@@ -59,11 +62,8 @@ impl Dictionary {
     /// # Errors
     /// Where the file can't be read, is too large, or holds no dictionary.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let refuse = |problem: String| ConfigError::File {
-            what: "the dictionary",
-            path: path.display().to_string(),
-            problem,
-        };
+        let refuse =
+            |problem: String| ConfigError::File { what: "the dictionary", path: path.display().to_string(), problem };
         let size = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
         if size > MAX_DICTIONARY_BYTES {
             return Err(refuse(format!("it has {size} bytes, and at most {MAX_DICTIONARY_BYTES} are read")));
@@ -240,13 +240,14 @@ mod tests {
             path
         });
         let zstd = Compression::Zstd { level: 3, min_bytes: 64, dictionary: path };
-        let config =
-            RedisConfig { compression: [("list".to_owned(), zstd)].into(), ..RedisConfig::default() };
+        let config = RedisConfig { compression: [("list".to_owned(), zstd)].into(), ..RedisConfig::default() };
         Compressors::new(&config).expect("the settings are right")
     }
 
     fn sample(number: u32) -> Vec<u8> {
-        (0..20).flat_map(|row| format!("{{\"team\":\"team-{}\",\"role\":\"viewer\"}},", number * 31 + row).into_bytes()).collect()
+        (0..20)
+            .flat_map(|row| format!("{{\"team\":\"team-{}\",\"role\":\"viewer\"}},", number * 31 + row).into_bytes())
+            .collect()
     }
 
     fn trained() -> Dictionary {

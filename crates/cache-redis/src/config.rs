@@ -148,11 +148,9 @@ impl RedisConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let within = |setting: &'static str, value: u64, least: u64, most: u64| match (least..=most).contains(&value) {
             true => Ok(()),
-            false => Err(ConfigError::Setting {
-                setting,
-                value: value.to_string(),
-                allowed: format!("{least} to {most}"),
-            }),
+            false => {
+                Err(ConfigError::Setting { setting, value: value.to_string(), allowed: format!("{least} to {most}") })
+            }
         };
         within("connections", self.connections.into(), 1, 64)?;
         within("connect_timeout_ms", self.connect_timeout_ms, 1, 60_000)?;

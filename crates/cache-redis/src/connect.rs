@@ -125,11 +125,7 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Plan {
-    fn new(
-        config: &RedisConfig,
-        address: &Address,
-        certificates: Option<TlsCertificates>,
-    ) -> Result<Self, RedisError> {
+    fn new(config: &RedisConfig, address: &Address, certificates: Option<TlsCertificates>) -> Result<Self, RedisError> {
         let login = login(address.user.as_deref(), address.password.as_ref().map(|secret| secret.reveal()))
             .set_db(address.database);
         let info = |to: ConnectionAddr| -> Result<ConnectionInfo, RedisError> {

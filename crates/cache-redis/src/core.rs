@@ -119,9 +119,8 @@ impl Core {
             }),
         };
         let failure = done.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
-        match &line {
-            Some(line) => self.judge(line, failure),
-            None => {}
+        if let Some(line) = &line {
+            self.judge(line, failure);
         }
         if let Some(Failure::Refused(code)) = failure {
             // Every further try would be refused as well, and may lock an account: whoever can mend it must hear of it.
@@ -214,7 +213,8 @@ impl Core {
     fn judge(&self, line: &Line, failure: Option<&Failure>) {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
-            Some(failure) if failure.condemns_the_connection() => line.condemn(),
+            Some(Failure::Protocol) => line.condemn(),
+            Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }
     }

@@ -50,7 +50,9 @@ pub enum ConfigError {
 pub(crate) enum Failure {
     #[error("not asked, because too many of the last operations failed or were slow; it is asked again in a moment")]
     BreakerOpen,
-    #[error("as many operations as are allowed are under way, and none ended within {0:?}; raise max_in_flight, or ask less")]
+    #[error(
+        "as many operations as are allowed are under way, and none ended within {0:?}; raise max_in_flight, or ask less"
+    )]
     Busy(Duration),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -114,9 +116,9 @@ impl Failure {
         }
     }
 
-    /// Whether the connection can't be used any more.
-    pub(crate) fn condemns_the_connection(&self) -> bool {
-        matches!(self, Self::Broken(_) | Self::Protocol | Self::ReadOnly | Self::Refused(_) | Self::Unreachable(_))
+    /// Whether the connection can't be used any more, nor any that was made before.
+    pub(crate) fn breaks_connections(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::ReadOnly | Self::Refused(_) | Self::Unreachable(_))
     }
 
     /// Whether another try, on another connection, may succeed at once.

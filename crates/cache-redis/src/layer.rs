@@ -140,11 +140,7 @@ impl<V: StoredValue> RedisHandle<V> {
     }
 }
 
-fn error<V>(
-    tier: &'static str,
-    inner: &Inner<V>,
-    operation: Operation,
-) -> impl Fn(Failure) -> Error {
+fn error<V>(tier: &'static str, inner: &Inner<V>, operation: Operation) -> impl Fn(Failure) -> Error {
     move |failure| failure.into_error(tier, operation.verb(), &inner.core.address)
 }
 
@@ -213,21 +209,20 @@ impl<V: StoredValue> Inner<V> {
     ) -> (Vec<Option<Entry<V>>>, bool) {
         let now = self.timeline.now();
         let mut is_suspect = false;
-        let mut entry = |(name, sealed): (&String, Option<Vec<u8>>)| match self
-            .codec
-            .decode(context(identity, name), sealed?, now)
-        {
-            Ok(Some(entry)) => Some(entry),
-            Ok(None) => {
-                count(&self.core.counters.expired);
-                None
-            }
-            Err(fault) => {
-                count(&self.core.counters.faults[fault as usize]);
-                is_suspect |= fault == Fault::Seal;
-                None
-            }
-        };
+        let mut entry =
+            |(name, sealed): (&String, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now)
+            {
+                Ok(Some(entry)) => Some(entry),
+                Ok(None) => {
+                    count(&self.core.counters.expired);
+                    None
+                }
+                Err(fault) => {
+                    count(&self.core.counters.faults[fault as usize]);
+                    is_suspect |= fault == Fault::Seal;
+                    None
+                }
+            };
         let entries = names.iter().zip(found).map(&mut entry).collect();
         (entries, is_suspect)
     }

@@ -32,8 +32,9 @@ pub(crate) struct Line {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct Health {
+    /// Which outage it was made after.
+    outage: u64,
     condemned: AtomicBool,
     silences: AtomicU32,
 }
@@ -43,6 +44,8 @@ struct State {
     made: AtomicU64,
     failed: AtomicU64,
     condemned: AtomicU64,
+    /// How often a connection broke that was made after the one before it broke.
+    outages: AtomicU64,
     /// Why the last attempt to connect failed; nothing after one that succeeded.
     last_failure: Mutex<Option<Failure>>,
     has_failed: Notify,
@@ -115,6 +118,16 @@ impl Line {
         }
     }
 
+    /// It broke, or led to a server that changed its part. What did that to one connection did it to all of that time: they look alive until
+    /// somebody uses them, and nobody should have to.
+    pub(crate) fn broke(&self) {
+        self.condemn();
+        let outages = &self.state.outages;
+        // Who finds the next of them broken tells nothing new.
+        let _ =
+            outages.compare_exchange(self.health.outage, self.health.outage + 1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// It gave no answer in time. One that does so again and again leads to nobody.
     pub(crate) fn was_silent(&self) {
         if self.health.silences.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_SILENCES {
@@ -130,7 +143,7 @@ impl Line {
     }
 
     fn is_condemned(&self) -> bool {
-        self.health.condemned.load(Ordering::Relaxed)
+        self.health.condemned.load(Ordering::Relaxed) || self.health.outage < self.state.outages.load(Ordering::Relaxed)
     }
 }
 
@@ -139,13 +152,15 @@ impl bb8::ManageConnection for Manager {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Line, RedisError> {
+        let outage = self.state.outages.load(Ordering::Relaxed);
         let made = self.connector.connect().await;
         let failure = made.as_ref().err().map(Failure::of);
         *self.state.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         match made {
             Ok(link) => {
                 count(&self.state.made);
-                Ok(Line { link, health: Arc::default(), state: Arc::clone(&self.state) })
+                let health = Health { outage, condemned: AtomicBool::new(false), silences: AtomicU32::new(0) };
+                Ok(Line { link, health: Arc::new(health), state: Arc::clone(&self.state) })
             }
             Err(error) => {
                 count(&self.state.failed);

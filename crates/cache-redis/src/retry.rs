@@ -34,9 +34,7 @@ impl RetryBudget {
 
     /// Whether there is a retry left; it is spent then.
     pub(crate) fn spend(&self) -> bool {
-        self.saved
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| saved.checked_sub(PRICE))
-            .is_ok()
+        self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| saved.checked_sub(PRICE)).is_ok()
     }
 }
 
