@@ -22,7 +22,12 @@ pub(super) fn parse(id: &str) -> Option<Revision> {
 
 /// The id of a revision.
 pub(super) fn text(revision: Revision) -> String {
-    format!("{}-{}", revision.get() >> SEQUENCE_BITS, revision.get() & MAX_SEQUENCE)
+    format!("{}-{}", millisecond(revision), revision.get() & MAX_SEQUENCE)
+}
+
+/// The millisecond of a revision.
+pub(super) const fn millisecond(revision: Revision) -> u64 {
+    revision.get() >> SEQUENCE_BITS
 }
 
 /// The highest revision of a millisecond.

@@ -23,6 +23,8 @@
 mod config;
 mod id;
 mod limit;
+#[cfg(test)]
+mod model;
 mod reader;
 mod record;
 mod state;
@@ -174,17 +176,13 @@ impl RedisLog {
             let records = page(&self.names, &mut link, last).await?.ok_or(Failure::Protocol)?;
             let full = records.len() == PAGE;
             for record in records {
-                let kills = match record.content {
-                    None => vec![Kill::All],
-                    // The log became another one while it was read: whoever asks again learns so.
-                    Some(content) if content.epoch != answer.epoch => return Err(Failure::Protocol),
-                    Some(content) => {
-                        if content.previous != last {
-                            floor = Some(content.previous.max(last));
-                        }
-                        Kill::decode_all(&content.kills, &self.config.types)
-                    }
-                };
+                // Written by other means, or another log meanwhile: whoever asks again learns what it has become.
+                let content =
+                    record.content.filter(|content| content.epoch == answer.epoch).ok_or(Failure::Protocol)?;
+                if content.previous != last {
+                    floor = Some(content.previous.max(last));
+                }
+                let kills = Kill::decode_all(&content.kills, &self.config.types);
                 changes.push((record.revision, kills.into()));
                 last = record.revision;
             }

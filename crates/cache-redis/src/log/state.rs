@@ -60,7 +60,7 @@ struct Known {
 pub(super) enum Lost {
     /// Another epoch has begun.
     Epoch,
-    /// Records that were read are not there any more, in the same epoch: it must end.
+    /// Records that were read are not there any more, or others than the log's own are there, in the same epoch: it must end.
     Records,
 }
 
@@ -154,10 +154,8 @@ impl State {
             return Ok(());
         }
         let Some(content) = content else {
-            // Written by other means: it may mean anything.
-            known.kill_everything(revision);
-            known.advance(revision);
-            return Ok(());
+            // Written by other means: it may mean anything, and no stamp may rest on it.
+            return Err(Lost::Records);
         };
         if Some(content.epoch) != known.epoch {
             return Err(Lost::Epoch);
@@ -239,7 +237,7 @@ impl State {
                 // Other instances go on. What they fill has stamps of their time, which is the server's.
                 let (server_ms, asked_at) = known.server_clock;
                 let theirs = server_ms.saturating_add(now.since(asked_at).as_millis() as u64 + LEAP_MS);
-                known.kill_everything(known.above_all_stamps().max(id::end_of(theirs)));
+                known.kill_everything(id::end_of(theirs.max(id::millisecond(known.above_all_stamps()))));
                 self.status.send_modify(|status| status.silences += 1);
                 self.show(known);
                 return None;

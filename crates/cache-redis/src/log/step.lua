@@ -2,7 +2,7 @@
 -- where that is asked for.
 --
 -- KEYS[1]  the stream
--- KEYS[2]  the hash that says which epoch the stream belongs to
+-- KEYS[2]  the hash that says which epoch the stream belongs to, and how far it has come
 -- ARGV[1]  'look', 'append', or 'begin' to end the caller's epoch
 -- ARGV[2]  the epoch to begin where a new one must begin
 -- ARGV[3]  the caller's epoch, or nothing
@@ -57,18 +57,20 @@ local function step()
     end
   end
 
-  local known = redis.call('HMGET', about, 'epoch', 'history')
+  local known = redis.call('HMGET', about, 'epoch', 'history', 'last')
   local epoch = known[1]
   local seen, least = parse(ARGV[4]), parse(ARGV[5])
+  -- Nobody else has written into the stream, and it is no older copy of itself.
+  local whole = last and epoch and known[2] == history and known[3] == text(last)
   local mine = epoch and epoch == ARGV[3]
-  if not last or not epoch or known[2] ~= history or (mine and (ARGV[1] == 'begin' or above(seen, last))) then
-    local ms = math.max(now, seen[1], least[1], last and last[1] or 0) + tonumber(ARGV[9])
+  if not whole or (mine and (ARGV[1] == 'begin' or above(seen, last))) then
+    local ms = math.max(now + tonumber(ARGV[9]), math.max(seen[1], least[1], last and last[1] or 0) + 1)
     if ms > last_ms then
       return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
     end
     epoch, last = ARGV[2], { ms, 0 }
     redis.call('DEL', stream)
-    redis.call('HSET', about, 'epoch', epoch, 'history', history)
+    redis.call('HSET', about, 'epoch', epoch, 'history', history, 'last', text(last))
     redis.call('XADD', stream, text(last), 'e', epoch, 'p', '0-0', 'k', ARGV[8])
   end
 
@@ -86,6 +88,7 @@ local function step()
       return redis.error_reply('ERR the ids of the log are used up: delete ' .. stream)
     end
     redis.call('XADD', stream, 'MAXLEN', '~', ARGV[6], text(id), 'e', epoch, 'p', text(last), 'k', ARGV[7])
+    redis.call('HSET', about, 'last', text(id))
     last = id
   end
 

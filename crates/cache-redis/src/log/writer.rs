@@ -62,7 +62,7 @@ impl Writer {
                 match work(link).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => {
-                        if failure.condemns_the_connection() {
+                        if failure.breaks_connections() || failure == Failure::Protocol {
                             self.drop_link(number).await;
                         }
                         if !failure.deserves_a_retry() {

@@ -6,6 +6,7 @@ mod connections;
 mod contract;
 mod epochs;
 mod gaps;
+mod mistakes;
 mod silence;
 
 mod support;
