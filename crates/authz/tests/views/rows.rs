@@ -1,0 +1,1 @@
+//! Single rows: what they hold, and where they do not answer.
