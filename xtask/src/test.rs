@@ -9,6 +9,7 @@ use crate::nginx;
 use crate::process;
 use crate::reference;
 use crate::report::{Outcome, Report};
+use crate::services::Services;
 use crate::workspace::Workspace;
 
 /// Names the directory of further store files for the tests that read such files.
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     /// Only tests whose name contains EXPR, or that match it as a filter expression of cargo-nextest
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
-    /// Install nothing: tests that need the reference engine, client libraries or nginx are skipped where those are missing
+    /// Install nothing: tests that need Redis, PostgreSQL, the reference engine, client libraries or nginx are skipped where those are missing
     #[arg(long)]
     no_install: bool,
 }
@@ -67,6 +68,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         Err(outcome) => outcome,
     });
+    let services = Services::prepare(workspace, !args.no_install, report);
     let mut libraries: Vec<(&Library, PathBuf)> = Vec::new();
     for library in [&clients::PYTHON, &clients::JAVASCRIPT] {
         report.step(library.title, || match library.find_or_install(workspace, !args.no_install) {
@@ -80,6 +82,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     }
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(&workspace.root, words);
+        services.name_to(&mut command);
         if let Some(stores) = &stores {
             command.env(STORES, stores);
         }

@@ -38,6 +38,7 @@ mod entry;
 mod error;
 mod horizon;
 mod key;
+mod kill_bytes;
 mod layer;
 mod log;
 mod lookup;

@@ -73,6 +73,12 @@ pub struct Delta {
 pub trait KillSink: Send + Sync + 'static {
     /// Applies one change, before whoever appended it gets an answer.
     fn apply(&self, revision: Revision, kills: &[Kill]);
+
+    /// Learns whose history counts from now on: what outlives the process and was written under another identity means nothing any more. An
+    /// identity that nobody else has stands for "nothing that is out there can be trusted".
+    fn bind(&self, identity: Identity) {
+        let _ = identity;
+    }
 }
 
 impl<S: SyncFamily> KillSink for Horizon<S> {
@@ -93,6 +99,8 @@ pub trait Log: Send + Sync + 'static {
 
     /// Registers a horizon. When this returns it has been told of every change that is retained, and of every change from now on it is told
     /// before the change's writer gets an answer. A tier may hold values from before: without the past they would pass for usable.
+    ///
+    /// A log whose identity can change, or is learnt late, binds the sink to it now and whenever it changes.
     fn attach(&self, sink: Weak<dyn KillSink>);
 
     /// Appends what a change kills, after the origin has committed the change. When this returns, every attached horizon has applied it.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::LogConfig;
+
 /// The default of [`PgConfig::schema`].
 pub const DEFAULT_SCHEMA: &str = "tiergate";
 /// The default of [`PgConfig::application_name`].
@@ -58,6 +60,8 @@ pub struct PgConfig {
     pub idle_in_transaction_timeout: Duration,
     /// How long an exclusive connection may lie unused before it is closed.
     pub idle_timeout: Duration,
+    /// How the log is read and how long it is kept.
+    pub log: LogConfig,
 }
 
 impl PgConfig {
@@ -77,6 +81,7 @@ impl PgConfig {
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             idle_in_transaction_timeout: DEFAULT_IDLE_IN_TRANSACTION_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            log: LogConfig::default(),
         }
     }
 

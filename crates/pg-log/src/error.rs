@@ -25,6 +25,8 @@ pub enum PgErrorKind {
     Refused,
     /// A constraint was violated (class 23).
     Constraint,
+    /// The server came up from a crash, and what was seen before has not been settled: see [`LogReader`](crate::LogReader).
+    Unsettled,
     /// The tables are of a release that this one can't work with.
     Schema,
     /// Anything else: the statement or the answer was not what it should have been.
@@ -99,6 +101,7 @@ impl PgError {
         matches!(
             self.kind(),
             PgErrorKind::Unavailable
+                | PgErrorKind::Unsettled
                 | PgErrorKind::Timeout
                 | PgErrorKind::Busy
                 | PgErrorKind::TooManyConnections
@@ -108,15 +111,17 @@ impl PgError {
 
     /// As an error of caching, at the tier or log called `place`.
     #[must_use]
-    pub fn into_cache(&self, place: &'static str) -> cache_core::Error {
+    pub fn into_cache(self, place: &'static str) -> cache_core::Error {
         use cache_core::ErrorKind;
         let kind = match self.kind() {
             PgErrorKind::Timeout => ErrorKind::Timeout,
             PgErrorKind::Busy | PgErrorKind::TooManyConnections => ErrorKind::Overloaded,
             PgErrorKind::Config | PgErrorKind::Schema | PgErrorKind::Constraint => ErrorKind::Unsupported,
-            PgErrorKind::Unavailable | PgErrorKind::Refused | PgErrorKind::Conflict | PgErrorKind::Unexpected => {
-                ErrorKind::Unavailable
-            }
+            PgErrorKind::Unavailable
+            | PgErrorKind::Unsettled
+            | PgErrorKind::Refused
+            | PgErrorKind::Conflict
+            | PgErrorKind::Unexpected => ErrorKind::Unavailable,
         };
         cache_core::Error::new(kind, place, self.0.operation, self.0.message.clone())
     }
@@ -146,6 +151,8 @@ fn kind_of(code: &SqlState) -> PgErrorKind {
         // Shutting down, crashed, starting, and a primary that has become a standby.
         "57P01" | "57P02" | "57P03" | "57P05" | "25006" => PgErrorKind::Unavailable,
         "42501" | "3D000" => PgErrorKind::Refused,
+        // No such schema, table, column or function.
+        "3F000" | "42P01" | "42703" | "42883" => PgErrorKind::Schema,
         other => match other.get(..2) {
             Some("08" | "53" | "58") => PgErrorKind::Unavailable,
             Some("28") => PgErrorKind::Refused,
@@ -185,6 +192,7 @@ fn advice(kind: PgErrorKind) -> Option<&'static str> {
             Some("lower the numbers of connections here, or raise max_connections of the server")
         }
         PgErrorKind::Refused => Some("check user, password, privileges and sslmode of the URL"),
+        PgErrorKind::Schema => Some("run the migrations of this release"),
         _ => None,
     }
 }

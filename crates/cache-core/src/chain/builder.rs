@@ -10,8 +10,8 @@ use crate::single_flight::{DEFAULT_MAX_FLIGHTS, DEFAULT_MAX_FOLLOWERS, SingleFli
 use crate::sync::SyncFamily;
 use crate::telemetry::{Counters, Telemetry};
 use crate::{
-    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, InProcessLog, Keyer, KillSink, Log, Policy,
-    SystemClock, SystemEntropy,
+    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, Identity, InProcessLog, Keyer, Kill, KillSink, Log,
+    Policy, Revision, SystemClock, SystemEntropy,
 };
 
 /// Collects the parts of a [`Chain`].
@@ -172,15 +172,19 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             None => Arc::new(InProcessLog::<S>::new().map_err(|cause| no_randomness(cause.to_string()))?),
         };
         let horizon = Arc::new(Horizon::<S>::new(self.horizon));
-        let sink: Weak<dyn KillSink> = Arc::downgrade(&(Arc::clone(&horizon) as Arc<dyn KillSink>));
-        log.attach(sink);
+        let tiers: Arc<[Tier<V>]> = tiers.into();
+        // Before the log is attached: it may bind them to another identity at any time from then on, and the last word is its own.
         if let Some(identity) = log.identity() {
             tiers.iter().for_each(|tier| tier.layer.bind(identity));
         }
+        let sink: Arc<dyn KillSink> = Arc::new(Sink { horizon: Arc::clone(&horizon), tiers: Arc::clone(&tiers) });
+        let weak: Weak<dyn KillSink> = Arc::downgrade(&sink);
+        log.attach(weak);
         Ok(Chain {
-            tiers: tiers.into(),
+            tiers,
             horizon,
             log,
+            _sink: sink,
             flights: SingleFlight::new(self.max_flights, DEFAULT_MAX_FOLLOWERS),
             flight_patience: self.flight_patience,
             keyer,
@@ -189,6 +193,22 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             telemetry: self.telemetry,
             events: Counters::new(),
         })
+    }
+}
+
+/// What a log tells a chain: kills go to its horizon, the log's identity to its tiers.
+struct Sink<V: CacheValue, S: SyncFamily> {
+    horizon: Arc<Horizon<S>>,
+    tiers: Arc<[Tier<V>]>,
+}
+
+impl<V: CacheValue, S: SyncFamily> KillSink for Sink<V, S> {
+    fn apply(&self, revision: Revision, kills: &[Kill]) {
+        self.horizon.apply(revision, kills);
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.tiers.iter().for_each(|tier| tier.layer.bind(identity));
     }
 }
 

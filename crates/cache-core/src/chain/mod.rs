@@ -30,7 +30,7 @@ use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
-use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Identity, Key, Keyer, Log, Ticket};
+use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Identity, Key, Keyer, KillSink, Log, Ticket};
 
 /// How long a follower waits for a flight before it loads itself.
 pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +40,8 @@ pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     tiers: Arc<[Tier<V>]>,
     horizon: Arc<Horizon<S>>,
     log: Arc<dyn Log>,
+    /// Kept for the log, which holds it weakly.
+    _sink: Arc<dyn KillSink>,
     flights: SingleFlight<load::Landing<V>, S>,
     flight_patience: Duration,
     keyer: Keyer,
@@ -117,8 +119,8 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         &self.log
     }
 
-    /// Tells the tiers whose history their content belongs to: for a log that learns its identity after the chain was built.
-    #[must_use]
+    /// Tells the tiers whose history their content belongs to: for a log that learns its identity after the chain was built, and tells others
+    /// than its sinks.
     pub fn binder(&self) -> impl Fn(Identity) + Send + Sync + use<V, S> {
         let tiers = Arc::clone(&self.tiers);
         move |identity| tiers.iter().for_each(|tier| tier.layer.bind(identity))

@@ -69,7 +69,7 @@ impl Lender {
         let permit = self.permit(opener).await?;
         let link = match self.idle.take() {
             Some(link) => link,
-            None => opener.open().await?,
+            None => opener.open(None).await?,
         };
         opener.counters.lent.add(1);
         opener.counters.most_in_use.raise(self.in_use() as u64);

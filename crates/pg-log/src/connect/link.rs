@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, Sleep};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, Statement};
 
@@ -86,11 +86,14 @@ impl Drop for Link {
     }
 }
 
+/// Who is told when the server notifies.
+pub(crate) type Heard = Option<Arc<Notify>>;
+
 /// What a driver and the users of its connection share.
-#[derive(Default)]
 pub(crate) struct Home {
     waker: AtomicWaker,
     state: Mutex<HomeState>,
+    heard: Heard,
 }
 
 #[derive(Default)]
@@ -100,6 +103,10 @@ struct HomeState {
 }
 
 impl Home {
+    pub(crate) fn new(heard: Heard) -> Self {
+        Self { waker: AtomicWaker::new(), state: Mutex::default(), heard }
+    }
+
     fn leave(&self, parting: Parting) -> Option<Parting> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -157,7 +164,7 @@ where
         }
         // A second round writes what the first one made necessary: the ROLLBACK.
         loop {
-            if poll_messages(&mut connection, cx).is_ready() {
+            if poll_messages(&mut connection, &home.heard, cx).is_ready() {
                 return Poll::Ready(());
             }
             let Some(known) = &mut parting else { return Poll::Pending };
@@ -195,7 +202,7 @@ impl Drop for Ended {
     }
 }
 
-fn poll_messages<S, T>(connection: &mut Connection<S, T>, cx: &mut Context<'_>) -> Poll<()>
+fn poll_messages<S, T>(connection: &mut Connection<S, T>, heard: &Heard, cx: &mut Context<'_>) -> Poll<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -204,6 +211,11 @@ where
         match connection.poll_message(cx) {
             Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
                 tracing::debug!(severity = notice.severity(), message = notice.message(), "postgres notice");
+            }
+            Poll::Ready(Some(Ok(AsyncMessage::Notification(_)))) => {
+                if let Some(heard) = heard {
+                    heard.notify_one();
+                }
             }
             Poll::Ready(Some(Ok(_))) => {}
             Poll::Ready(Some(Err(error))) => {

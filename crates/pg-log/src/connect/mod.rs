@@ -15,8 +15,11 @@ use std::sync::Arc;
 use exclusive::Lender;
 use open::Opener;
 use shared::Sharer;
+use tokio::sync::Notify;
 
 pub use exclusive::Exclusive;
+pub(crate) use link::{Link, lock};
+pub(crate) use open::backoff;
 pub use shared::Shared;
 pub use statistics::PgStatistics;
 
@@ -62,6 +65,11 @@ impl Pg {
     /// Whatever opening one fails with.
     pub async fn shared(&self) -> Result<Shared, PgError> {
         self.0.sharer.share(&self.0.opener).await
+    }
+
+    /// A connection outside of the bounds, which notifies of notifications.
+    pub(crate) async fn open_listening(&self, heard: Arc<Notify>) -> Result<Link, PgError> {
+        self.0.opener.open(Some(heard)).await
     }
 
     /// What it was made from.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_postgres::config::{Host, SslNegotiation};
 use tokio_postgres::{CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::link::{Cancel, Home, Link, drive, lock};
+use super::link::{Cancel, Heard, Home, Link, drive, lock};
 use super::statistics::Counters;
 use super::tls::{self, Connecting, Connector, Mode};
 use super::url;
@@ -75,14 +75,14 @@ impl Opener {
     }
 
     /// Opens a connection; fails at once where an attempt failed a moment ago.
-    pub(crate) async fn open(&self) -> Result<Link, PgError> {
+    pub(crate) async fn open(&self, heard: Option<Arc<Notify>>) -> Result<Link, PgError> {
         self.check_recent_failure()?;
         let Ok(_permit) = self.opening.acquire().await else {
             return Err(self.error(PgErrorKind::Unavailable, "closing".to_owned()));
         };
         // Whoever waited for the permit meanwhile may know more.
         self.check_recent_failure()?;
-        let result = match tokio::time::timeout(self.timeout, self.connect()).await {
+        let result = match tokio::time::timeout(self.timeout, self.connect(&heard)).await {
             Ok(result) => result,
             Err(_) => {
                 Err(self.error(PgErrorKind::Timeout, format!("no answer within {} ms", self.timeout.as_millis())))
@@ -109,24 +109,24 @@ impl Opener {
         *failed = Some(Failed { times, until: Instant::now() + backoff(times, BACKOFF_FIRST, BACKOFF_LAST), error });
     }
 
-    async fn connect(&self) -> Result<Link, PgError> {
+    async fn connect(&self, heard: &Heard) -> Result<Link, PgError> {
         if self.local {
-            return self.connect_locally().await;
+            return self.connect_locally(heard).await;
         }
         if self.mode == Mode::Disable || self.plain.load(Ordering::Relaxed) {
-            return self.connect_by(None).await.map_err(|error| self.placed(&error));
+            return self.connect_by(None, heard).await.map_err(|error| self.placed(&error));
         }
-        match self.connect_by(self.tls.clone()).await {
+        match self.connect_by(self.tls.clone(), heard).await {
             Err(error) if self.mode == Mode::Prefer && without_tls(&error) => {
                 self.plain.store(true, Ordering::Relaxed);
-                self.connect_by(None).await
+                self.connect_by(None, heard).await
             }
             result => result,
         }
         .map_err(|error| self.placed(&error))
     }
 
-    async fn connect_by(&self, tls: Option<MakeRustlsConnect>) -> Result<Link, tokio_postgres::Error> {
+    async fn connect_by(&self, tls: Option<MakeRustlsConnect>, heard: &Heard) -> Result<Link, tokio_postgres::Error> {
         let mut config = self.config.clone();
         if tls.is_none() {
             config.ssl_negotiation(SslNegotiation::Direct);
@@ -139,10 +139,10 @@ impl Opener {
             let connector = Connector { state: Arc::default(), ..connector.clone() };
             tokio::spawn(tokio::time::timeout(CANCEL_PATIENCE, async move { token.cancel_query(connector).await }));
         };
-        Ok(self.started(client, connection, wire, Box::new(cancel)))
+        Ok(self.started(client, connection, wire, Box::new(cancel), heard))
     }
 
-    async fn connect_locally(&self) -> Result<Link, PgError> {
+    async fn connect_locally(&self, heard: &Heard) -> Result<Link, PgError> {
         let mut config = self.config.clone();
         config.ssl_negotiation(SslNegotiation::Direct);
         let connecting = |state| Connecting { connector: Connector { tls: None, state }, host: String::new() };
@@ -169,7 +169,7 @@ impl Opener {
                             }
                         }));
                     };
-                    return Ok(self.started(client, connection, wire, Box::new(cancel)));
+                    return Ok(self.started(client, connection, wire, Box::new(cancel), heard));
                 }
                 Err(error) => last = Some(self.placed(&error)),
             }
@@ -177,12 +177,19 @@ impl Opener {
         Err(last.unwrap_or_else(|| self.error(PgErrorKind::Config, "the URL names no host".to_owned())))
     }
 
-    fn started<S, T>(&self, client: Client, connection: Connection<S, T>, wire: Arc<WireState>, cancel: Cancel) -> Link
+    fn started<S, T>(
+        &self,
+        client: Client,
+        connection: Connection<S, T>,
+        wire: Arc<WireState>,
+        cancel: Cancel,
+        heard: &Heard,
+    ) -> Link
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let home = Arc::<Home>::default();
+        let home = Arc::new(Home::new(heard.clone()));
         tokio::spawn(drive(connection, Arc::clone(&home), Arc::clone(&wire), cancel));
         Link::new(client, wire, home, Arc::clone(&self.counters))
     }

@@ -48,7 +48,7 @@ impl Sharer {
         if let Some(link) = slot.live() {
             return Ok(Shared { link });
         }
-        match opener.open().await {
+        match opener.open(None).await {
             Ok(link) => {
                 let link = Arc::new(link);
                 *lock(&slot.link) = Some(Arc::clone(&link));
