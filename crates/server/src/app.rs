@@ -8,8 +8,10 @@ use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
 use crate::config::Settings;
+use crate::dependency::Dependencies;
 use crate::error::Fault;
 use crate::gateway::Gateway;
+use crate::open::Opened;
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
 
@@ -24,6 +26,8 @@ pub struct App {
     pub decisions: Arc<DecisionPoint>,
     /// Changes the budget of the memory tier.
     pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -47,17 +51,14 @@ struct DefaultStore {
 impl App {
     /// Puts together what handlers need.
     #[must_use]
-    pub fn new(
-        decisions: Arc<DecisionPoint>,
-        memory: MemoryHandle<CachedValue>,
-        settings: Settings,
-        public_url: String,
-    ) -> Self {
+    pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
+        let Opened { decisions, memory, dependencies } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
             decisions,
             memory,
+            dependencies,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

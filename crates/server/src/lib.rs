@@ -9,6 +9,7 @@ mod clock_watch;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod dependency;
 pub mod error;
 pub mod gateway;
 mod ids;

@@ -16,6 +16,8 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     let mut checks = Checks { loaded, faults: Vec::new() };
     http(&mut checks);
     cache(&mut checks);
+    postgres(&mut checks);
+    redis(&mut checks);
     let settings = &loaded.settings;
     checks.range("limits.depth", settings.limits.depth, 1..=200);
     checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
@@ -71,8 +73,11 @@ fn cache(checks: &mut Checks<'_>) {
     checks.range("cache.horizon_bytes", cache.horizon_bytes, cache_core::MIN_HORIZON_BYTES..=(1 << 32));
     for (name, cache_type) in &cache.types {
         checks.range(&format!("cache.types.{name}.l1_ttl_seconds"), cache_type.l1_ttl_seconds, 1..=86_400);
+        checks.range(&format!("cache.types.{name}.l2_ttl_seconds"), cache_type.l2_ttl_seconds, 1..=86_400);
     }
-    let names = CACHE_TYPES.map(|(name, _)| name);
+    checks.range("cache.l3.refresh_seconds", cache.l3.refresh_seconds, 1..=86_400);
+    checks.range("cache.l3.refresh_limit_seconds", cache.l3.refresh_limit_seconds, 1..=86_400);
+    let names = CACHE_TYPES.map(|(name, _, _)| name);
     for (resource_type, cache_type) in &cache.assign {
         let allowed = format!("one of {}", names.join(", "));
         checks.holds(
@@ -81,6 +86,49 @@ fn cache(checks: &mut Checks<'_>) {
             &allowed,
             names.contains(&cache_type.as_str()),
         );
+    }
+}
+
+fn postgres(checks: &mut Checks<'_>) {
+    let postgres = &checks.loaded.settings.postgres;
+    if let Some(url) = &postgres.url {
+        let allowed = "a URL as postgres://user:password@host/database";
+        let scheme = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        checks.holds("postgres.url", url.masked(), allowed, scheme);
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_name = (1..=48).contains(&postgres.schema.len())
+        && postgres.schema.chars().all(plain)
+        && !postgres.schema.starts_with(|c: char| c.is_ascii_digit())
+        && !postgres.schema.starts_with("pg_");
+    checks.holds("postgres.schema", &postgres.schema, "a name of lower-case letters, digits and _, up to 48", is_name);
+    checks.range("postgres.connections", postgres.connections, 1..=1_000);
+    checks.range("postgres.shared_connections", postgres.shared_connections, 1..=64);
+    checks.range("postgres.wait_ms", postgres.wait_ms, 1..=60_000);
+    checks.range("postgres.connect_timeout_ms", postgres.connect_timeout_ms, 10..=60_000);
+    checks.range("postgres.statement_timeout_ms", postgres.statement_timeout_ms, 10..=600_000);
+    checks.range("postgres.lock_timeout_ms", postgres.lock_timeout_ms, 10..=600_000);
+    checks.range("postgres.poll_interval_ms", postgres.poll_interval_ms, 5..=10_000);
+    checks.range("postgres.log_retention_seconds", postgres.log_retention_seconds, 60..=31_536_000);
+}
+
+fn redis(checks: &mut Checks<'_>) {
+    let redis = &checks.loaded.settings.redis;
+    checks.range("redis.compress_min_bytes", redis.compress_min_bytes, 0..=(64 << 20));
+    let names = CACHE_TYPES.map(|(name, ..)| name);
+    for name in redis.dictionaries.keys().filter(|name| !names.contains(&name.as_str())) {
+        let fault = format!("redis.dictionaries.{name} is for no cache type; there are {}", names.join(", "));
+        checks.faults.push(fault);
+    }
+    // The bounds are the tier's own, and so are the words for them.
+    if let Some(tier) = redis.tier()
+        && let Err(error) = tier.validate()
+    {
+        checks.faults.push(format!("redis.{error} ({})", checks.loaded.origin("redis.url")));
+    }
+    let keys = &checks.loaded.settings.keys;
+    if keys.master.is_some() && keys.master_file.is_some() {
+        checks.faults.push("keys.master and keys.master_file are both set; keep the one that holds the key".to_owned());
     }
 }
 
