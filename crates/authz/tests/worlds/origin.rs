@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
-    ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest, Past, Snapshot,
-    Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
+    Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
+    TupleRead, WriteBatch,
 };
 use cache_core::{Identity, Revision, Stamp};
 use fastrand::Rng;
@@ -162,8 +163,8 @@ impl Store for SharedOrigin {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.inner.changes(store, filter, page).await
     }
 
