@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use authz::decide::{CheckError, DecisionPoint};
 use authz::demo::{STORE_NAME, Size, Tour, World, model, tour};
 use authz::relation::Tuple;
-use authz::store::sqlite::SqliteStore;
 use authz::store::{PageRequest, StoreId, TupleFilter};
 use serde::Serialize;
 
 use crate::config::{Demo, Settings};
-use crate::open;
+use crate::open::{self, Origin};
 use crate::progress::Progress;
 
 /// What to type to see the server at work.
@@ -57,11 +56,7 @@ impl Plan {
     ///
     /// # Errors
     /// Where the world can't be read or written.
-    pub async fn carry_out(
-        &self,
-        decisions: &DecisionPoint,
-        origin: &SqliteStore,
-    ) -> Result<Option<StoreId>, PrepareError> {
+    pub async fn carry_out(&self, decisions: &DecisionPoint, origin: &Origin) -> Result<Option<StoreId>, PrepareError> {
         let page = decisions.stores(PageRequest { after: None, limit: 1 }).await?;
         let found = page.items.into_iter().find(|store| store.name == STORE_NAME).map(|store| store.id);
         if self.fill {
@@ -100,12 +95,12 @@ async fn is_whole(decisions: &DecisionPoint, store: StoreId) -> Result<bool, Che
 }
 
 /// Loads the relationships, in large transactions; those that are there already stay.
-async fn fill(decisions: &DecisionPoint, origin: &SqliteStore, store: StoreId) -> Result<StoreId, CheckError> {
+async fn fill(decisions: &DecisionPoint, origin: &Origin, store: StoreId) -> Result<StoreId, CheckError> {
     let world = World::new(Size::FULL);
     let total = world.tuples().count();
     let begin = format!("creating the demo world: {total} relationships, once");
     let mut progress = Progress::new("creating the demo world", total, &begin);
-    origin.load(store, world.tuples(), |loaded| progress.show(loaded.read)).await?;
+    origin.load(store, world.tuples(), |read| progress.show(read)).await?;
     decisions.write_model(store, &model()).await?;
     progress.end();
     Ok(store)

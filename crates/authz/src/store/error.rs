@@ -18,6 +18,11 @@ pub enum StoreError {
     /// No such model in its store.
     #[error("there is no model {} in this store; list the models, or write one", .0.0)]
     UnknownModel(ModelId),
+    /// A place to go on from that is none of this origin's, or that lies before what it still keeps.
+    #[error(
+        "the place in the changes is none of this origin, or lies before what it still keeps; read them from the beginning"
+    )]
+    UnknownPlace,
     /// The queue of writers, or of readers, is full, or waiting for a place took too long.
     #[error("the origin is busy ({what}); try again")]
     Busy {
@@ -33,6 +38,17 @@ pub enum StoreError {
         cause: Arc<str>,
         /// What to do.
         remedy: &'static str,
+    },
+    /// The connection was lost while a change was being committed: it may be stored, or not.
+    #[error(
+        "{operation}: the origin was lost while it committed ({cause}), and whether the change is stored is not known; read it \
+         back, or send it again and ask to ignore what is there already"
+    )]
+    FateUnknown {
+        /// What was tried.
+        operation: &'static str,
+        /// What was noticed.
+        cause: Arc<str>,
     },
     /// The data directory can't be used as it is.
     #[error("{0}")]

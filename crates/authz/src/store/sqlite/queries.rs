@@ -4,9 +4,9 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
+use super::super::columns::{Conditions, NO_RELATION, TupleColumns, WILDCARD, properties_of};
 use super::super::{MAX_ENUMERATED, MAX_REVERSE, TupleAnswer, TupleRead};
 use super::pages::one_more;
-use super::row::{Conditions, NO_RELATION, TupleColumns, WILDCARD, properties_of};
 use super::schema::{models, properties, stores, tuples};
 use crate::condition::Context;
 use crate::relation::{Member, Object, Presence, Subject, SubjectKind, Text, Tuple};
@@ -40,7 +40,7 @@ pub(super) fn point(connection: &mut SqliteConnection, store: &str, tuple: &Tupl
         .first::<(String, String)>(connection)
         .optional()?;
     match found {
-        Some((name, context)) => Conditions::default().read(&name, &context).map(Presence::of),
+        Some((name, context)) => Ok(Presence::of(Conditions::default().read(&name, &context)?)),
         None => Ok(Presence::Absent),
     }
 }
@@ -108,7 +108,7 @@ fn properties(connection: &mut SqliteConnection, store: &str, object: &Object) -
         .select(properties::body)
         .first::<String>(connection)
         .optional()?;
-    body.as_deref().map_or(Ok(Context::default()), properties_of)
+    Ok(body.as_deref().map_or(Ok(Context::default()), properties_of)?)
 }
 
 pub(super) fn store_exists(connection: &mut SqliteConnection, store: &str) -> QueryResult<bool> {

@@ -1,0 +1,9 @@
+//! The PostgreSQL tier, on a real PostgreSQL.
+
+mod bounds;
+mod conformance;
+mod refresh;
+mod rows;
+mod schedule;
+mod support;
+mod versions;

@@ -1,0 +1,136 @@
+//! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
+
+mod origin;
+mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
+use authz::evaluate::Limits;
+use authz::store::{Store, StoreError};
+use cache_core::{DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy};
+use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
+use cache_redis::Machine;
+use cache_redis::limit::RedisLimiter;
+
+use self::redis::MasterKey;
+pub use self::redis::RedisTier;
+pub use origin::{Origin, data_file};
+
+use crate::config::{Cache, Settings};
+use crate::dependency::Dependencies;
+use crate::limits::Limits as RateLimits;
+
+/// Why there is no decision point.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The memory tier can't be built.
+    #[error("cache.l1: {0}")]
+    Memory(#[from] cache_l1::ConfigError),
+    /// The Redis tier can't be built.
+    #[error("redis: {0}")]
+    Redis(#[from] cache_redis::ConfigError),
+    /// The master key that the server makes itself can't be written.
+    #[error(
+        "the master key can't be written to {path}: {error}; make the data directory writable, or set keys.master_file"
+    )]
+    KeyFile {
+        /// Where it should lie.
+        path: String,
+        /// What the operating system said.
+        error: Arc<std::io::Error>,
+    },
+    /// The parts don't fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// A decision point with what belongs to it.
+pub struct Opened {
+    /// The decision point.
+    pub decisions: Arc<DecisionPoint>,
+    /// Resizes its memory tier.
+    pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
+    /// How often the origin may be asked; none without limits.
+    pub limits: Option<Arc<RateLimits>>,
+}
+
+/// A decision point over an origin.
+///
+/// # Errors
+/// Where the parts don't fit, or the origin can't tell its log.
+pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Opened, OpenError> {
+    let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
+    let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
+    let memory = MemoryLayer::new(memory)?;
+    let handle = memory.handle();
+    let mut dependencies = Dependencies::default();
+    let mut builder = DecisionPoint::builder(origin).tier(memory);
+    let redis = settings.redis.tier();
+    let mut limiter = None;
+    if let Some(config) = &redis {
+        let (place, tier) = RedisTier::place();
+        if let MasterKey::AtHand(keyring) = MasterKey::find(settings)? {
+            tier.put(config, &keyring)?;
+            if settings.limits.rate.enabled {
+                limiter = Some(RedisLimiter::new(config, &keyring, Machine::default())?);
+            }
+        }
+        builder = builder.tier(place);
+        dependencies.add(Arc::new(tier));
+    }
+    let point = builder
+        .policy(policy(&settings.cache, redis.is_some()))
+        .fills_behind(DEFAULT_FILLS_BEHIND)
+        .horizon(horizon)
+        .assignment(assignment(&settings.cache))
+        .limits(limits(settings))
+        .clock_parameter(Some(settings.conditions.clock.as_str()).filter(|name| !name.is_empty()))
+        .timeout(Duration::from_millis(settings.http.request_timeout_ms))
+        .build()
+        .await?;
+    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
+    point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
+    let decisions = Arc::new(point);
+    let limits = RateLimits::new(settings, Arc::clone(&decisions), Arc::clone(decisions.chain().clock()))?;
+    if let (Some(limits), Some(limiter)) = (&limits, limiter) {
+        limits.share(limiter);
+    }
+    Ok(Opened { decisions, memory: handle, dependencies, limits })
+}
+
+/// Lifetimes of the tiers that there are.
+fn policy(cache: &Cache, has_redis: bool) -> Policy {
+    let mut policy = Policy::default();
+    for (name, times) in &cache.types {
+        let Some(cache_type) = cache_type(name) else { continue };
+        let lifetime = |seconds| Lifetime::of(Duration::from_secs(seconds));
+        policy = policy.lifetime(cache_l1::DEFAULT_NAME, cache_type, lifetime(times.l1_ttl_seconds));
+        if has_redis {
+            policy = policy.lifetime(cache_redis::DEFAULT_NAME, cache_type, lifetime(times.l2_ttl_seconds));
+        }
+    }
+    policy
+}
+
+fn assignment(cache: &Cache) -> Assignment {
+    let known = cache.assign.iter().filter_map(|(resource, name)| Some((resource, cache_type(name)?)));
+    known.fold(Assignment::default(), |assignment, (resource, cache_type)| assignment.assign(resource, cache_type))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        max_depth: limits.depth,
+        max_nodes: limits.breadth,
+        max_reads: limits.reads,
+        max_condition_steps: limits.condition_steps,
+        ..Limits::default()
+    }
+}
