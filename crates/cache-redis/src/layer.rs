@@ -211,8 +211,8 @@ impl<V: StoredValue> Inner<V> {
         now: time::Now,
     ) -> (Vec<Option<Entry<V>>>, bool) {
         let mut is_suspect = false;
-        let mut entry = |(name, sealed): (&str, Option<Vec<u8>>)| {
-            match self.codec.decode(context(identity, name), sealed?, now) {
+        let mut entry =
+            |(name, sealed): (&str, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now) {
                 Ok(Some(entry)) => Some(entry),
                 Ok(None) => {
                     count(&self.core.counters.expired);
@@ -223,16 +223,14 @@ impl<V: StoredValue> Inner<V> {
                     is_suspect |= fault == Fault::Seal;
                     None
                 }
-            }
-        };
+            };
         let entries = names.iter().zip(found).map(&mut entry).collect();
         (entries, is_suspect)
     }
 
     async fn fill(self: &Arc<Self>, binding: &Arc<Binding>, fills: &[Fill<'_, V>]) -> Result<Filled, Failure> {
         let names = self.names(binding, fills.iter().map(Fill::key));
-        let parts: Vec<_> =
-            fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
+        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
         let (writes, too_large) = self.encode(binding.identity, names, parts).await;
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
@@ -257,7 +255,10 @@ impl<V: StoredValue> Inner<V> {
         }
         if !refused.is_empty() {
             // What lies there is older than what was refused, and its room is needed. That it stays where this fails is safe.
-            let _ = self.core.run(Operation::Remove, commands::unlink_each(refused.iter().map(String::as_str), self.core.is_cluster)).await;
+            let _ = self
+                .core
+                .run(Operation::Remove, commands::unlink_each(refused.iter().map(String::as_str), self.core.is_cluster))
+                .await;
         }
         match failure {
             Some(failure) if filled.stored == 0 => Err(failure),

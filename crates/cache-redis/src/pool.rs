@@ -164,7 +164,8 @@ impl Line {
     }
 
     fn is_condemned(&self) -> bool {
-        self.health.condemned.load(Ordering::Relaxed) || self.health.outage < self.health.pool.outages.load(Ordering::Relaxed)
+        self.health.condemned.load(Ordering::Relaxed)
+            || self.health.outage < self.health.pool.outages.load(Ordering::Relaxed)
     }
 }
 

@@ -45,12 +45,16 @@ fn main() {
         false => Effort { gets: 10_000, gets_of_a_task: 4_000, batches: 1_000 },
     };
     let Some(server) = Redis::start(&RedisOptions::default()) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let world = Arc::new(runtime.block_on(World::new(&server, KEYS)));
 
     let mut report = Report::new("the Redis tier beside a bare connection", arguments);
     report.figure("keys of each type", KEYS);
-    report.figure("bytes of a list, and of its envelope", format!("{} and {}", world::value(LIST, 1).len(), world.list_bytes));
+    report.figure(
+        "bytes of a list, and of its envelope",
+        format!("{} and {}", world::value(LIST, 1).len(), world.list_bytes),
+    );
     let only = |part: &str| {
         let named = std::env::args().any(|argument| ["one", "many", "batches"].contains(&argument.as_str()));
         !named || std::env::args().any(|argument| argument == part)
@@ -228,9 +232,16 @@ fn round_trips(runtime: &Runtime, world: &Arc<World>, server: &Redis, report: &m
     });
     let commands = server.command(&["INFO", "commandstats"]).expect("asked");
     let calls = |command: &str| -> usize {
-        let line = commands.text().and_then(|text| text.lines().find(|line| line.starts_with(command))?.split(['=', ',']).nth(1));
+        let line = commands
+            .text()
+            .and_then(|text| text.lines().find(|line| line.starts_with(command))?.split(['=', ',']).nth(1));
         line.and_then(|calls| calls.parse().ok()).unwrap_or(0)
     };
     let (mget, get) = (calls("cmdstat_mget"), calls("cmdstat_get:"));
-    report.goal("commands for a batch of 100, as Redis counts them", mget as f64 / batches as f64, (mget, get) == (batches, 0), "1");
+    report.goal(
+        "commands for a batch of 100, as Redis counts them",
+        mget as f64 / batches as f64,
+        (mget, get) == (batches, 0),
+        "1",
+    );
 }

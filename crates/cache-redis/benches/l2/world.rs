@@ -103,9 +103,8 @@ impl World {
         let redis = layer.handle();
         let chain = Arc::new(Chain::builder().tier(layer).log(log).build().expect("the parts fit"));
         let mut raw = super::bare::connection(&url).await;
-        let mut names = async || -> Vec<String> {
-            redis::cmd("KEYS").arg("*").query_async(&mut raw).await.expect("asked")
-        };
+        let mut names =
+            async || -> Vec<String> { redis::cmd("KEYS").arg("*").query_async(&mut raw).await.expect("asked") };
         fill(&chain, DECISION, keys).await;
         let decisions = names().await;
         let before = redis.statistics().stored_bytes;
@@ -114,8 +113,7 @@ impl World {
         let known: HashSet<&String> = decisions.iter().collect();
         let lists: Vec<String> = names().await.into_iter().filter(|name| !known.contains(name)).collect();
         assert_eq!((decisions.len(), lists.len()), (keys, keys), "every value is stored");
-        let questions =
-            [DECISION, LIST].map(|kind| (0..keys).map(|number| Question::number(kind, number)).collect());
+        let questions = [DECISION, LIST].map(|kind| (0..keys).map(|number| Question::number(kind, number)).collect());
         Self { chain, redis, url, questions, decisions, lists, list_bytes }
     }
 }
@@ -140,7 +138,9 @@ async fn fill(chain: &Chain<Answer>, cache_type: CacheType, keys: usize) {
 
 pub(crate) fn value(cache_type: CacheType, number: usize) -> Vec<u8> {
     if cache_type == LIST {
-        return (0..24).flat_map(|row| format!("team:{}#member,", mix((number + row) as u64) % 1_000).into_bytes()).collect();
+        return (0..24)
+            .flat_map(|row| format!("team:{}#member,", mix((number + row) as u64) % 1_000).into_bytes())
+            .collect();
     }
     (0..6).flat_map(|part| mix((number * 6 + part) as u64).to_le_bytes()).collect()
 }
