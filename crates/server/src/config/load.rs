@@ -180,7 +180,7 @@ fn in_words(expected: &str, key: &str) -> String {
         "u8" | "u16" => "a whole number from 0 to 65535".to_owned(),
         "u32" | "u64" | "usize" => "a whole number, without a unit".to_owned(),
         "a boolean" => "true or false".to_owned(),
-        "enum Demo" => "auto or off".to_owned(),
+        "enum Demo" => "auto, on or off".to_owned(),
         "enum Rollout" => "baseline, l1, l2, warming or all".to_owned(),
         "a sequence" if key == "gateway.routes" => "a table for each route, [[gateway.routes]]".to_owned(),
         "a sequence" => "a list in brackets, as [\"one\", \"two\"]".to_owned(),
