@@ -64,7 +64,7 @@ impl Sources {
         }
         let environment = Env::prefixed(ENV_PREFIX)
             .ignore(&["config"])
-            .filter(|key| !is_service_link(key.as_str()))
+            .filter(|key| !is_service_link(key.as_str()) && !is_for_tests(key.as_str()))
             .split("__")
             .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
@@ -157,6 +157,11 @@ fn is_service_link(key: &str) -> bool {
         || key.starts_with("service_port")
         || (key.starts_with("port_") && ["_tcp", "_udp"].iter().any(|protocol| key.contains(protocol)))
         || (key == "port" && is_address())
+}
+
+/// Whether a variable is one that tests read, which somebody who runs both has in the same shell.
+fn is_for_tests(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("test_")
 }
 
 /// A key with its places in lists counted as people do: `gateway.routes number 2, path`.
