@@ -3,7 +3,6 @@
 mod config;
 mod core;
 mod error;
-pub mod identity;
 mod layer;
 mod refresh;
 mod statistics;

@@ -25,8 +25,8 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
-pub(crate) use text::parse as parse_context;
 pub use page::ChangeCursor;
+pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
 use crate::relation::{

@@ -138,7 +138,7 @@ async fn transact(
         ))
         .await
         .during(DOING)?;
-    let identity = crate::identity::read(client, schema).await?;
+    let identity = pg_log::read_identity(client, schema).await?;
     let update = format!(
         "UPDATE {schema}.views SET as_of = pg_snapshot_xmin(pg_current_snapshot()), identity = $2, \
          refreshed_at = clock_timestamp() WHERE id = $1 RETURNING as_of"
