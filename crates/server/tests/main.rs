@@ -5,6 +5,7 @@
 mod command;
 mod config;
 mod hostile;
+mod limits;
 mod middleware;
 mod openapi;
 mod process;

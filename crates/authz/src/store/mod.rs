@@ -109,9 +109,7 @@ pub trait Store: Send + Sync + 'static {
     /// `next` is the last item's place, or `page.after` again.
     ///
     /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
-    /// Where these did not fill it, `next` is the place of the last of them: such a page may be empty, and is not the end.
-    ///
-    /// A place that this origin did not give, or from which on it has not kept all changes, is [`StoreError::UnknownPlace`].
+    /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
     async fn changes(
         &self,
         store: StoreId,

@@ -1,38 +1,6 @@
 //! What every list does in the same way.
 
-use cache_core::Revision;
-
-use super::{MAX_PAGE, Page, PageRequest, StoreError};
-
-/// A place in the changes of a store, to go on from. Only the origin that gave it can read it: no revision is a place by itself, because
-/// transactions may commit against the order of their numbers.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct ChangeCursor(Box<[u8]>);
-
-impl ChangeCursor {
-    /// A place as its origin wrote it.
-    #[must_use]
-    pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// A place in a log whose order is that of its revisions.
-    pub(super) fn of_revision(revision: Revision) -> Self {
-        Self(Box::from(revision.get().to_be_bytes()))
-    }
-
-    /// The revision of such a place.
-    pub(super) fn revision(&self) -> Result<Revision, StoreError> {
-        let bytes = self.0[..].try_into().map_err(|_| StoreError::UnknownPlace)?;
-        Ok(Revision::new(u64::from_be_bytes(bytes)))
-    }
-}
+use super::{MAX_PAGE, Page, PageRequest};
 
 impl<C> PageRequest<C> {
     /// The limit within its bounds.

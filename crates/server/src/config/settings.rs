@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Gateway, Keys, Postgres, Redis};
+use super::{Cache, Gateway, Keys, Postgres, Rate, Redis};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -113,6 +113,8 @@ pub struct Limits {
     pub condition_steps: u64,
     /// The most items of a list that OpenFGA's interface answers, where it does not stream.
     pub list_results: usize,
+    /// How often the origin may be asked.
+    pub rate: Rate,
 }
 
 /// How conditions are evaluated.
@@ -207,6 +209,7 @@ impl Default for Limits {
             reads: max_reads,
             condition_steps: max_condition_steps,
             list_results: 1_000,
+            rate: Rate::default(),
         }
     }
 }

@@ -11,6 +11,8 @@ use authz::evaluate::Limits;
 use authz::store::{Store, StoreError};
 use cache_core::{DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
+use cache_redis::Machine;
+use cache_redis::limit::RedisLimiter;
 
 use self::redis::MasterKey;
 pub use self::redis::RedisTier;
@@ -18,6 +20,7 @@ pub use origin::{Origin, data_file};
 
 use crate::config::{Cache, Settings};
 use crate::dependency::Dependencies;
+use crate::limits::Limits as RateLimits;
 
 /// Why there is no decision point.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,8 @@ pub struct Opened {
     pub memory: MemoryHandle<CachedValue>,
     /// What it can do without.
     pub dependencies: Dependencies,
+    /// How often the origin may be asked; none without limits.
+    pub limits: Option<Arc<RateLimits>>,
 }
 
 /// A decision point over an origin.
@@ -68,10 +73,14 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
     let mut dependencies = Dependencies::default();
     let mut builder = DecisionPoint::builder(origin).tier(memory);
     let redis = settings.redis.tier();
+    let mut limiter = None;
     if let Some(config) = &redis {
         let (place, tier) = RedisTier::place();
         if let MasterKey::AtHand(keyring) = MasterKey::find(settings)? {
             tier.put(config, &keyring)?;
+            if settings.limits.rate.enabled {
+                limiter = Some(RedisLimiter::new(config, &keyring, Machine::default())?);
+            }
         }
         builder = builder.tier(place);
         dependencies.add(Arc::new(tier));
@@ -88,7 +97,12 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
         .await?;
     point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
     point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
-    Ok(Opened { decisions: Arc::new(point), memory: handle, dependencies })
+    let decisions = Arc::new(point);
+    let limits = RateLimits::new(settings, Arc::clone(&decisions), Arc::clone(decisions.chain().clock()))?;
+    if let (Some(limits), Some(limiter)) = (&limits, limiter) {
+        limits.share(limiter);
+    }
+    Ok(Opened { decisions, memory: handle, dependencies, limits })
 }
 
 /// Lifetimes of the tiers that there are.

@@ -34,7 +34,7 @@ pub(super) fn page(
         .filter(changes::revision.le(through.unwrap_or(i64::MAX)))
         .filter(changes::kind.eq_any(OF_RELATIONSHIPS))
         .order(changes::revision)
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .limit(i64::try_from(page.bounded()).unwrap_or(i64::MAX))
         .select(Row::as_select())
         .into_boxed();
     if let Some(since) = filter.since {
@@ -51,7 +51,7 @@ pub(super) fn page(
         Some(through) if items.len() < page.bounded() => Some(Revision::new(unsigned(through)).into()),
         _ => last.or(page.after),
     };
-    Ok(Page { items, next: next.map(ChangeCursor::of_revision) })
+    Ok(Page { items, next })
 }
 
 /// The last row that a page may look at; none where the store's log ends before.

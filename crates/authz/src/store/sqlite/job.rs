@@ -7,7 +7,6 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use diesel::upsert::excluded;
 
-use super::super::columns::{IdText, NONE, TupleColumns, signed};
 use super::super::{
     Committed, InvalidationScope, ModelId, OnConflict, StoreError, StoreId, StoreRecord, UnixMillis, WriteBatch,
     WriteConflict,
@@ -15,6 +14,7 @@ use super::super::{
 use super::failure::running;
 use super::log::head;
 use super::queries::{model_exists, point, store_exists};
+use super::row::{IdText, NONE, TupleColumns, signed};
 use super::schema::{assertions, changes, meta, models, properties, stores, tuples};
 use crate::relation::{Object, Presence, Relationship, Tuple};
 

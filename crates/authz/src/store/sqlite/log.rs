@@ -14,9 +14,9 @@ use cache_core::{Identity, Revision};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::super::columns::{id_of, signed, tuple_of, unsigned};
 use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, Past, StoreError, StoreId};
 use super::failure::{is_lasting, running, unusable};
+use super::row::{id_of, signed, tuple_of, unsigned};
 use super::schema::{changes, meta};
 use crate::relation::Object;
 

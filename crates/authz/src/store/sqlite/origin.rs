@@ -7,7 +7,6 @@ use cache_core::Identity;
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
-use super::super::columns::IdText;
 use super::super::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
@@ -17,7 +16,7 @@ use super::log::Log;
 use super::open::Opened;
 use super::poll::Poll;
 use super::reader::{Pool, hop};
-use super::row::StoreRow;
+use super::row::{IdText, StoreRow};
 use super::schema::{assertions, stores};
 use super::snapshot::SqliteSnapshot;
 use super::writer::{Desk, Writer};
@@ -174,7 +173,7 @@ impl Store for SqliteStore {
         page: PageRequest<ChangePlace>,
     ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
-            changes::page(connection, store, &filter, after, limit)
+            changes::page(connection, store, &filter, &page)
         })
         .await
     }

@@ -4,9 +4,9 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::super::columns::{Conditions, NO_RELATION, TupleColumns, WILDCARD, properties_of};
 use super::super::{MAX_ENUMERATED, MAX_REVERSE, TupleAnswer, TupleRead};
 use super::pages::one_more;
+use super::row::{Conditions, NO_RELATION, TupleColumns, WILDCARD, properties_of};
 use super::schema::{models, properties, stores, tuples};
 use crate::condition::Context;
 use crate::relation::{Member, Object, Presence, Subject, SubjectKind, Text, Tuple};

@@ -49,6 +49,6 @@ pub(super) struct StoreRow {
 
 impl From<StoreRow> for StoreRecord {
     fn from(row: StoreRow) -> Self {
-        Self { id: store_id(&row.id), name: row.name, created_at: unsigned(row.created_at) }
+        Self { id: StoreId(id_of(&row.id)), name: row.name, created_at: unsigned(row.created_at) }
     }
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use cache_core::Stamp;
 
-use super::super::columns::{IdText, model_id};
 use super::super::{ModelId, Snapshot, StoreError, StoreId, TupleAnswer, TupleRead};
 use super::failure::{broken, running};
 use super::queries::{answer, latest_model, model, store_exists};
 use super::reader::{Lease, hop};
+use super::row::{IdText, model_id};
 
 /// A read transaction. Dropped at any point, its connection goes back to the pool clean; a read that is under way ends early.
 pub(super) struct SqliteSnapshot {
