@@ -25,7 +25,6 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
-pub use page::ChangeCursor;
 pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
