@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use pg_log::tokio_postgres::Row;
+use pg_log::{Migration, Pg, PgContext, PgError};
+
 use super::{ACCESS_PATTERNS, Definition, store_of};
 use crate::relation::{Object, Subject, Text, check_relation};
 use crate::store::StoreId;
@@ -14,8 +17,16 @@ pub const KEPT: Duration = Duration::from_secs(28 * 24 * 60 * 60);
 /// The most patterns that one analysis answers.
 pub const MAX_PATTERNS: usize = 10_000;
 
-/// The table of the log. `{schema}` stands for the quoted schema, as in all migrations.
-pub const MIGRATION: &str = include_str!("../../migrations/postgres_views/0001_access_log.sql");
+/// The name of the log's table among the migrated components.
+pub const COMPONENT: &str = "access-log";
+/// Makes the log's table, for [`pg_log::migrate`].
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "the log of accesses",
+    sql: include_str!("../../migrations/postgres_views/0001_access_log.sql"),
+}];
+
+const ANALYSING: &str = "analyse accesses";
 
 /// A sampled access.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,54 +81,127 @@ pub(super) fn definition(schema: &str) -> Definition {
     }
 }
 
-/// Appends accesses: `$1` to `$6` are arrays of store, subject, relation, object (text), allowed (boolean), weight (integer).
-#[must_use]
-pub fn append(schema: &str) -> String {
-    format!(
-        "INSERT INTO {schema}.access_log (store, subject, relation, object, allowed, weight) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])"
-    )
+/// Appends accesses in one statement. Nobody's answer waits for it.
+///
+/// # Errors
+/// Where PostgreSQL fails; what was to be appended is lost, which costs a little accuracy.
+pub async fn append(pg: &Pg, accesses: &[Access]) -> Result<(), PgError> {
+    let sql = format!(
+        "INSERT INTO {}.access_log (store, subject, relation, object, allowed, weight) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])",
+        pg.schema()
+    );
+    let texts = |of: fn(&Access) -> String| -> Vec<String> { accesses.iter().map(of).collect() };
+    let columns = [
+        texts(|access| access.store.0.to_string()),
+        texts(|access| access.subject.to_string()),
+        texts(|access| access.relation.to_string()),
+        texts(|access| access.object.to_string()),
+    ];
+    let allowed: Vec<bool> = accesses.iter().map(|access| access.allowed).collect();
+    let weights: Vec<i32> =
+        accesses.iter().map(|access| i32::try_from(access.weight).unwrap_or(i32::MAX).max(1)).collect();
+    let client = pg.shared().await?;
+    let statement = client.prepared(&sql).await?;
+    let [stores, subjects, relations, objects] = &columns;
+    client
+        .execute(&statement, &[stores, subjects, relations, objects, &allowed, &weights])
+        .await
+        .during("append to the log of accesses")?;
+    Ok(())
 }
 
-/// Forgets what is older than `$1` seconds (bigint).
-#[must_use]
-pub fn trim(schema: &str) -> String {
-    format!("DELETE FROM {schema}.access_log WHERE at < clock_timestamp() - $1::bigint * interval '1 second'")
+/// Forgets accesses that are older than this; how many they were. [`KEPT`] is what the patterns are meant for.
+///
+/// # Errors
+/// Where PostgreSQL fails.
+pub async fn trim(pg: &Pg, older_than: Duration) -> Result<u64, PgError> {
+    let sql = format!(
+        "DELETE FROM {}.access_log WHERE at < clock_timestamp() - $1::bigint * interval '1 millisecond'",
+        pg.schema()
+    );
+    let older_than_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+    let client = pg.exclusive().await?;
+    client.execute(&sql, &[&older_than_ms]).await.during("trim the log of accesses")
 }
 
-/// What is asked for most in one hour of one weekday: `$1` the weekday, 1 for Monday to 7 (integer), `$2` the hour, 0 to 23 (integer), `$3`
-/// how many at most (bigint). `relation` is the relation of the view, as it stands in statements. [`Pattern::read`] reads the columns.
-#[must_use]
-pub fn hottest(relation: &str) -> String {
-    format!(
-        "SELECT store, subject, relation, object, asked, allowed FROM {relation} \
-         WHERE weekday = $1::integer::text AND hour = $2::integer::text \
-         ORDER BY asked DESC, store, subject, relation, object LIMIT least($3::bigint, {MAX_PATTERNS})"
-    )
+/// An hour of the week, in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WeekHour {
+    /// 1 for Monday to 7 for Sunday.
+    pub weekday: u8,
+    /// 0 to 23.
+    pub hour: u8,
 }
 
-/// How much is asked for in each hour of the week: weekday (integer), hour (integer), accesses (bigint), different questions (bigint), in the
-/// order of the week.
-#[must_use]
-pub fn by_hour(relation: &str) -> String {
-    format!(
+/// How much is asked for in one hour of the week.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Load {
+    /// The hour.
+    pub at: WeekHour,
+    /// Accesses, over the time that the log is kept.
+    pub asked: u64,
+    /// Different questions.
+    pub questions: u64,
+}
+
+/// What is asked for most in one hour of the week, the most frequent first, at most `most` (and [`MAX_PATTERNS`]). `relation` is where the view is,
+/// as whoever refreshes it tells. What somebody else wrote and no question could have been is left out.
+///
+/// # Errors
+/// Where PostgreSQL fails.
+pub async fn hottest(pg: &Pg, relation: &str, at: WeekHour, most: usize) -> Result<Vec<Pattern>, PgError> {
+    let sql = format!(
+        "SELECT store, subject, relation, object, asked, allowed FROM {relation} WHERE weekday = $1 AND hour = $2 \
+         ORDER BY asked DESC, store, subject, relation, object LIMIT $3"
+    );
+    let most = i64::try_from(most.min(MAX_PATTERNS)).unwrap_or(i64::MAX);
+    let client = pg.exclusive().await?;
+    let rows = client.query(&sql, &[&at.weekday.to_string(), &at.hour.to_string(), &most]).await.during(ANALYSING)?;
+    let mut patterns = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = [""; 4];
+        for (at, column) in columns.iter_mut().enumerate() {
+            *column = row.try_get(at).during(ANALYSING)?;
+        }
+        let counts: [i64; 2] = [row.try_get(4).during(ANALYSING)?, row.try_get(5).during(ANALYSING)?];
+        patterns.extend(Pattern::read(columns, counts));
+    }
+    Ok(patterns)
+}
+
+/// How much is asked for in each hour of the week that saw any, in the order of the week.
+///
+/// # Errors
+/// Where PostgreSQL fails.
+pub async fn by_hour(pg: &Pg, relation: &str) -> Result<Vec<Load>, PgError> {
+    let sql = format!(
         "SELECT weekday::integer, hour::integer, sum(asked)::bigint, count(*) FROM {relation} \
          GROUP BY weekday, hour ORDER BY weekday::integer, hour::integer"
-    )
+    );
+    let client = pg.exclusive().await?;
+    let rows = client.query(&sql, &[]).await.during(ANALYSING)?;
+    let load = |row: &Row| -> Result<Load, PgError> {
+        let at: [i32; 2] = [row.try_get(0).during(ANALYSING)?, row.try_get(1).during(ANALYSING)?];
+        let counts: [i64; 2] = [row.try_get(2).during(ANALYSING)?, row.try_get(3).during(ANALYSING)?];
+        let [weekday, hour] = at.map(|part| u8::try_from(part).unwrap_or_default());
+        let [asked, questions] = counts.map(|count| u64::try_from(count).unwrap_or_default());
+        Ok(Load { at: WeekHour { weekday, hour }, asked, questions })
+    };
+    rows.iter().map(load).collect()
 }
 
 impl Pattern {
-    /// A pattern of the columns of [`hottest`]; none where somebody else wrote what no question could have been.
-    #[must_use]
-    pub fn read(columns: [&str; 4], asked: i64, allowed: i64) -> Option<Self> {
+    fn read(columns: [&str; 4], counts: [i64; 2]) -> Option<Self> {
         let [store, subject, relation, object] = columns;
+        let [asked, allowed] = counts.map(|count| u64::try_from(count).ok());
         Some(Self {
             store: store_of(store)?,
             subject: Subject::parse(subject).ok()?,
             relation: check_relation(relation).ok()?,
             object: Object::parse(object).ok()?,
-            asked: u64::try_from(asked).ok()?,
-            allowed: u64::try_from(allowed).ok()?,
+            asked: asked?,
+            allowed: allowed?,
         })
     }
 }

@@ -1,9 +1,8 @@
-//! Relationships in two places: in an origin in memory, which decides what is true and when, and in PostgreSQL, where the views are.
+//! An origin with views over it: one in PostgreSQL, or one in memory whose relationships are written into PostgreSQL as well.
 //!
-//! One writer, so that the content of a refresh is that of the origin at that moment, and its stamp the origin's own.
+//! There is one writer, so that what a refresh of the second kind reads is the origin's state of that moment.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,43 +10,46 @@ use authz::decide::{CachedValue, DecisionPoint};
 use authz::model::Model;
 use authz::relation::{Relationship, RelationshipCondition, Tuple};
 use authz::store::memory::MemoryStore;
-use authz::store::{ModelId, Store, StoreId, WriteBatch};
+use authz::store::postgres::{MIGRATIONS, PostgresStore};
+use authz::store::{ModelId, Store, StoreId, SystemWallClock, WriteBatch};
 use authz::views;
 use cache_core::telemetry::{Outcome, Telemetry};
 use cache_core::testing::TestClock;
 use cache_core::{
-    CacheLayer, CacheType, Capabilities, Clock, Entry, Error, Fill, Filled, Identity, Key, Now, Policy, Usage,
+    CacheLayer, CacheType, Capabilities, Entry, Error, Fill, Filled, Identity, Key, Now, SystemClock, SystemEntropy,
+    Usage,
 };
-use cache_pg::{View, ViewConfig, ViewLayer, Views};
+use cache_l1::{MemoryConfig, MemoryLayer};
+use cache_pg::{RefreshConfig, Refreshed, View, ViewConfig, ViewLayer, Views};
 use pg_log::tokio_postgres::{Client, NoTls};
 use pg_log::{Pg, PgConfig};
+use test_services::{Template, TestDatabase};
 use ulid::Ulid;
 
-const URL: &str = "postgresql://postgres@127.0.0.1:5477/postgres";
-
-/// The tables that the views look at.
-const TABLES: &str = "
-    CREATE TABLE models (store text COLLATE \"C\", id text COLLATE \"C\", body text NOT NULL);
-    CREATE TABLE tuples (
-        store text COLLATE \"C\" NOT NULL, object_type text COLLATE \"C\" NOT NULL, object_id text COLLATE \"C\" NOT NULL,
-        relation text COLLATE \"C\" NOT NULL, subject_type text COLLATE \"C\" NOT NULL,
-        subject_relation text COLLATE \"C\" NOT NULL DEFAULT '', subject_id text COLLATE \"C\" NOT NULL,
-        condition text NOT NULL DEFAULT '', condition_context text NOT NULL DEFAULT '',
-        PRIMARY KEY (store, object_type, object_id, relation, subject_type, subject_relation, subject_id));";
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
+/// A decision point over an origin, with views over the same relationships.
 pub(crate) struct Mirror {
     pub(crate) client: Client,
-    pub(crate) schema: String,
+    pub(crate) pg: Pg,
     pub(crate) views: Views,
-    pub(crate) origin: Arc<MemoryStore>,
+    pub(crate) origin: Arc<dyn Store>,
     pub(crate) point: DecisionPoint,
     pub(crate) hits: Arc<Hits>,
     pub(crate) store: StoreId,
+    kind: Kind,
     models: u128,
     identity: Arc<Mutex<Option<Identity>>>,
     refreshed: bool,
+    _database: TestDatabase,
+}
+
+/// Where the truth is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// In memory. What is written there is written into PostgreSQL as well, and a refresh has the stamp of the origin in memory: no transaction of
+    /// another test holds it back.
+    Mirrored,
+    /// In PostgreSQL, with the refreshes that anybody has.
+    Postgres,
 }
 
 /// How often the tier answered, by cache type and sign.
@@ -115,49 +117,84 @@ impl CacheLayer<CachedValue> for Overheard {
     }
 }
 
-pub(crate) async fn connect() -> Client {
-    let (client, connection) = pg_log::tokio_postgres::connect(URL, NoTls).await.expect("PostgreSQL answers");
+async fn connect(url: &str) -> Client {
+    let (client, connection) = pg_log::tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(connection);
     client
 }
 
+/// A database with everybody's tables.
+fn database() -> Option<TestDatabase> {
+    let components = [
+        (pg_log::COMPONENT, pg_log::migrations()),
+        ("origin", MIGRATIONS),
+        (views::access_patterns::COMPONENT, views::access_patterns::MIGRATIONS),
+    ];
+    let content: Vec<&str> = components.iter().flat_map(|(_, all)| all.iter().map(|one| one.sql)).collect();
+    TestDatabase::create(Template::built(&content.join(";"), move |url| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut client = connect(url).await;
+            for (component, migrations) in components {
+                pg_log::migrate(&mut client, "tiergate", component, migrations).await?;
+            }
+            Ok(())
+        })
+    }))
+}
+
 impl Mirror {
-    /// An empty store. With `memory` there is a memory tier before the views, into which rows are copied.
-    pub(crate) async fn new(memory: bool) -> Self {
-        let client = connect().await;
-        let schema = format!("authz_views_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        client
-            .batch_execute(&format!(
-                "SET client_min_messages = warning; SET jit = off; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};
-                 SET search_path = {schema}; {TABLES} {}",
-                views::access_patterns::MIGRATION.replace("{schema}", &schema)
-            ))
-            .await
-            .unwrap();
-        let pg = Pg::new(PgConfig::new(URL).schema(&schema)).unwrap();
+    /// An empty store, or none where there is no server. With `memory` there is a memory tier before the views, into which rows are copied.
+    pub(crate) async fn new(kind: Kind, memory: bool) -> Option<Self> {
+        let database = database()?;
+        let client = connect(database.url()).await;
+        client.batch_execute("SET search_path = tiergate; SET jit = off").await.unwrap();
+        let config = PgConfig::new(database.url());
+        let pg = Pg::new(config.clone()).unwrap();
         let all = views::all(pg.schema()).into_iter().map(view).collect();
-        let views = Views::new(pg, all).unwrap();
+        let views = Views::new(pg.clone(), all).unwrap();
         views.migrate().await.unwrap();
 
-        let (origin, identity) = (Arc::new(MemoryStore::default()), Arc::default());
-        let (clock, hits): (Arc<dyn Clock>, Arc<Hits>) = (Arc::new(TestClock::default()), Arc::default());
+        let origin: Arc<dyn Store> = match kind {
+            Kind::Mirrored => Arc::new(MemoryStore::default()),
+            Kind::Postgres => Arc::new(PostgresStore::new(config, Arc::new(SystemWallClock)).unwrap()),
+        };
+        let (identity, hits): (Arc<Mutex<Option<Identity>>>, Arc<Hits>) = (Arc::default(), Arc::default());
         let config = ViewConfig { recheck_ms: 10, ..ViewConfig::default() };
-        let inner = views.layer(config, Arc::new(cache_core::SystemClock)).unwrap();
-        let mut builder = DecisionPoint::builder(Arc::clone(&origin) as Arc<dyn Store>);
+        let inner = views.layer(config, Arc::new(SystemClock)).unwrap();
+        let mut builder = DecisionPoint::builder(Arc::clone(&origin));
         if memory {
-            builder = builder.tier(cache_l1::MemoryLayer::new(cache_l1::MemoryConfig::default()).unwrap());
+            builder = builder.tier(MemoryLayer::new(MemoryConfig::default()).unwrap());
         }
         let point = builder
             .tier(Overheard { inner, identity: Arc::clone(&identity) })
-            .policy(Policy::default())
-            .clock(clock)
+            .clock(Arc::new(TestClock::default()))
             .telemetry(Arc::clone(&hits) as Arc<dyn Telemetry>)
             .build()
             .await
             .unwrap();
         let store = StoreId(Ulid(7));
         origin.create_store(store, "mirrored").await.unwrap();
-        Self { client, schema, views, origin, point, hits, store, models: 0, identity, refreshed: false }
+        if kind == Kind::Mirrored {
+            let insert = "INSERT INTO stores (id, name) VALUES ($1, 'mirrored')";
+            client.execute(insert, &[&store.0.to_string()]).await.unwrap();
+        }
+        let (models, refreshed) = (0, false);
+        let all = Self {
+            client,
+            pg,
+            views,
+            origin,
+            point,
+            hits,
+            store,
+            kind,
+            models,
+            identity,
+            refreshed,
+            _database: database,
+        };
+        Some(all)
     }
 
     /// Another model becomes the latest one.
@@ -166,16 +203,22 @@ impl Mirror {
         self.models += 1;
         let id = ModelId(Ulid(self.models));
         self.origin.write_model(self.store, id, &body).await.unwrap();
-        let insert = "INSERT INTO models VALUES ($1, $2, $3)";
+        if self.kind == Kind::Postgres {
+            return id;
+        }
+        let insert = "INSERT INTO models (store, id, body) VALUES ($1, $2, $3)";
         let (store, id_text) = (self.store.0.to_string(), id.0.to_string());
         self.client.execute(insert, &[&store, &id_text, &body]).await.unwrap();
         id
     }
 
-    /// Writes and deletes relationships in both places.
+    /// Writes and deletes relationships, wherever they are.
     pub(crate) async fn write(&self, batch: WriteBatch) {
         let store = self.store.0.to_string();
         self.origin.write(self.store, batch.clone()).await.unwrap();
+        if self.kind == Kind::Postgres {
+            return;
+        }
         for Tuple { object, relation, subject } in &batch.deletes {
             let delete = "DELETE FROM tuples WHERE store = $1 AND object_type = $2 AND object_id = $3 AND relation = $4 \
                           AND subject_type = $5 AND subject_relation = $6 AND subject_id = $7";
@@ -192,7 +235,8 @@ impl Mirror {
             assert_eq!(self.client.execute(delete, &columns).await.unwrap(), 1);
         }
         for Relationship { tuple: Tuple { object, relation, subject }, condition } in &batch.writes {
-            let insert = "INSERT INTO tuples VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            let insert = "INSERT INTO tuples (store, object_type, object_id, relation, subject_type, subject_relation, \
+                          subject_id, condition, condition_context) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             let relation_of = subject.relation().map_or("", |relation| relation);
             let (name, context) = match condition.as_deref() {
                 None => (String::new(), String::new()),
@@ -217,33 +261,27 @@ impl Mirror {
         }
     }
 
-    /// Refreshes all views, as of the origin's present state.
+    /// Refreshes all views.
     pub(crate) async fn refresh(&mut self) {
+        if self.kind == Kind::Postgres {
+            let config = RefreshConfig::default();
+            let refresher = self.views.refresher(config, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+            for view in self.views.names() {
+                assert!(matches!(refresher.refresh_now(view).await.unwrap(), Refreshed::Done { .. }));
+            }
+            return;
+        }
         let stamp = self.origin.snapshot().await.unwrap().stamp().get();
         let identity = self.identity.lock().unwrap().expect("the origin was joined");
         let how = if std::mem::replace(&mut self.refreshed, true) { "CONCURRENTLY" } else { "" };
         let mut sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE views SET as_of = '{stamp}', identity = decode('{identity:?}', 'hex'), \
-             refreshed_at = now();"
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE views SET as_of = '{stamp}', \
+             identity = decode('{identity:?}', 'hex'), refreshed_at = now();"
         );
-        for name in
-            [views::TEAM_ACCESS, views::PROJECT_VISIBILITY, views::AUTHORIZATION_CONTEXT, views::ACCESS_PATTERNS]
-        {
-            sql.push_str(&format!("REFRESH MATERIALIZED VIEW {how} {name}_v1;"));
+        for view in self.views.names() {
+            sql.push_str(&format!("REFRESH MATERIALIZED VIEW {how} {view}_v1;"));
         }
         self.client.batch_execute(&format!("{sql} COMMIT")).await.unwrap();
-    }
-}
-
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        // Left behind where the test failed, to look at.
-        if !std::thread::panicking() {
-            let schema = std::mem::take(&mut self.schema);
-            tokio::spawn(async move {
-                let _ = connect().await.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await;
-            });
-        }
     }
 }
 
