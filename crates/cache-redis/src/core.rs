@@ -59,6 +59,7 @@ pub(crate) struct Core {
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
     suspected_at_ms: AtomicU64,
+    max_in_flight: usize,
     limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) address: String,
@@ -85,6 +86,7 @@ impl Core {
             budget: RetryBudget::new(config.retry_percent),
             clock,
             suspected_at_ms: AtomicU64::new(0),
+            max_in_flight: config.max_in_flight,
             limits: Limits {
                 get: Duration::from_millis(config.get_timeout_ms),
                 fill: Duration::from_millis(config.fill_timeout_ms),
@@ -121,9 +123,8 @@ impl Core {
             }),
         };
         let failure = done.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
-        match &line {
-            Some(line) => self.judge(line, failure),
-            None => {}
+        if let Some(line) = &line {
+            self.judge(line, failure);
         }
         if let Some(Failure::Refused(code)) = failure {
             // Every further try would be refused as well, and may lock an account: whoever can mend it must hear of it.
@@ -176,7 +177,8 @@ impl Core {
             self.judge(&line, failure);
         }
         count(&self.counters.retries);
-        self.try_once(request, line).await
+        // Boxed, because it is rare: every look-up would carry the room for it.
+        Box::pin(self.try_once(request, line)).await
     }
 
     async fn try_once(
@@ -184,7 +186,8 @@ impl Core {
         request: &Request,
         used: &mut Option<Line>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let line = used.insert(self.pool.line().await?);
+        let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
+        let line = used.insert(self.pool.line(busy).await?);
         let link = &mut line.link;
         let reply = |value: Value| match value {
             Value::ServerError(error) => Err(Failure::of(&error.into())),
@@ -217,7 +220,8 @@ impl Core {
     fn judge(&self, line: &Line, failure: Option<&Failure>) {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
-            Some(failure) if failure.condemns_the_connection() => line.condemn(),
+            Some(Failure::Protocol) => line.condemn(),
+            Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }
     }

@@ -15,14 +15,14 @@ use crate::compress::Compressors;
 use crate::config::RedisConfig;
 use crate::connect::Connector;
 use crate::core::{Answer, Core, Operation};
-use crate::envelope::{Codec, Encoded, Fault, context};
+use crate::envelope::{Codec, Encoded, Fault, Sealed, context};
 use crate::error::{ConfigError, Failure};
 use crate::generation::Binding;
 use crate::keyring::Keyring;
-use crate::name::Namer;
+use crate::name::{Namer, Names};
 use crate::seal::Checksum;
 use crate::statistics::{RedisStatistics, count};
-use crate::time::{SystemWallClock, Timeline, WallClock};
+use crate::time::{self, SystemWallClock, Timeline, WallClock};
 
 /// The tier's name unless it is given another one.
 pub const DEFAULT_NAME: &str = "l2";
@@ -149,14 +149,15 @@ impl<V: StoredValue> Inner<V> {
         self.binding.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn names(&self, binding: &Binding, keys: &[Key<'_>]) -> Vec<String> {
-        let generation = binding.generation();
-        keys.iter().map(|key| self.namer.of_value(binding.identity, generation, &key.encoded())).collect()
+    fn names<'k>(&self, binding: &Binding, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
+        self.namer.of_values(binding.identity, binding.generation(), keys.map(Key::encoded))
     }
 
     async fn get(self: &Arc<Self>, binding: &Arc<Binding>, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Failure> {
-        let names = self.names(binding, keys);
-        let due = binding.is_due(self.timeline.now().moment);
+        let names = self.names(binding, keys.iter());
+        // Also for what comes back: an end is the same moment whenever it is computed.
+        let now = self.timeline.now();
+        let due = binding.is_due(now.moment);
         let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
         let request = commands::get(&names, mark.as_ref(), self.core.is_cluster);
         let done = self.core.run(Operation::Get, request).await;
@@ -168,7 +169,7 @@ impl<V: StoredValue> Inner<V> {
             let mark = replies.remove(0).and_then(commands::bytes).inspect_err(|_| binding.was_not_read())?;
             if binding.was_read(mark.as_deref()) {
                 // The names were those of values that somebody has cleared.
-                return Ok(names.iter().map(|_| None).collect());
+                return Ok(keys.iter().map(|_| None).collect());
             }
         }
         let found = commands::values(replies, names.len()).inspect_err(|failure| {
@@ -176,7 +177,7 @@ impl<V: StoredValue> Inner<V> {
                 line.condemn();
             }
         })?;
-        let (entries, is_suspect) = self.decode(binding.identity, names, found).await;
+        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
         if is_suspect {
             self.core.suspect(&line);
         }
@@ -187,16 +188,17 @@ impl<V: StoredValue> Inner<V> {
     async fn decode(
         self: &Arc<Self>,
         identity: Identity,
-        names: Vec<String>,
+        names: Names,
         found: Vec<Option<Vec<u8>>>,
+        now: time::Now,
     ) -> (Vec<Option<Entry<V>>>, bool) {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.decode_now(identity, &names, found);
+            return self.decode_now(identity, &names, found, now);
         }
         count(&self.core.counters.offloaded);
         let (inner, asked) = (Arc::clone(self), names.len());
-        let decoded = tokio::task::spawn_blocking(move || inner.decode_now(identity, &names, found)).await;
+        let decoded = tokio::task::spawn_blocking(move || inner.decode_now(identity, &names, found, now)).await;
         // It ends early only with the process.
         decoded.unwrap_or_else(|_| ((0..asked).map(|_| None).collect(), false))
     }
@@ -204,14 +206,13 @@ impl<V: StoredValue> Inner<V> {
     fn decode_now(
         &self,
         identity: Identity,
-        names: &[String],
+        names: &Names,
         found: Vec<Option<Vec<u8>>>,
+        now: time::Now,
     ) -> (Vec<Option<Entry<V>>>, bool) {
-        let now = self.timeline.now();
         let mut is_suspect = false;
         let mut entry =
-            |(name, sealed): (&String, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now)
-            {
+            |(name, sealed): (&str, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now) {
                 Ok(Some(entry)) => Some(entry),
                 Ok(None) => {
                     count(&self.core.counters.expired);
@@ -228,12 +229,9 @@ impl<V: StoredValue> Inner<V> {
     }
 
     async fn fill(self: &Arc<Self>, binding: &Arc<Binding>, fills: &[Fill<'_, V>]) -> Result<Filled, Failure> {
-        let keys: Vec<Key<'_>> = fills.iter().map(|fill| *fill.key()).collect();
-        let names = self.names(binding, &keys);
-        let types = keys.iter().map(|key| key.cache_type().name());
-        let entries = fills.iter().map(|fill| fill.entry().clone());
-        let parts: Vec<_> = names.into_iter().zip(types).zip(entries).collect();
-        let (writes, too_large) = self.encode(binding.identity, parts).await;
+        let names = self.names(binding, fills.iter().map(Fill::key));
+        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
+        let (writes, too_large) = self.encode(binding.identity, names, parts).await;
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
         }
@@ -257,7 +255,10 @@ impl<V: StoredValue> Inner<V> {
         }
         if !refused.is_empty() {
             // What lies there is older than what was refused, and its room is needed. That it stays where this fails is safe.
-            let _ = self.core.run(Operation::Remove, commands::unlink(&refused, self.core.is_cluster)).await;
+            let _ = self
+                .core
+                .run(Operation::Remove, commands::unlink_each(refused.iter().map(String::as_str), self.core.is_cluster))
+                .await;
         }
         match failure {
             Some(failure) if filled.stored == 0 => Err(failure),
@@ -269,28 +270,36 @@ impl<V: StoredValue> Inner<V> {
     async fn encode(
         self: &Arc<Self>,
         identity: Identity,
-        parts: Vec<((String, &'static str), Entry<V>)>,
+        names: Names,
+        parts: Vec<(&'static str, Entry<V>)>,
     ) -> (Vec<Write>, usize) {
         let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.encode_now(identity, parts);
+            return self.encode_now(identity, &names, parts);
         }
         count(&self.core.counters.offloaded);
         let inner = Arc::clone(self);
         // It ends early only with the process.
-        tokio::task::spawn_blocking(move || inner.encode_now(identity, parts)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || inner.encode_now(identity, &names, parts)).await.unwrap_or_default()
     }
 
-    fn encode_now(&self, identity: Identity, parts: Vec<((String, &'static str), Entry<V>)>) -> (Vec<Write>, usize) {
+    fn encode_now(
+        &self,
+        identity: Identity,
+        names: &Names,
+        parts: Vec<(&'static str, Entry<V>)>,
+    ) -> (Vec<Write>, usize) {
         let now = self.timeline.now();
         let mut too_large = 0;
-        let writes = parts.into_iter().filter_map(|((name, cache_type), entry)| {
-            match self.codec.encode(context(identity, &name), cache_type, &entry, now) {
-                Encoded::Sealed(sealed) => Some(Write::Set { name, bytes: sealed.bytes, life_ms: sealed.life_ms }),
+        let writes = names.iter().zip(parts).filter_map(|(name, (cache_type, entry))| {
+            match self.codec.encode(context(identity, name), cache_type, &entry, now) {
+                Encoded::Sealed(Sealed { bytes, life_ms }) => {
+                    Some(Write::Set { name: name.to_owned(), bytes, life_ms })
+                }
                 Encoded::Over => None,
                 Encoded::TooLarge => {
                     too_large += 1;
-                    Some(Write::Unlink { name })
+                    Some(Write::Unlink { name: name.to_owned() })
                 }
             }
         });
@@ -298,7 +307,7 @@ impl<V: StoredValue> Inner<V> {
     }
 
     async fn remove(&self, binding: &Binding, keys: &[Key<'_>]) -> Result<(), Failure> {
-        let names = self.names(binding, keys);
+        let names = self.names(binding, keys.iter());
         let answer = self.core.run(Operation::Remove, commands::unlink(&names, self.core.is_cluster)).await?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop))
     }

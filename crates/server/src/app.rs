@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::dependency::Dependencies;
 use crate::error::Fault;
 use crate::gateway::Gateway;
+use crate::limits::Limits;
 use crate::open::Opened;
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
@@ -28,6 +29,8 @@ pub struct App {
     pub memory: MemoryHandle<CachedValue>,
     /// What it can do without.
     pub dependencies: Dependencies,
+    /// How often the origin may be asked; none without limits.
+    pub limits: Option<Arc<Limits>>,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -52,13 +55,14 @@ impl App {
     /// Puts together what handlers need.
     #[must_use]
     pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
-        let Opened { decisions, memory, dependencies } = opened;
+        let Opened { decisions, memory, dependencies, limits } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
             decisions,
             memory,
             dependencies,
+            limits,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

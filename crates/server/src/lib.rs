@@ -13,6 +13,7 @@ pub mod dependency;
 pub mod error;
 pub mod gateway;
 mod ids;
+pub mod limits;
 pub mod listener;
 pub mod middleware;
 pub mod open;

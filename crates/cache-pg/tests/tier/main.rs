@@ -1,6 +1,7 @@
 //! The PostgreSQL tier, on a real PostgreSQL.
 
 mod bounds;
+mod conformance;
 mod refresh;
 mod rows;
 mod schedule;

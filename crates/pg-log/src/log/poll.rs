@@ -10,6 +10,7 @@ use cache_core::{Identity, Tag};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::identity::parts;
 use super::row::{COLUMNS, LogRow};
 use crate::{PgContext, PgError, PgErrorKind, PgSnapshot};
 
@@ -25,19 +26,13 @@ pub(super) struct Statements {
 impl Statements {
     /// `schema` in quotes; `controlled` where `pg_control_system()` may be called.
     pub(super) fn new(schema: &str, controlled: bool, max_poll_rows: usize, max_join_rows: usize) -> Self {
-        let system =
-            if controlled { "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())" } else { "''" };
-        // The timeline that is written now; the control file still names the old one for a moment after a promotion.
+        let parts = parts(controlled);
         let header = |base: &str| {
             format!(
                 "SELECT NULL::text, NULL::bigint, NULL::text, ARRAY[
                      pg_catalog.pg_current_snapshot()::text,
                      pg_catalog.pg_current_xact_id_if_assigned()::text,
-                     CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN
-                         pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
-                     {system},
-                     (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
-                     s.epoch::text, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), {base}], NULL::bigint
+                     {parts}, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), {base}], NULL::bigint
                  FROM {schema}.log_state s"
             )
         };
@@ -188,7 +183,7 @@ impl Header {
         };
         Ok(Self {
             snapshot: snapshot.parse()?,
-            identity: identity(&system, &timeline, &database, &epoch),
+            identity: identity_of(&system, &timeline, &database, &epoch),
             trimmed_below: trimmed.parse().map_err(|_| unexpected("the floor is no number"))?,
             incarnation: live.into(),
             base,
@@ -229,7 +224,7 @@ pub(super) fn standby(operation: &'static str) -> PgError {
 }
 
 /// Which history: a copy in another cluster, database or timeline is another one, and so is one that was given a new epoch.
-fn identity(system: &str, timeline: &str, database: &str, epoch: &str) -> Identity {
+pub(super) fn identity_of(system: &str, timeline: &str, database: &str, epoch: &str) -> Identity {
     let half = |domain: &str| {
         let fields = [system, timeline, database, epoch];
         fields.iter().fold(Tag::of(domain), |tag, field| tag.field(field.as_bytes())).finish().hash().to_be_bytes()

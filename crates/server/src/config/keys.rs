@@ -17,7 +17,7 @@ pub(super) const OPTIONAL: [&str; 9] = [
     "server.default_store",
 ];
 /// Tables whose keys are names of the operator's own.
-const FREE: [&str; 2] = ["cache.assign.", "redis.dictionaries."];
+const FREE: [&str; 3] = ["cache.assign.", "limits.rate.classes.", "redis.dictionaries."];
 /// Names are suggested from this likeness on (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.8;
 

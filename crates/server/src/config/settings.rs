@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Gateway, Keys, Postgres, Redis};
+use super::{Cache, Gateway, Keys, Postgres, Rate, Redis};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,8 +93,10 @@ pub struct Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demo {
-    /// When the directory is empty.
+    /// When the directory is empty, and the origin is the embedded one.
     Auto,
+    /// Also in PostgreSQL, where it has no store.
+    On,
     /// Never.
     Off,
 }
@@ -113,6 +115,8 @@ pub struct Limits {
     pub condition_steps: u64,
     /// The most items of a list that OpenFGA's interface answers, where it does not stream.
     pub list_results: usize,
+    /// How often the origin may be asked.
+    pub rate: Rate,
 }
 
 /// How conditions are evaluated.
@@ -207,6 +211,7 @@ impl Default for Limits {
             reads: max_reads,
             condition_steps: max_condition_steps,
             list_results: 1_000,
+            rate: Rate::default(),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Which values are allowed. Every fault names the key, its value, where it came from, and what is allowed.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use ulid::Ulid;
 
-use super::{CACHE_TYPES, Loaded};
+use super::{ActionClass, CACHE_TYPES, Loaded, Quota, Rate};
 use crate::gateway::{Gateway, GatewayFault};
 use authz::relation::check_relation;
+use cache_redis::limit::{MAX_BURST, MAX_INSTANCES, MAX_PER_SECOND};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -18,6 +20,7 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     cache(&mut checks);
     postgres(&mut checks);
     redis(&mut checks);
+    rate(&mut checks);
     let settings = &loaded.settings;
     checks.range("limits.depth", settings.limits.depth, 1..=200);
     checks.range("limits.breadth", settings.limits.breadth, 1..=1_000_000);
@@ -130,6 +133,45 @@ fn redis(checks: &mut Checks<'_>) {
     if keys.master.is_some() && keys.master_file.is_some() {
         checks.faults.push("keys.master and keys.master_file are both set; keep the one that holds the key".to_owned());
     }
+}
+
+fn rate(checks: &mut Checks<'_>) {
+    let Rate { enabled: _, instances, list_weight, caller, subject, classes } = &checks.loaded.settings.limits.rate;
+    checks.range("limits.rate.instances", *instances, 1..=MAX_INSTANCES);
+    checks.range("limits.rate.list_weight", *list_weight, 1..=MAX_BURST);
+    for (name, Quota { burst, per_second }) in [("caller", caller), ("subject", subject)] {
+        checks.range(&format!("limits.rate.{name}.per_second"), *per_second, 0..=MAX_PER_SECOND);
+        burst_of(checks, &format!("limits.rate.{name}"), *burst, *list_weight);
+    }
+    let mut assigned: HashMap<&str, &str> = HashMap::new();
+    for (name, ActionClass { actions, burst, per_second }) in classes {
+        let key = format!("limits.rate.classes.{name}");
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        checks.holds(
+            "limits.rate.classes",
+            name,
+            "a name of lower-case letters, digits, _ and -, up to 32",
+            (1..=32).contains(&name.len()) && name.chars().all(plain),
+        );
+        checks.range(&format!("{key}.per_second"), *per_second, 1..=MAX_PER_SECOND);
+        burst_of(checks, &key, *burst, *list_weight);
+        let actions_key = format!("{key}.actions");
+        checks.holds(&actions_key, "empty", "a list of actions, or [\"*\"] for all others", !actions.is_empty());
+        for action in actions {
+            let is_action = action == "*" || check_relation(action).is_ok();
+            checks.holds(&actions_key, format!("{action:?}"), "the name of an action, or * for all others", is_action);
+            if let Some(other) = assigned.insert(action, name).filter(|other| other != name) {
+                let allowed = format!("each action in one class; this one is in {other} as well");
+                checks.holds(&actions_key, format!("{action:?}"), &allowed, false);
+            }
+        }
+    }
+}
+
+/// What costs more than a burst would be let through for a burst.
+fn burst_of(checks: &mut Checks<'_>, key: &str, burst: u32, list_weight: u32) {
+    let allowed = format!("limits.rate.list_weight ({list_weight}) to {MAX_BURST}");
+    checks.holds(&format!("{key}.burst"), burst, &allowed, (list_weight..=MAX_BURST).contains(&burst));
 }
 
 /// A word without `=` would be taken for a module of which everything is logged; here it must be a level.
