@@ -55,6 +55,19 @@ fn main() {
         "bytes of a list, and of its envelope",
         format!("{} and {}", world::value(LIST, 1).len(), world.list_bytes),
     );
+    if std::env::var("PROFILE").is_ok() {
+        let each = |seed: u64| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move {
+                for round in 0..60_000 {
+                    hit(&world, draw(round, seed)).await;
+                }
+            })
+        };
+        let took = runtime.block_on(timed(async { for task in (0..32).map(each).collect::<Vec<_>>() { task.await.expect("ok"); } }));
+        println!("{:.0} k/s", 32.0 * 60.0 / took.as_secs_f64());
+        return;
+    }
     let only = |part: &str| {
         let named = std::env::args().any(|argument| ["one", "many", "batches"].contains(&argument.as_str()));
         !named || std::env::args().any(|argument| argument == part)
