@@ -1,9 +1,10 @@
 //! The Redis tier behind the contract.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use cache_core::{
     CacheLayer, Capabilities, Clock, Entropy, Entry, Error, Fill, Filled, Identity, Key, Now, StoredValue, SystemClock,
@@ -17,6 +18,7 @@ use crate::connect::Connector;
 use crate::core::{Answer, Core, Operation};
 use crate::envelope::{Codec, Encoded, Fault, Sealed, context};
 use crate::error::{ConfigError, Failure};
+use crate::gather::{Gatherer, Seat};
 use crate::generation::Binding;
 use crate::keyring::Keyring;
 use crate::name::{Namer, Names};
@@ -64,7 +66,8 @@ struct Inner<V> {
     namer: Namer,
     timeline: Timeline,
     entropy: Arc<dyn Entropy>,
-    binding: RwLock<Option<Arc<Binding>>>,
+    gatherer: Gatherer,
+    binding: ArcSwapOption<Binding>,
     mark_life_ms: u64,
     max_batch: usize,
 }
@@ -96,7 +99,8 @@ impl<V: StoredValue> RedisLayer<V> {
             namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
             timeline: Timeline::new(clock, wall, memory),
             entropy,
-            binding: RwLock::new(None),
+            gatherer: Gatherer::new(config.max_in_flight),
+            binding: ArcSwapOption::empty(),
             // Longer than anything that it may have cleared.
             mark_life_ms: config.max_lifetime_ms * 2,
             max_batch: config.max_batch,
@@ -145,10 +149,6 @@ fn error<V>(tier: &'static str, inner: &Inner<V>, operation: Operation) -> impl 
 }
 
 impl<V: StoredValue> Inner<V> {
-    fn binding(&self) -> Option<Arc<Binding>> {
-        self.binding.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn names<'k>(&self, binding: &Binding, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
         self.namer.of_values(binding.identity, binding.generation(), keys.map(Key::encoded))
     }
@@ -158,6 +158,9 @@ impl<V: StoredValue> Inner<V> {
         // Also for what comes back: an end is the same moment whenever it is computed.
         let now = self.timeline.now();
         let due = binding.is_due(now.moment);
+        if !due && keys.len() == 1 && !self.core.is_cluster {
+            return self.get_one(binding, names, now).await;
+        }
         let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
         let request = commands::get(&names, mark.as_ref(), self.core.is_cluster);
         let done = self.core.run(Operation::Get, request).await;
@@ -177,6 +180,40 @@ impl<V: StoredValue> Inner<V> {
                 line.condemn();
             }
         })?;
+        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
+        if is_suspect {
+            self.core.suspect(&line);
+        }
+        Ok(entries)
+    }
+
+    /// One value: by a command of its own, or together with others that are asked for at this moment.
+    async fn get_one(
+        self: &Arc<Self>,
+        binding: &Binding,
+        names: Names,
+        now: time::Now,
+    ) -> Result<Vec<Option<Entry<V>>>, Failure> {
+        let (found, line) = match self.gatherer.join(&names, now.moment) {
+            Seat::Alone(_seat) => {
+                let request = commands::get(&names, None, false);
+                let Answer { replies, line } = self.core.run(Operation::Get, request).await?;
+                let found = commands::values(replies, 1).inspect_err(|failure| {
+                    if *failure == Failure::Protocol {
+                        line.condemn();
+                    }
+                })?;
+                (found, line)
+            }
+            Seat::Together { answer, is_first } => {
+                if is_first {
+                    let inner = Arc::clone(self);
+                    tokio::spawn(async move { inner.gatherer.ask(&inner.core, || inner.timeline.now().moment).await });
+                }
+                let (found, line) = answer.await.unwrap_or(Err(Failure::Protocol))?;
+                (vec![found], line)
+            }
+        };
         let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
         if is_suspect {
             self.core.suspect(&line);
@@ -335,9 +372,10 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     fn bind(&self, identity: Identity) {
-        let mut binding = self.inner.binding.write().unwrap_or_else(PoisonError::into_inner);
-        if binding.as_ref().is_none_or(|bound| bound.identity != identity) {
-            *binding = Some(Arc::new(Binding::new(identity, self.inner.namer.of_generation(identity))));
+        // Two that bind at once bind to the same history, or to one after the other: the last one counts.
+        if self.inner.binding.load().as_ref().is_none_or(|bound| bound.identity != identity) {
+            let mark = self.inner.namer.of_generation(identity);
+            self.inner.binding.store(Some(Arc::new(Binding::new(identity, mark))));
         }
     }
 
@@ -346,7 +384,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Error> {
-        let Some(binding) = self.inner.binding() else {
+        let Some(binding) = self.inner.binding.load_full() else {
             return Ok(keys.iter().map(|_| None).collect());
         };
         let mut entries = Vec::with_capacity(keys.len());
@@ -357,7 +395,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(Filled::default()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(Filled::default()) };
         let mut filled = Filled::default();
         for fills in fills.chunks(self.inner.max_batch) {
             let some = self.inner.fill(&binding, fills).await.map_err(self.error(Operation::Fill))?;
@@ -368,7 +406,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn remove_many(&self, keys: &[Key<'_>]) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(()) };
         for keys in keys.chunks(self.inner.max_batch) {
             self.inner.remove(&binding, keys).await.map_err(self.error(Operation::Remove))?;
         }
@@ -376,7 +414,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(()) };
         self.inner.clear(&binding).await.map_err(self.error(Operation::Clear))
     }
 

@@ -9,6 +9,7 @@ mod connect;
 mod core;
 mod envelope;
 mod error;
+mod gather;
 mod generation;
 mod keyring;
 mod layer;

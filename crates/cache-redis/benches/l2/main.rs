@@ -2,6 +2,10 @@
 //!
 //! Run `cargo bench -p tiergate-cache-redis --bench l2`; `-- --quick` takes less time and says less, `-- --check` ends with a status other than
 //! 0 where a goal is missed. It starts a server of its own. Two variants are always measured in turns.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark lives in real time and has no configuration but its environment"
+)]
 #![allow(clippy::print_stdout, reason = "a bench prints its table")]
 #![allow(missing_docs, reason = "a bench has no callers")]
 
@@ -55,6 +59,23 @@ fn main() {
         "bytes of a list, and of its envelope",
         format!("{} and {}", world::value(LIST, 1).len(), world.list_bytes),
     );
+    if std::env::var("PROFILE").is_ok() {
+        let each = |seed: u64| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move {
+                for round in 0..60_000 {
+                    hit(&world, draw(round, seed)).await;
+                }
+            })
+        };
+        let took = runtime.block_on(timed(async {
+            for task in (0..32).map(each).collect::<Vec<_>>() {
+                task.await.expect("ok");
+            }
+        }));
+        println!("{:.0} k/s", 32.0 * 60.0 / took.as_secs_f64());
+        return;
+    }
     let only = |part: &str| {
         let named = std::env::args().any(|argument| ["one", "many", "batches"].contains(&argument.as_str()));
         !named || std::env::args().any(|argument| argument == part)
