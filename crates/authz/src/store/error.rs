@@ -18,6 +18,9 @@ pub enum StoreError {
     /// No such model in its store.
     #[error("there is no model {} in this store; list the models, or write one", .0.0)]
     UnknownModel(ModelId),
+    /// A place in the changes to go on from that this origin did not give.
+    #[error("the place in the changes is none of this origin's; read them from the beginning")]
+    UnknownPlace,
     /// The queue of writers, or of readers, is full, or waiting for a place took too long.
     #[error("the origin is busy ({what}); try again")]
     Busy {

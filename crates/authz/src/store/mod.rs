@@ -25,6 +25,7 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
+pub use page::ChangePlace;
 pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
@@ -104,11 +105,13 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
 
-    /// Changes of relationships in an order that no later one gets in between of, from after `page.after` on. The end is a place to wait at: there
-    /// `next` is the last item's place, or `page.after` again.
+    /// Changes of relationships, from after `page.after` on: each once for whoever goes on from page to page, and those of one relationship
+    /// as they happened. The end is a place to wait at: there `next` is the last item's place, or `page.after` again.
     ///
     /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
-    /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
+    /// Where these did not fill it, `next` is the place of the last of them: such a page may be empty, and is not the end.
+    ///
+    /// A place that this origin did not give is refused as [`StoreError::UnknownPlace`].
     async fn changes(
         &self,
         store: StoreId,
@@ -367,18 +370,6 @@ pub struct TupleChange {
     pub at: UnixMillis,
     /// Where it stands.
     pub place: ChangePlace,
-}
-
-/// A place in the history of a store's changes, for readers who go on from it. What its numbers mean is the origin's affair; no revision is a
-/// place where writers commit in another order than they are numbered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct ChangePlace(pub u64, pub u64);
-
-impl From<Revision> for ChangePlace {
-    /// Of an origin whose revisions are in the order of its commits.
-    fn from(revision: Revision) -> Self {
-        Self(revision.get(), 0)
-    }
 }
 
 /// Which relationships to read. Every field that is given must match.

@@ -10,6 +10,7 @@ use authz::store::{
     ChangeFilter, ChangePlace, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId,
     TupleFilter, TupleRead, WriteBatch,
 };
+use cache_core::Revision;
 use fastrand::Rng;
 use ulid::Ulid;
 
@@ -98,7 +99,7 @@ fn any_step(rng: &mut Rng) -> Step {
                 object_type: rng.bool().then(|| Text::from("doc")),
                 since: rng.bool().then(|| rng.u64(900..1_100)),
             };
-            Step::Changes(store, filter, rng.bool().then(|| ChangePlace(rng.u64(..40), 0)), limit)
+            Step::Changes(store, filter, rng.bool().then(|| ChangePlace::from(Revision::new(rng.u64(..40)))), limit)
         }
         26 => Step::Models(store, rng.bool().then_some(model), limit),
         28 => Step::Later(rng.u64(..10)),
@@ -143,7 +144,8 @@ async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
             shown(origin.properties(*store, PageRequest { after: after.clone(), limit: *limit }).await)
         }
         Step::Changes(store, filter, after, limit) => {
-            shown(origin.changes(*store, filter.clone(), PageRequest { after: *after, limit: *limit }).await)
+            let page = PageRequest { after: after.clone(), limit: *limit };
+            shown(origin.changes(*store, filter.clone(), page).await)
         }
         Step::Models(store, after, limit) => {
             shown(origin.models(*store, PageRequest { after: *after, limit: *limit }).await)

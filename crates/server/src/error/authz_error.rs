@@ -66,6 +66,7 @@ fn store_fault(error: &CheckError) -> Fault {
             Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
+        StoreError::UnknownPlace => Fault::new(FaultKind::Invalid, "invalid_continuation_token", error.to_string()),
         StoreError::FateUnknown { .. } => {
             tracing::error!(%error, "the origin was lost while it committed");
             Fault::unavailable(

@@ -261,11 +261,11 @@ impl Store for MemoryStore {
     ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         let state = self.state()?;
         state.content(store)?;
-        let after = page.after.unwrap_or_default();
+        let after = ChangePlace::revision(page.after.as_ref())?;
         let not_before = filter.since.map_or(0, |since| since.saturating_sub(CLOCK_SLACK));
         let begin = state
             .log
-            .partition_point(|row| ChangePlace::from(row.logged.revision) <= after)
+            .partition_point(|row| row.logged.revision <= after)
             .max(state.log.partition_point(|row| row.at < not_before));
         let (mut items, mut looked_at) = (Vec::new(), 0);
         for LogRow { logged, condition, at } in &state.log[begin..] {
@@ -289,7 +289,7 @@ impl Store for MemoryStore {
                 return Ok(Page { items, next: Some(logged.revision.into()) });
             }
         }
-        let next = items.last().map(|change| change.place).or(page.after);
+        let next = items.last().map(|change| change.place.clone()).or(page.after);
         Ok(Page { items, next })
     }
 

@@ -9,7 +9,8 @@
 //!   a subscription is in force within one poll.
 //!
 //! What each file is about: `origin` the parts put together, `join` waiting for PostgreSQL and following its log, `snapshot` and `reads` the
-//! reads of an evaluation, `transaction`, `job` and `writes` what changes, `load` bulk loading, `pages` and `changes` lists, `failure` the words for
+//! reads of an evaluation, `transaction`, `job` and `writes` what changes, `load` bulk loading, `pages` lists,
+//! `changes` and `place` the history, `failure` the words for
 //! what PostgreSQL says.
 
 mod changes;
@@ -19,6 +20,7 @@ mod join;
 mod load;
 mod origin;
 mod pages;
+mod place;
 mod reads;
 mod row;
 mod snapshot;

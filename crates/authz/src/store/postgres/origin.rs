@@ -283,8 +283,10 @@ impl Store for PostgresStore {
         filter: ChangeFilter,
         page: PageRequest<ChangePlace>,
     ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
-        let (client, store) = self.in_store(store, "listing changes").await?;
-        changes::page(&client, self.pg.schema(), store.as_str(), &filter, &page).await
+        self.reader()?;
+        let client = self.pg.exclusive().await.map_err(connecting("listing changes"))?;
+        let id = IdText::of(store.0);
+        changes::page(&client, self.pg.schema(), (store, id.as_str()), &filter, &page).await
     }
 
     async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {

@@ -16,14 +16,15 @@ use super::schema::changes;
 /// The kinds of rows that are changes of relationships.
 const OF_RELATIONSHIPS: [&str; 3] = ["inserted", "deleted", "loaded"];
 
-/// Changes of relationships. The last revision is always where to go on, also from the end.
+/// Changes of relationships after a revision, that of the page's place. The last one is always where to go on, also from the end.
 pub(super) fn page(
     connection: &mut SqliteConnection,
     store: &str,
     filter: &ChangeFilter,
     page: &PageRequest<ChangePlace>,
+    from: Revision,
 ) -> QueryResult<Page<TupleChange, ChangePlace>> {
-    let mut after = signed(page.after.unwrap_or_default().0);
+    let mut after = signed(from.get());
     if let Some(since) = filter.since {
         after = before(connection, store, after, since.saturating_sub(CLOCK_SLACK))?;
     }
@@ -46,10 +47,10 @@ pub(super) fn page(
     let rows = query.load(connection)?;
     let mut conditions = Conditions::default();
     let items = rows.into_iter().map(|row| row.read(&mut conditions)).collect::<QueryResult<Vec<_>>>()?;
-    let last = items.last().map(|change| change.place);
+    let last = items.last().map(|change| change.place.clone());
     let next = match through {
         Some(through) if items.len() < page.bounded() => Some(Revision::new(unsigned(through)).into()),
-        _ => last.or(page.after),
+        _ => last.or_else(|| page.after.clone()),
     };
     Ok(Page { items, next })
 }

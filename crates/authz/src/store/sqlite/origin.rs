@@ -172,8 +172,9 @@ impl Store for SqliteStore {
         filter: ChangeFilter,
         page: PageRequest<ChangePlace>,
     ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
+        let from = ChangePlace::revision(page.after.as_ref())?;
         self.in_store(store, "listing changes", move |connection, store| {
-            changes::page(connection, store, &filter, &page)
+            changes::page(connection, store, &filter, &page, from)
         })
         .await
     }

@@ -56,7 +56,10 @@ async fn a_change_that_a_snapshot_lacks_has_no_lower_revision<F: Fixture>() {
     for mut snapshot in snapshots {
         for (name, revision) in &written {
             let contained = has(&mut *snapshot, store, name).await;
-            assert_eq!(contained, snapshot.stamp().contains(*revision), "{name} at {revision:?}");
+            let stamped = snapshot.stamp().contains(*revision);
+            assert!(contained || !stamped, "{name} at {revision:?} is missing");
+            // Where transactions end in another order than they are numbered, a stamp may promise less than there is.
+            assert!(stamped || !contained || F::may_be_held_back(), "{name} at {revision:?} is more than was promised");
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn changes(
     // The time is no part of the list: whoever follows it goes on with the token alone.
     let list = List::new::<ChangePlace>(Some(store), &object_type);
     let after = list.place(query.continuation_token.as_deref())?;
-    let page = PageRequest { after, limit: page_size(query.page_size)? };
+    let page = PageRequest { after: after.clone(), limit: page_size(query.page_size)? };
     let page = app
         .decisions
         .changes(store, ChangeFilter { object_type, since }, page)
