@@ -8,7 +8,6 @@ use pg_log::Exclusive;
 use super::super::batch::context_text;
 use super::super::columns::{IdText, NONE, TupleColumns};
 use super::super::{Committed, StoreError, StoreId};
-use super::failure::failed;
 use super::job::Job;
 use super::origin::PostgresStore;
 use super::transaction::{Refusal, take_time};
@@ -146,7 +145,7 @@ async fn copy(connection: &Exclusive, part: &[Relationship], contexts: &[String]
     if !piece.is_empty() {
         sink.send(Bytes::from(piece)).await.map_err(Refusal::of(OPERATION))?;
     }
-    sink.finish().await.map_err(failed(OPERATION)).map(drop).map_err(Refusal::from)
+    sink.finish().await.map(drop).map_err(Refusal::of(OPERATION))
 }
 
 /// As COPY reads text (PostgreSQL documentation, COPY, "Text Format").

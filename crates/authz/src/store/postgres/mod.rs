@@ -9,12 +9,15 @@
 //!   a subscription is in force within one poll.
 //!
 //! What each file is about: `origin` the parts put together, `join` waiting for PostgreSQL and following its log, `snapshot` and `reads` the
-//! reads of an evaluation, `transaction`, `job` and `writes` what changes, `load` bulk loading, `pages` lists,
+//! reads of an evaluation, `transaction`, `fate`, `job`,
+//! `writes` and `books` what changes, `load` bulk loading, `pages` lists,
 //! `changes` and `place` the history, `failure` the words for
 //! what PostgreSQL says.
 
+mod books;
 mod changes;
 mod failure;
+mod fate;
 mod job;
 mod join;
 mod load;

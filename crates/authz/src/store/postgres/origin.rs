@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pg_log::{LogReader, Migration, Pg, PgConfig, PgError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::super::batch::{check_assertions, check_properties};
@@ -41,6 +41,8 @@ const SECRET_BYTES: usize = 32;
 /// How often it is looked whether the log was joined.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long closing waits for writes that are under way.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// How long [`Store::attach`] waits for a PostgreSQL that answers: to migrate, and to read the log that is retained.
 const JOIN_WAIT: Duration = Duration::from_secs(5);
 
@@ -51,6 +53,10 @@ pub struct PostgresStore {
     joining: Arc<Joining>,
     task: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
+    /// Each write that is under way holds one; none is given out once the store is closed.
+    under_way: Mutex<Option<mpsc::Sender<()>>>,
+    /// Tells when the last of them is gone.
+    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
     trips: Arc<AtomicU64>,
 }
 
@@ -70,12 +76,15 @@ impl PostgresStore {
     /// Where the URL, the schema or a certificate can't be right.
     pub fn new(config: PgConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
         let pg = Pg::new(config).map_err(connecting("reading the settings of PostgreSQL"))?;
+        let (under_way, ended) = mpsc::channel(1);
         Ok(Self {
             pg,
             clock,
             joining: Arc::default(),
             task: Mutex::new(None),
             closed: AtomicBool::new(false),
+            under_way: Mutex::new(Some(under_way)),
+            ended: tokio::sync::Mutex::new(ended),
             trips: Arc::default(),
         })
     }
@@ -148,7 +157,13 @@ impl PostgresStore {
         let operation = job.operation();
         let reader = Arc::clone(self.reader()?);
         let desk = Desk { pg: self.pg.clone(), reader, now: self.clock.unix_millis() };
-        let done = tokio::spawn(async move { desk.transact(&job).await });
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(under_way) = under_way else { return Err(StoreError::Closed) };
+        let done = tokio::spawn(async move {
+            let done = desk.transact(&job).await;
+            drop(under_way);
+            done
+        });
         done.await.unwrap_or_else(|error| {
             Err(StoreError::Unavailable {
                 operation,
@@ -273,8 +288,10 @@ impl Store for PostgresStore {
         filter: TupleFilter,
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError> {
-        let (client, store) = self.in_store(store, "listing relationships").await?;
-        pages::tuples(&client, self.pg.schema(), store.as_str(), &filter, &page).await
+        // A connection of its own: a filter that matches little makes nobody else wait.
+        self.reader()?;
+        let client = self.pg.exclusive().await.map_err(connecting("listing relationships"))?;
+        pages::tuples(&client, self.pg.schema(), store, &filter, &page).await
     }
 
     async fn changes(
@@ -338,6 +355,12 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        // What was begun ends, and its writer is answered: for that the log has to be followed until then.
+        drop(self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let ended = async { self.ended.lock().await.recv().await };
+        if tokio::time::timeout(CLOSE_WAIT, ended).await.is_err() {
+            tracing::warn!("writes to postgres were still under way when the origin was closed");
+        }
         if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }

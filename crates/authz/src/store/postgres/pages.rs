@@ -3,19 +3,23 @@
 //! Invariant: a page begins after the *value* where the last one ended, never at an offset, so rows that come and go elsewhere
 //! neither repeat an item nor hide one.
 
-use pg_log::Shared;
-use pg_log::tokio_postgres::types::ToSql;
+use futures_util::future::join;
+use pg_log::tokio_postgres::types::{ToSql, Type};
+use pg_log::{Exclusive, Shared};
 
-use super::super::columns::{Conditions, IdText, id_of, model_id, properties_of, tuple_of, unsigned};
+use super::super::columns::{
+    Conditions, IdText, NO_RELATION, NONE, TupleColumns, id_of, model_id, properties_of, tuple_of, unsigned,
+};
 use super::super::range::{COLUMNS, Rest, fixed_columns};
 use super::super::{
     ModelId, Page, PageRequest, StoreError, StoreId, StoreRecord, StoredTuple, TupleFilter, UnixMillis,
 };
 use super::failure::{broken, failed};
 use crate::condition::Context;
-use crate::relation::{Object, Text, Tuple};
+use crate::relation::{Object, Subject, Text, Tuple};
 
-type Params<'a> = Vec<&'a (dyn ToSql + Sync)>;
+/// The columns of a relationship after those of its key.
+const REST: &str = "written_at, condition, condition_context";
 
 /// One item more than a page takes, to see whether there is another one.
 fn one_more(limit: usize) -> i64 {
@@ -92,57 +96,130 @@ pub(super) async fn properties(
     Ok(Page::cut(items, limit, |(object, _): &(Object, Context)| object.clone()))
 }
 
-/// Relationships that match, in the order of the primary key.
+/// Relationships that match, in the order of the primary key, of a store that is there.
+///
+/// Those of one subject lie in its index by relation and not in that order. There are few relations, so a page is merged from a page of
+/// each; otherwise it would have to read all that the subject has, or all of a type.
 pub(super) async fn tuples(
-    client: &Shared,
+    client: &Exclusive,
     schema: &str,
-    store: &str,
+    store: StoreId,
     filter: &TupleFilter,
     page: &PageRequest<Tuple>,
 ) -> Result<Page<StoredTuple, Tuple>, StoreError> {
     const OPERATION: &str = "listing relationships";
     let limit = page.bounded();
-    let fixed = fixed_columns(filter);
-    // Only names of columns go into the text; every value is a parameter.
-    let mut sql = format!(
-        "SELECT object_type, object_id, relation, subject_type, subject_relation, subject_id, written_at,
-                condition, condition_context FROM {schema}.tuples WHERE store = $1"
-    );
-    let mut values: Vec<String> = vec![store.to_owned()];
-    for (name, value) in COLUMNS.iter().zip(&fixed) {
-        if let Some(value) = value {
-            values.push(value.to_string());
-            sql.push_str(&format!(" AND {name} = ${}", values.len()));
-        }
+    let id = IdText::of(store.0);
+    let mut query = Query { sql: String::new(), values: vec![id.as_str().to_owned()] };
+    let one_range = filter.object_id.is_some() || filter.relation.is_some() && filter.object_type.is_some();
+    let matches = match &filter.subject {
+        Some(subject) if !one_range => query.merged(schema, filter, subject, page.after.as_ref(), limit),
+        _ => query.range(schema, filter, page.after.as_ref(), limit),
+    };
+    let exists = format!("SELECT EXISTS (SELECT FROM {schema}.stores WHERE id = $1)");
+    let params: Vec<(&(dyn ToSql + Sync), Type)> =
+        query.values.iter().map(|value| (value as &(dyn ToSql + Sync), Type::TEXT)).collect();
+    let found = async { if matches { client.query_typed(&query.sql, &params).await } else { Ok(Vec::new()) } };
+    let (exists, rows) = join(client.query_typed(&exists, &params[..1]), found).await;
+    if !exists.map_err(failed(OPERATION))?.first().is_some_and(|row| row.get(0)) {
+        return Err(StoreError::UnknownStore(store));
     }
-    if let Some(after) = &page.after {
-        match Rest::after(after, &fixed) {
-            Rest::Nothing => return Ok(Page { items: Vec::new(), next: None }),
-            Rest::Everything => {}
-            Rest::From { columns, or_equal } => {
-                let names: Vec<&str> = columns.iter().map(|&(name, _)| name).collect();
-                let places: Vec<String> = columns
-                    .iter()
-                    .map(|(_, value)| {
-                        values.push(value.clone());
-                        format!("${}", values.len())
-                    })
-                    .collect();
-                let operator = if or_equal { ">=" } else { ">" };
-                sql.push_str(&format!(" AND ({}) {operator} ({})", names.join(", "), places.join(", ")));
-            }
-        }
-    }
-    sql.push_str(&format!(" ORDER BY {} LIMIT {}", COLUMNS.join(", "), one_more(limit)));
-    let params: Params<'_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-    let rows = client.query(&sql, &params).await.map_err(failed(OPERATION))?;
     let mut conditions = Conditions::default();
-    let mut items = Vec::with_capacity(rows.len());
-    for row in &rows {
+    let mut items = Vec::new();
+    for row in &rows.map_err(failed(OPERATION))? {
         let column = |at: usize| row.get::<_, &str>(at);
         let tuple = tuple_of(column(0), column(1), column(2), column(3), column(4), column(5));
         let condition = conditions.read(column(7), column(8)).map_err(broken(OPERATION))?;
         items.push(StoredTuple { tuple, condition, written_at: unsigned(row.get(6)) });
     }
     Ok(Page::cut(items, limit, |stored: &StoredTuple| stored.tuple.clone()))
+}
+
+/// A statement while it is put together. Only names of columns go into its text; every value is a parameter.
+struct Query {
+    sql: String,
+    values: Vec<String>,
+}
+
+impl Query {
+    fn place(&mut self, value: &str) -> String {
+        self.values.push(value.to_owned());
+        format!("${}", self.values.len())
+    }
+
+    /// One range of the primary key. False where nothing can match.
+    fn range(&mut self, schema: &str, filter: &TupleFilter, after: Option<&Tuple>, limit: usize) -> bool {
+        let fixed = fixed_columns(filter);
+        self.sql = format!("SELECT {}, {REST} FROM {schema}.tuples WHERE store = $1", COLUMNS.join(", "));
+        for (name, value) in COLUMNS.iter().zip(&fixed) {
+            if let Some(value) = value {
+                let place = self.place(value);
+                self.sql.push_str(&format!(" AND {name} = {place}"));
+            }
+        }
+        match after.map(|after| Rest::after(after, &fixed)) {
+            Some(Rest::Nothing) => return false,
+            None | Some(Rest::Everything) => {}
+            Some(Rest::From { columns, or_equal }) => {
+                let names: Vec<&str> = columns.iter().map(|&(name, _)| name).collect();
+                let places: Vec<String> = columns.iter().map(|(_, value)| self.place(value)).collect();
+                let operator = if or_equal { ">=" } else { ">" };
+                self.sql.push_str(&format!(" AND ({}) {operator} ({})", names.join(", "), places.join(", ")));
+            }
+        }
+        self.sql.push_str(&format!(" ORDER BY {} LIMIT {}", COLUMNS.join(", "), one_more(limit)));
+        true
+    }
+
+    /// One range of the index by subject for each relation in which the subject stands; they are found by a step in the index each.
+    fn merged(
+        &mut self,
+        schema: &str,
+        filter: &TupleFilter,
+        subject: &Subject,
+        after: Option<&Tuple>,
+        limit: usize,
+    ) -> bool {
+        let (st, sr) = (self.place(subject.type_name()), self.place(subject.relation().map_or(NO_RELATION, |of| of)));
+        let si = self.place(subject.id());
+        let of = format!(
+            "FROM {schema}.tuples t WHERE store = $1 AND subject_type = {st} AND subject_relation = {sr} AND subject_id = {si}"
+        );
+        let mut wanted = String::from("true");
+        if let Some(given) = &filter.object_type {
+            wanted.push_str(&format!(" AND f.object_type = {}", self.place(given)));
+        }
+        if let Some(given) = &filter.relation {
+            wanted.push_str(&format!(" AND f.relation = {}", self.place(given)));
+        }
+        let mut rest = String::new();
+        if let Some(after) = after {
+            let key = TupleColumns::of(NONE, after);
+            let values =
+                [key.object_type, key.object_id, key.relation, key.subject_type, key.subject_relation, key.subject_id];
+            let places = values.map(|value| self.place(value));
+            // The first part is what the index is asked for; within its type the ids before are passed over.
+            rest = format!(
+                " AND object_id >= CASE WHEN f.object_type = {} THEN {} ELSE '' END AND ({}) > ({})",
+                places[0],
+                places[1],
+                COLUMNS.join(", "),
+                places.join(", ")
+            );
+        }
+        let (columns, most) = (COLUMNS.join(", "), one_more(limit));
+        self.sql = format!(
+            "WITH RECURSIVE found (object_type, relation) AS (
+                 (SELECT object_type, relation {of} ORDER BY object_type, relation LIMIT 1)
+                 UNION ALL
+                 SELECT n.object_type, n.relation FROM found f CROSS JOIN LATERAL (
+                     SELECT object_type, relation {of} AND (object_type, relation) > (f.object_type, f.relation)
+                     ORDER BY object_type, relation LIMIT 1) n)
+             SELECT p.* FROM found f CROSS JOIN LATERAL (
+                 SELECT {columns}, {REST} {of} AND t.object_type = f.object_type AND t.relation = f.relation{rest}
+                 ORDER BY object_id LIMIT {most}) p
+             WHERE {wanted} ORDER BY {columns} LIMIT {most}"
+        );
+        true
+    }
 }

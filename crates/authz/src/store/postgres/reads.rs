@@ -107,17 +107,10 @@ pub(super) fn model_sql(schema: &str) -> String {
     format!("SELECT body FROM {schema}.models WHERE store = $1 AND id = $2")
 }
 
-/// Prepares what is going to be asked, once for each connection, so that the asking is one round trip.
-pub(super) async fn prepare(connection: &Exclusive, schema: &str, asked: &Asked<'_>) -> Result<(), StoreError> {
-    let mut wanted = Vec::new();
-    match asked {
-        Asked::Relationships(_, reads) => {
-            let kinds = Kind::ALL.into_iter().filter(|kind| reads.iter().any(|read| Kind::of(read) == *kind));
-            wanted.extend(kinds.map(|kind| kind.sql(schema)));
-        }
-        Asked::Latest(_) => wanted.push(latest_sql(schema)),
-        Asked::Model(..) => wanted.push(model_sql(schema)),
-    }
+/// Prepares whatever an evaluation may ask, once for each connection, so that each asking is one round trip.
+pub(super) async fn prepare(connection: &Exclusive, schema: &str) -> Result<(), StoreError> {
+    let mut wanted: Vec<String> = Kind::ALL.iter().map(|kind| kind.sql(schema)).collect();
+    wanted.extend([latest_sql(schema), model_sql(schema)]);
     let prepared = wanted.iter().map(|sql| connection.prepared(sql));
     try_join_all(prepared).await.map(drop).map_err(connecting(OPERATION))
 }
@@ -145,7 +138,7 @@ pub(super) async fn ask(connection: &Exclusive, schema: &str, asked: Asked<'_>) 
     }
 }
 
-async fn relationships(
+pub(super) async fn relationships(
     connection: &Exclusive,
     schema: &str,
     store: StoreId,

@@ -2,7 +2,7 @@
 
 use pg_log::tokio_postgres::types::ToSql;
 
-use crate::relation::{Relationship, Tuple};
+use crate::relation::Tuple;
 use crate::store::columns::{NONE, TupleColumns};
 
 /// The columns of many relationships' keys.
@@ -42,9 +42,4 @@ impl<'a> TupleArrays<'a> {
             &self.subject_id,
         ]
     }
-}
-
-/// The names of the conditions of relationships.
-pub(super) fn condition_names(writes: &[Relationship]) -> Vec<&str> {
-    writes.iter().map(|write| write.condition.as_ref().map_or(NONE, |condition| &*condition.name)).collect()
 }

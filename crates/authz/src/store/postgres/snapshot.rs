@@ -13,8 +13,9 @@ use super::failure::{connecting, failed, running};
 use super::reads::{self, Asked, Told};
 
 const OPERATION: &str = "reading relationships";
-/// One snapshot for all that follows, on the primary, and nothing that could write.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// One snapshot for all that follows, on the primary, and nothing that could write. Plans are kept with the connection: one that was made
+/// while a table was small would read all of it later.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off";
 
 /// A transaction that reads. Dropped at any point, its connection is rolled back before anybody else gets it, and nobody waits for that.
 pub(super) struct PostgresSnapshot {
@@ -68,7 +69,7 @@ impl PostgresSnapshot {
         let connection = Box::new(self.pg.exclusive().await.map_err(connecting(OPERATION))?);
         let poll = self.reader.poll_statement().ok_or_else(|| super::origin::not_joined(&self.reader))?;
         let statement = connection.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
-        reads::prepare(&connection, self.pg.schema(), &asked).await?;
+        reads::prepare(&connection, self.pg.schema()).await?;
         let trips_before = connection.round_trips();
         let params = poll.params();
         let (begun, polled, told) = join3(

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::Revision;
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 use pg_log::tokio_postgres::{self, Row};
 use pg_log::{Exclusive, LogReader, Pg, PgError, PgErrorKind};
 
+use super::super::columns::unsigned;
 use super::super::{Committed, StoreError, UnixMillis};
 use super::failure::{connecting, failed, running};
+use super::fate;
 use super::job::Job;
 
 /// How often a transaction is done that others get in the way of.
@@ -20,10 +22,6 @@ const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(10);
 /// The time limit of statements whose work has no bound: the deletion of a store, a part of a load.
 pub(super) const LONG_STATEMENT: Duration = Duration::from_secs(600);
-
-/// The number of the transaction, if it has written, and one that its state contains.
-const NUMBERS: &str =
-    "SELECT pg_current_xact_id_if_assigned()::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 
 /// What a transaction is done with.
 #[derive(Clone)]
@@ -88,13 +86,17 @@ impl Desk {
 
     async fn attempt(&self, connection: &Exclusive, job: &Job) -> Result<(usize, Committed), Refusal> {
         let operation = job.operation();
-        let begin = format!("BEGIN; SELECT set_config('tiergate.now', '{}', true)", self.now);
         // Sent together: what the work asks first waits for no answer of ours.
-        let (begun, done) =
-            join(connection.batch_execute(&begin), job.run(connection, self.pg.schema(), self.now)).await;
+        let (begun, prepared, done) = join3(
+            connection.batch_execute("BEGIN"),
+            self.prepare(connection, job),
+            job.run(connection, self.pg.schema(), self.now),
+        )
+        .await;
         begun.map_err(Refusal::of(operation))?;
+        prepared?;
         let done = done?;
-        let numbers = connection.prepared(NUMBERS).await.map_err(connecting(operation))?;
+        let numbers = connection.prepared(&numbers_sql(self.pg.schema())).await.map_err(connecting(operation))?;
         let poll = self.reader.poll_statement();
         let statement = match &poll {
             Some(poll) => Some(connection.prepared(poll.sql()).await.map_err(connecting(operation))?),
@@ -108,19 +110,31 @@ impl Desk {
         };
         let (numbers, committed, seen) =
             join3(connection.query_one(&numbers, &[]), connection.batch_execute("COMMIT"), look).await;
-        let numbers = numbers.map_err(Refusal::of(operation))?;
-        committed.map_err(|error| Refusal::Final(unknown(operation, &error)))?;
-        let (written, newest): (Option<i64>, i64) = (numbers.get(0), numbers.get(1));
-        let number = |number: i64| u64::try_from(number).unwrap_or_default();
-        let Some(xid) = written.map(number) else {
-            // Nothing was to be done: whatever the state contains is a true answer.
-            return Ok((done, Committed { revision: Revision::new(number(newest).saturating_sub(1)) }));
+        let numbers = match numbers {
+            Ok(row) => Numbers::read(&row),
+            // Answers come in order: where PostgreSQL refused this, the commit was a rollback.
+            Err(error) if error.as_db_error().is_some() => return Err(Refusal::of(operation)(error)),
+            Err(error) => return Err(Refusal::Final(fate::unknown(operation, &error))),
         };
-        self.in_force(operation, xid, seen).await?;
-        Ok((done, Committed { revision: Revision::new(xid) }))
+        if let Err(error) = committed {
+            if fate::is_settled(&error) {
+                return Err(Refusal::of(operation)(error));
+            }
+            fate::ask(&self.pg, operation, &numbers, &error).await?;
+        }
+        self.in_force(operation, numbers.revision, seen).await?;
+        Ok((done, Committed { revision: Revision::new(numbers.revision) }))
     }
 
-    /// Waits until a change that is committed is applied here.
+    /// What holds for this transaction alone.
+    async fn prepare(&self, connection: &Exclusive, job: &Job) -> Result<(), Refusal> {
+        let operation = job.operation();
+        let statement = connection.prepared(SETTINGS).await.map_err(connecting(operation))?;
+        let now = self.now.to_string();
+        connection.query(&statement, &[&now, &job.keeps_books()]).await.map(drop).map_err(Refusal::of(operation))
+    }
+
+    /// Waits until a change that is committed is applied here; where nothing was changed, the newest one of the state.
     async fn in_force(
         &self,
         operation: &'static str,
@@ -141,16 +155,40 @@ impl Desk {
     }
 }
 
-/// PostgreSQL was lost in the middle of a commit, or refused it.
-fn unknown(operation: &'static str, error: &tokio_postgres::Error) -> StoreError {
-    if error.as_db_error().is_some() {
-        return failed_commit(operation, error);
-    }
-    StoreError::FateUnknown { operation, cause: Arc::from(error.to_string()) }
+/// The time of the records; plans that stay right when a table grows under them; a commit that is on the disk before it is answered, where
+/// the server would answer earlier; and whether this transaction keeps the history and the log by itself, for which its triggers don't fire.
+const SETTINGS: &str = "SELECT set_config('tiergate.now', $1, true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+                                     ELSE current_setting('synchronous_commit') END, true),
+    CASE WHEN $2 THEN set_config('tiergate.bulk', pg_current_xact_id()::text, true) END";
+
+/// What a transaction asks before it ends.
+pub(super) struct Numbers {
+    /// Its own number, where it has one.
+    pub(super) xid: Option<u64>,
+    /// The number of the change: its own, or the newest one of its state where it has logged nothing.
+    revision: u64,
+    /// Which life of the server gave these numbers.
+    pub(super) incarnation: String,
 }
 
-fn failed_commit(operation: &'static str, error: &tokio_postgres::Error) -> StoreError {
-    running(operation, &PgError::from_postgres(operation, error))
+fn numbers_sql(schema: &str) -> String {
+    format!(
+        "SELECT pg_current_xact_id_if_assigned()::text::bigint,
+                coalesce(
+                    (SELECT xid FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned() LIMIT 1)::text::bigint,
+                    (SELECT xid FROM {schema}.log WHERE NOT loaded ORDER BY xid DESC LIMIT 1)::text::bigint,
+                    (SELECT greatest(trimmed_below::text::bigint - 1, 0) FROM {schema}.log_state)),
+                {schema}.incarnation()"
+    )
+}
+
+impl Numbers {
+    fn read(row: &Row) -> Self {
+        let (xid, revision): (Option<i64>, Option<i64>) = (row.get(0), row.get(1));
+        Self { xid: xid.map(unsigned), revision: unsigned(revision.unwrap_or(0)), incarnation: row.get(2) }
+    }
 }
 
 /// Lets the statements of a transaction take their time.

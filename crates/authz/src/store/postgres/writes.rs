@@ -1,29 +1,29 @@
 //! What each kind of write does in its transaction. A statement takes a whole batch, so that a write is two round trips, the commit included.
 
-use std::collections::HashSet;
-
 use futures_util::future::join3;
 use pg_log::Exclusive;
 use pg_log::tokio_postgres::error::SqlState;
 use pg_log::tokio_postgres::types::ToSql;
 use pg_log::tokio_postgres::{self, Row};
 
-use super::super::columns::{Conditions, IdText, NONE, TupleColumns, signed, tuple_of};
-use super::super::{InvalidationScope, ModelId, OnConflict, StoreError, StoreId, WriteBatch, WriteConflict};
-use super::failure::{broken, connecting};
-use super::row::{TupleArrays, condition_names};
+use super::super::columns::{IdText, NONE, signed};
+use super::super::{
+    InvalidationScope, ModelId, OnConflict, StoreError, StoreId, TupleAnswer, TupleRead, WriteBatch, WriteConflict,
+};
+use super::failure::connecting;
 use super::transaction::{Refusal, take_time};
-use crate::relation::{Object, Presence, Relationship, Tuple};
+use super::{books, reads};
+use crate::relation::{Object, Presence, Relationship};
 
-/// A failed statement of a store that may not be there: triggers ask for it.
-fn in_store(operation: &'static str, store: StoreId) -> impl Fn(tokio_postgres::Error) -> Refusal {
+/// A failed statement of a store that may not be there.
+pub(super) fn in_store(operation: &'static str, store: StoreId) -> impl Fn(tokio_postgres::Error) -> Refusal {
     move |error| match error.code() {
         Some(code) if *code == SqlState::FOREIGN_KEY_VIOLATION => Refusal::Final(StoreError::UnknownStore(store)),
         _ => Refusal::of(operation)(error),
     }
 }
 
-async fn run(
+pub(super) async fn run(
     connection: &Exclusive,
     sql: &str,
     params: &[&(dyn ToSql + Sync)],
@@ -51,8 +51,8 @@ pub(super) async fn write(
 ) -> Result<(), Refusal> {
     let (required, deleted, added) = join3(
         require(connection, schema, store),
-        delete(connection, schema, store, &batch.deletes),
-        insert(connection, schema, store, &batch.writes, contexts, now),
+        books::delete(connection, schema, store, &batch.deletes, now),
+        books::insert(connection, schema, store, &batch.writes, contexts, now),
     )
     .await;
     required?;
@@ -72,88 +72,18 @@ pub(super) async fn write(
     }
 }
 
-async fn delete(
-    connection: &Exclusive,
-    schema: &str,
-    store: StoreId,
-    tuples: &[Tuple],
-) -> Result<HashSet<Tuple>, Refusal> {
-    const OPERATION: &str = "deleting relationships";
-    if tuples.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let sql = format!(
-        "DELETE FROM {schema}.tuples t
-         USING unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS q (ot, oi, r, st, sr, si)
-         WHERE t.store = $1 AND t.object_type = q.ot AND t.object_id = q.oi AND t.relation = q.r
-           AND t.subject_type = q.st AND t.subject_relation = q.sr AND t.subject_id = q.si
-         RETURNING t.object_type, t.object_id, t.relation, t.subject_type, t.subject_relation, t.subject_id"
-    );
-    let (id, arrays) = (IdText::of(store.0), TupleArrays::of(tuples));
-    let [ot, oi, r, st, sr, si] = arrays.params();
-    let rows = run(connection, &sql, &[&id.as_str(), ot, oi, r, st, sr, si], in_store(OPERATION, store)).await?;
-    Ok(rows.iter().map(key).collect())
-}
-
-async fn insert(
-    connection: &Exclusive,
-    schema: &str,
-    store: StoreId,
-    writes: &[Relationship],
-    contexts: &[String],
-    now: u64,
-) -> Result<HashSet<Tuple>, Refusal> {
-    const OPERATION: &str = "writing relationships";
-    if writes.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let sql = format!(
-        "INSERT INTO {schema}.tuples (store, object_type, object_id, relation, subject_type, subject_relation, subject_id,
-                                      written_at, condition, condition_context)
-         SELECT $1, q.ot, q.oi, q.r, q.st, q.sr, q.si, $8, q.c, q.cc
-         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $9::text[], $10::text[])
-              WITH ORDINALITY AS q (ot, oi, r, st, sr, si, c, cc, n)
-         ORDER BY q.n
-         ON CONFLICT DO NOTHING
-         RETURNING object_type, object_id, relation, subject_type, subject_relation, subject_id"
-    );
-    let (id, arrays) = (IdText::of(store.0), TupleArrays::of(writes.iter().map(|write| &write.tuple)));
-    let [ot, oi, r, st, sr, si] = arrays.params();
-    let (names, now) = (condition_names(writes), signed(now));
-    let params: [&(dyn ToSql + Sync); 10] = [&id.as_str(), ot, oi, r, st, sr, si, &now, &names, &contexts];
-    let rows = run(connection, &sql, &params, in_store(OPERATION, store)).await?;
-    Ok(rows.iter().map(key).collect())
-}
-
-/// The relationship of a row that begins with the columns of its key.
-fn key(row: &Row) -> Tuple {
-    let column = |at: usize| row.get::<_, &str>(at);
-    tuple_of(column(0), column(1), column(2), column(3), column(4), column(5))
-}
-
 /// What is there already may stay only where it is the same.
 async fn compare(connection: &Exclusive, schema: &str, store: StoreId, there: &[&Relationship]) -> Result<(), Refusal> {
-    const OPERATION: &str = "comparing relationships with those that are stored";
-    let sql = format!(
-        "SELECT condition, condition_context FROM {schema}.tuples
-         WHERE store = $1 AND object_type = $2 AND object_id = $3 AND relation = $4
-           AND subject_type = $5 AND subject_relation = $6 AND subject_id = $7"
-    );
-    let id = IdText::of(store.0);
-    for write in there {
-        let TupleColumns { object_type, object_id, relation, subject_type, subject_relation, subject_id, .. } =
-            TupleColumns::of(NONE, &write.tuple);
-        let params: [&(dyn ToSql + Sync); 7] =
-            [&id.as_str(), &object_type, &object_id, &relation, &subject_type, &subject_relation, &subject_id];
-        let rows = run(connection, &sql, &params, Refusal::of(OPERATION)).await?;
-        let Some(row) = rows.first() else {
+    let points: Vec<TupleRead> = there.iter().map(|write| TupleRead::Point(write.tuple.clone())).collect();
+    let found = reads::relationships(connection, schema, store, &points).await?;
+    for (write, found) in there.iter().zip(found) {
+        let same = match (&found, &write.condition) {
+            (TupleAnswer::Found(Presence::Present), None) => true,
+            (TupleAnswer::Found(Presence::Conditional(stored)), Some(given)) => stored == given,
             // Somebody has deleted it in between: from the beginning.
-            return Err(Refusal::Again(StoreError::Busy { what: "others write the same relationships" }));
-        };
-        let condition = Conditions::default().read(row.get(0), row.get(1)).map_err(broken(OPERATION))?;
-        let same = match (Presence::of(condition), &write.condition) {
-            (Presence::Present, None) => true,
-            (Presence::Conditional(stored), Some(given)) => stored == *given,
+            (TupleAnswer::Found(Presence::Absent), _) => {
+                return Err(Refusal::Again(StoreError::Busy { what: "others write the same relationships" }));
+            }
             _ => false,
         };
         if !same {
