@@ -52,10 +52,8 @@ fn main() {
 
     let mut report = Report::new("the Redis tier beside a bare connection", arguments);
     report.figure("keys of each type", KEYS);
-    report.figure(
-        "bytes of a list, and of its envelope",
-        format!("{} and {}", world.plain_list_bytes, world.list_bytes),
-    );
+    report
+        .figure("bytes of a list, and of its envelope", format!("{} and {}", world.plain_list_bytes, world.list_bytes));
     let only = |part: &str| {
         let named = std::env::args().any(|argument| ["one", "many", "batches"].contains(&argument.as_str()));
         !named || std::env::args().any(|argument| argument == part)
