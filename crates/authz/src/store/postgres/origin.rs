@@ -34,7 +34,6 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
     },
     Migration { version: 2, name: "secrets", sql: include_str!("../../../migrations/postgres/0002_secrets.sql") },
-    Migration { version: 3, name: "the access log", sql: crate::views::access_patterns::MIGRATION },
 ];
 
 /// The bytes of a secret that is drawn here.
