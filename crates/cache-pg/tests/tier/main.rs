@@ -2,6 +2,7 @@
 
 mod bounds;
 mod conformance;
+mod log;
 mod refresh;
 mod rows;
 mod schedule;
