@@ -2,9 +2,10 @@
 //!
 //! Nothing is installed outside of that directory, so that no service starts and nobody has to be root; and nothing unannounced.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::debian;
 use crate::process;
 use crate::report::Outcome;
 use crate::workspace::Workspace;
@@ -31,7 +32,7 @@ pub(crate) fn find_or_install(workspace: &Workspace, may_install: bool) -> Resul
     println!("    nginx is not installed; the distribution's package is unpacked into {} now", home.display());
     let mut why = String::new();
     for package in PACKAGES {
-        match unpack(package, &home) {
+        match debian::unpack(&[package], &home) {
             Ok(()) if works(&here) => return Ok(here),
             Ok(()) => why = format!("the package {package} holds no nginx that starts"),
             Err(error) => why = error,
@@ -43,22 +44,4 @@ pub(crate) fn find_or_install(workspace: &Workspace, may_install: bool) -> Resul
 
 fn works(program: &PathBuf) -> bool {
     process::ask(Command::new(program).arg("-v")).is_ok()
-}
-
-/// Downloads a package, after a look for new lists where the old ones don't have it, and unpacks it.
-fn unpack(package: &str, home: &Path) -> Result<(), String> {
-    // What an earlier attempt left is not taken for the package.
-    let _ = std::fs::remove_dir_all(home);
-    std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
-    let download = || process::ask(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(home));
-    if download().is_err() {
-        process::ask(Command::new("apt-get").args(["update", "--quiet"]))?;
-        download()?;
-    }
-    let archive = std::fs::read_dir(home)
-        .map_err(|error| error.to_string())?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .ok_or_else(|| format!("apt-get downloaded no package {package}"))?;
-    process::ask(Command::new("dpkg-deb").arg("-x").arg(archive).arg(home)).map(|_| ())
 }

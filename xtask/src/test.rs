@@ -9,6 +9,7 @@ use crate::nginx;
 use crate::process;
 use crate::reference;
 use crate::report::{Outcome, Report};
+use crate::services::Services;
 use crate::workspace::Workspace;
 
 /// Names the directory of further store files for the tests that read such files.
@@ -19,7 +20,9 @@ const STORES: &str = "TIERGATE_TEST_STORES";
 #[command(
     after_help = "Unit and integration tests run under cargo-nextest (one process a test, no retries, a hanging \
                         test is ended); where it is not installed, under `cargo test`. Doc tests run under `cargo test` \
-                        in both cases.\n\n\
+                        in both cases. Redis and PostgreSQL are those that TIERGATE_TEST_REDIS_URL and \
+                        TIERGATE_TEST_POSTGRES_URL name, or those of `cargo xtask up`, or are started for the time of the \
+                        command.\n\n\
                         Examples:\n  \
                         cargo xtask test\n  \
                         cargo xtask test --filter late_fill\n  \
@@ -33,7 +36,7 @@ pub(crate) struct Args {
     /// Only tests whose name contains EXPR, or that match it as a filter expression of cargo-nextest
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
-    /// Install nothing: tests that need the reference engine, client libraries or nginx are skipped where those are missing
+    /// Install nothing: tests that need Redis, PostgreSQL, the reference engine, client libraries or nginx are skipped where those are missing
     #[arg(long)]
     no_install: bool,
 }
@@ -46,6 +49,17 @@ impl Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
+    let services = Services::prepare(workspace, !args.no_install, report);
+    run_with(&services, workspace, args, report)
+}
+
+/// As `run`, with servers that were prepared before.
+pub(crate) fn run_with(
+    services: &Services,
+    workspace: &Workspace,
+    args: &Args,
+    report: &mut Report,
+) -> Result<(), String> {
     let stores = args.stores.as_deref().map(directory).transpose()?;
     let filter = args.filter.as_deref().map(Filter::read);
     report.step("toolchain", || toolchain(workspace));
@@ -80,6 +94,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     }
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(&workspace.root, words);
+        services.name_to(&mut command);
         if let Some(stores) = &stores {
             command.env(STORES, stores);
         }

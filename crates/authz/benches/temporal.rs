@@ -24,7 +24,8 @@ use cache_core::telemetry::{Outcome, Telemetry};
 use cache_core::testing::TestClock;
 use cache_core::testing::measure::{Arguments, Report};
 use cache_core::{
-    CacheLayer, CacheType, Capabilities, Entry, Error, Fill, Filled, Key, Lifetime, Now, Policy, Source, Usage,
+    CacheLayer, CacheType, Capabilities, Entry, Error, Fill, Filled, Identity, Key, Lifetime, Now, Policy, Source,
+    Usage,
 };
 use cache_l1::{MemoryConfig, MemoryLayer};
 use serde_json::json;
@@ -304,6 +305,10 @@ impl CacheLayer<CachedValue> for Watched {
 
     fn capabilities(&self) -> Capabilities {
         self.tier.capabilities()
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.tier.bind(identity);
     }
 
     fn get_now(&self, key: &Key<'_>) -> Now<CachedValue> {

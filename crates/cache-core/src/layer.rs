@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use crate::{CacheValue, Entry, Error, Fill, Key};
+use crate::{CacheValue, Entry, Error, Fill, Identity, Key};
 
 /// One level of storage.
 ///
@@ -17,6 +17,10 @@ pub trait CacheLayer<V: CacheValue>: Send + Sync + 'static {
 
     /// What it can do; decides which laws it must keep.
     fn capabilities(&self) -> Capabilities;
+
+    /// Says whose history its content belongs to, before it is asked for anything: the chain calls it as soon as the log knows. A tier that
+    /// outlives the process names its content by it, and has nothing and takes nothing until it was told; to any other it means nothing.
+    fn bind(&self, identity: Identity);
 
     /// Answers at once, without waiting, boxing or allocating. A tier that would have to wait says [`Now::NotLocal`].
     fn get_now(&self, key: &Key<'_>) -> Now<V>;
@@ -58,6 +62,8 @@ pub struct Capabilities {
     pub durable: bool,
     /// Its operations can fail.
     pub fallible: bool,
+    /// It takes fills. A tier that mirrors the origin does not: what it has comes from there, and it is offered nothing.
+    pub fillable: bool,
 }
 
 /// What became of a fill.

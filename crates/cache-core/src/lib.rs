@@ -38,6 +38,7 @@ mod entry;
 mod error;
 mod horizon;
 mod key;
+mod kill_bytes;
 mod layer;
 mod log;
 mod lookup;
@@ -46,6 +47,7 @@ mod policy;
 mod revision;
 mod rule;
 pub mod single_flight;
+mod stored;
 pub mod sync;
 mod tag;
 pub mod telemetry;
@@ -55,8 +57,8 @@ mod ticket;
 pub mod wrap;
 
 pub use chain::{
-    Answer, BuildError, Chain, ChainBuilder, DEFAULT_FLIGHT_PATIENCE, FillOutcome, Holding, Inspection, Invalidated,
-    Load, PartFollower, PartLeader, PartRole, Source, Statistics, TierStatistics,
+    Answer, BuildError, Chain, ChainBuilder, DEFAULT_FILLS_BEHIND, DEFAULT_FLIGHT_PATIENCE, FillOutcome, Holding,
+    Inspection, Invalidated, Load, PartFollower, PartLeader, PartRole, Source, Statistics, TierStatistics,
 };
 pub use clock::{BoxFuture, Clock, Entropy, Moment, SystemClock, SystemEntropy};
 pub use entry::{CacheValue, Draft, Entry, ReadSet};
@@ -74,5 +76,6 @@ pub use mistakes::{Planted, plant};
 pub use policy::{DEFAULT_JITTER_PERCENT, DEFAULT_TTL, Lifetime, Policy};
 pub use revision::{Revision, Stamp};
 pub use rule::{Kill, MAX_PATTERN_BYTES, PatternError, Rule};
+pub use stored::{RowKey, RowValue, StoredValue};
 pub use tag::{Tag, TagBuilder};
 pub use ticket::{Fill, Ticket};

@@ -73,6 +73,12 @@ pub struct Delta {
 pub trait KillSink: Send + Sync + 'static {
     /// Applies one change, before whoever appended it gets an answer.
     fn apply(&self, revision: Revision, kills: &[Kill]);
+
+    /// Learns whose history counts from now on: what outlives the process and was written under another identity means nothing any more. An
+    /// identity that nobody else has stands for "nothing that is out there can be trusted".
+    fn bind(&self, identity: Identity) {
+        let _ = identity;
+    }
 }
 
 impl<S: SyncFamily> KillSink for Horizon<S> {
@@ -84,14 +90,17 @@ impl<S: SyncFamily> KillSink for Horizon<S> {
 /// An invalidation log.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Which one it is.
-    fn identity(&self) -> Identity;
+    /// Which one it is; none as long as its backend has not said so. Tiers that outlive the process have nothing until then: see
+    /// [`KillSink::bind`].
+    fn identity(&self) -> Option<Identity>;
 
     /// A lower bound for the stamp of a read that begins after this call.
     fn stamp(&self) -> Stamp;
 
     /// Registers a horizon. When this returns it has been told of every change that is retained, and of every change from now on it is told
     /// before the change's writer gets an answer. A tier may hold values from before: without the past they would pass for usable.
+    ///
+    /// A log whose identity can change, or is learnt late, binds the sink to it now and whenever it changes.
     fn attach(&self, sink: Weak<dyn KillSink>);
 
     /// Appends what a change kills, after the origin has committed the change. When this returns, every attached horizon has applied it.
@@ -167,8 +176,8 @@ impl<S: SyncFamily> InProcessLog<S> {
 
 #[async_trait]
 impl<S: SyncFamily> Log for InProcessLog<S> {
-    fn identity(&self) -> Identity {
-        self.identity
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity)
     }
 
     fn stamp(&self) -> Stamp {

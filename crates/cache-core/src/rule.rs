@@ -24,13 +24,13 @@ pub enum Kill {
 /// A matcher that is no single tag and no whole type.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rule {
-    cache_type: Option<CacheType>,
-    kind: Box<str>,
-    id: IdMatch,
+    pub(crate) cache_type: Option<CacheType>,
+    pub(crate) kind: Box<str>,
+    pub(crate) id: IdMatch,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum IdMatch {
+pub(crate) enum IdMatch {
     Any,
     Exactly(Box<str>),
     Prefix(Box<str>),

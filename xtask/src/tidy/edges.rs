@@ -10,32 +10,46 @@ use crate::workspace::Package;
 const OURS: &[(&str, &[&str], &[&str])] = &[
     ("tiergate-cache-core", &[], &["tiergate-cache-core"]),
     ("tiergate-cache-l1", &["tiergate-cache-core"], &[]),
-    ("tiergate-cache-redis", &["tiergate-cache-core"], &[]),
-    ("tiergate-cache-pg", &["tiergate-cache-core"], &[]),
-    ("tiergate-authz", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
+    ("tiergate-cache-redis", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
+    // Connections to PostgreSQL and the log in it: for the tier and for the origin, which don't know each other.
+    ("tiergate-pg-log", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
+    ("tiergate-cache-pg", &["tiergate-cache-core", "tiergate-pg-log"], &["tiergate-cache-l1"]),
+    // Its random worlds are decided through every tier.
+    (
+        "tiergate-authz",
+        &["tiergate-cache-core", "tiergate-pg-log"],
+        &["tiergate-cache-l1", "tiergate-cache-redis", "tiergate-cache-pg"],
+    ),
     (
         "tiergate-server",
         &["tiergate-authz", "tiergate-cache-core", "tiergate-cache-l1", "tiergate-cache-redis", "tiergate-cache-pg"],
         &["tiergate-server"],
     ),
-    ("xtask", &[], &[]),
+    ("tiergate-fault-proxy", &[], &[]),
+    (TEST_SERVICES, &[], &[]),
+    ("xtask", &[TEST_SERVICES], &[]),
 ];
 
-/// Crates of others that have one home here.
-const AT_HOME: &[(&str, &str)] = &[
-    ("quick_cache", "tiergate-cache-l1"),
-    ("redis", "tiergate-cache-redis"),
-    ("axum", "tiergate-server"),
-    ("figment", "tiergate-server"),
+/// Helpers of tests: every crate's tests may import them, and nothing that is shipped may.
+const FOR_TESTS: &[&str] = &[TEST_SERVICES, "tiergate-fault-proxy"];
+const TEST_SERVICES: &str = "tiergate-test-services";
+
+/// Crates of others that have their homes here.
+const AT_HOME: &[(&str, &[&str])] = &[
+    ("quick_cache", &["tiergate-cache-l1"]),
+    ("redis", &["tiergate-cache-redis"]),
+    ("tokio-postgres", &["tiergate-pg-log", "tiergate-cache-pg", "tiergate-authz", TEST_SERVICES]),
+    ("axum", &["tiergate-server"]),
+    ("figment", &["tiergate-server"]),
     // Whatever can speak HTTP to somebody else.
-    ("hyper", "tiergate-server"),
-    ("hyper-util", "tiergate-server"),
-    ("reqwest", "tiergate-server"),
-    ("ureq", "tiergate-server"),
-    ("isahc", "tiergate-server"),
-    ("attohttpc", "tiergate-server"),
-    ("awc", "tiergate-server"),
-    ("curl", "tiergate-server"),
+    ("hyper", &["tiergate-server"]),
+    ("hyper-util", &["tiergate-server"]),
+    ("reqwest", &["tiergate-server"]),
+    ("ureq", &["tiergate-server"]),
+    ("isahc", &["tiergate-server"]),
+    ("attohttpc", &["tiergate-server"]),
+    ("awc", &["tiergate-server"]),
+    ("curl", &["tiergate-server"]),
 ];
 
 const TABLE: &str = "xtask/src/tidy/edges.rs";
@@ -51,14 +65,15 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
         }
         for dependency in &package.dependencies {
             let to = dependency.name.as_str();
-            if let Some((_, home)) = AT_HOME.iter().find(|(krate, home)| *krate == to && home != name) {
-                let remedy = format!("only `{home}` may; go through that crate's interface");
+            let at_home = AT_HOME.iter().find(|(krate, homes)| *krate == to && !homes.contains(&name.as_str()));
+            if let Some((_, homes)) = at_home {
+                let remedy = format!("only `{}` may; go through that crate's interface", homes.join("`, `"));
                 findings.push(Finding::error(manifest, 0, format!("`{name}` imports `{to}`"), remedy));
             }
             let Some((_, always, in_tests)) = rule else { continue };
             if packages.iter().any(|package| package.name == to)
                 && !always.contains(&to)
-                && !(dependency.dev && in_tests.contains(&to))
+                && !(dependency.dev && (in_tests.contains(&to) || FOR_TESTS.contains(&to)))
             {
                 let may = if always.is_empty() { "none of our crates".to_owned() } else { always.join(", ") };
                 let remedy = format!("it may import {may}; move the code, or change the table of {TABLE} with an ADR");
@@ -92,7 +107,10 @@ mod tests {
             package("tiergate-cache-l1", &["tiergate-cache-core", "quick_cache"], &["tiergate-cache-core"]),
             package("tiergate-authz", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
             package("tiergate-server", &["tiergate-authz", "tiergate-cache-l1", "axum", "hyper"], &["reqwest"]),
-            package("xtask", &["clap"], &[]),
+            package("tiergate-pg-log", &["tiergate-cache-core", "tokio-postgres"], &["tiergate-fault-proxy"]),
+            package("tiergate-fault-proxy", &["tokio"], &["tiergate-test-services"]),
+            package("tiergate-test-services", &["tokio-postgres"], &[]),
+            package("xtask", &["clap", "tiergate-test-services"], &[]),
         ];
         assert_eq!(said(&check(&packages)), Vec::<String>::new());
     }
@@ -118,6 +136,17 @@ mod tests {
         let said = said(&check(&packages));
         assert!(said[0].contains("only `tiergate-cache-l1` may"), "{said:?}");
         assert!(said[1].contains("only `tiergate-server` may"), "{said:?}");
+    }
+
+    #[test]
+    fn helpers_of_tests_are_for_tests_alone() {
+        let packages = [
+            package("tiergate-authz", &["tiergate-test-services"], &["tiergate-test-services"]),
+            package("tiergate-test-services", &[], &[]),
+        ];
+        let said = said(&check(&packages));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("`tiergate-authz` imports `tiergate-test-services`"), "{said:?}");
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{
-    CacheLayer, Clock, Entropy, HorizonConfig, Identity, Policy, SystemClock, SystemEntropy, telemetry::Telemetry,
-};
+use cache_core::{CacheLayer, Clock, Entropy, HorizonConfig, Policy, SystemClock, SystemEntropy, telemetry::Telemetry};
 
 use super::models::Models;
 use super::sink::OriginLog;
@@ -28,6 +26,7 @@ pub struct DecisionPointBuilder {
     wall_clock: Arc<dyn WallClock>,
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
+    fills_behind: Option<usize>,
 }
 
 type ChainBuilder = cache_core::ChainBuilder<CachedValue, cache_core::sync::Std>;
@@ -42,9 +41,6 @@ pub enum BuildError {
     /// The origin could not tell its log.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no randomness for the log's identity.
-    #[error("the operating system gave no randomness for the identity of the log: {0}")]
-    NoRandomness(String),
 }
 
 impl DecisionPointBuilder {
@@ -62,6 +58,7 @@ impl DecisionPointBuilder {
             wall_clock: Arc::new(SystemWallClock),
             entropy: Arc::new(SystemEntropy),
             telemetry: None,
+            fills_behind: None,
         }
     }
 
@@ -136,6 +133,13 @@ impl DecisionPointBuilder {
         self
     }
 
+    /// Lets no question wait for the fills of tiers elsewhere: see [`cache_core::ChainBuilder::fills_behind`].
+    #[must_use]
+    pub fn fills_behind(mut self, capacity: usize) -> Self {
+        self.fills_behind = Some(capacity);
+        self
+    }
+
     /// Who sees cache events.
     #[must_use]
     pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
@@ -148,8 +152,7 @@ impl DecisionPointBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(self) -> Result<DecisionPoint, BuildError> {
-        let identity = Identity::random().map_err(|cause| BuildError::NoRandomness(cause.to_string()))?;
-        let log = Arc::new(OriginLog::new(identity));
+        let log = Arc::new(OriginLog::new());
         let mut chain = DecisionChain::builder()
             .log(log.clone())
             .policy(self.policy)
@@ -158,6 +161,9 @@ impl DecisionPointBuilder {
             .entropy(Arc::clone(&self.entropy));
         if let Some(telemetry) = self.telemetry {
             chain = chain.telemetry(telemetry);
+        }
+        if let Some(capacity) = self.fills_behind {
+            chain = chain.fills_behind(capacity);
         }
         for tier in self.tiers {
             chain = tier(chain);

@@ -112,7 +112,8 @@ impl Models {
     async fn latest(&self, store: StoreId) -> Result<Arc<Version>, CheckError> {
         let (stamp, found) = {
             let mut snapshot = self.origin.snapshot().await?;
-            (snapshot.stamp(), snapshot.latest_model(store).await?)
+            let found = snapshot.latest_model(store).await?;
+            (snapshot.stamp(), found)
         };
         let id = found.ok_or(StoreError::UnknownStore(store))?.ok_or(CheckError::NoModel(store))?;
         let version = self.version(store, id).await?;
@@ -138,9 +139,12 @@ impl Models {
         if let Some(known) = self.known(store, id) {
             return Ok(known);
         }
-        // The stamp comes before the read: what is read may be newer than it says, never older.
-        let stamp = self.origin.snapshot().await?.stamp();
-        let body = self.origin.model(store, id).await?.ok_or(CheckError::UnknownModel { store, model: id })?;
+        let (stamp, body) = {
+            let mut snapshot = self.origin.snapshot().await?;
+            let body = snapshot.model(store, id).await?;
+            (snapshot.stamp(), body)
+        };
+        let body = body.ok_or(CheckError::UnknownModel { store, model: id })?;
         let bytes = body.len() * BYTES_PER_BODY_BYTE;
         // Reading and compiling a large model takes its time, and nobody else should wait for it.
         let compiled = tokio::task::spawn_blocking(move || {

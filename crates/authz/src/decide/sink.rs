@@ -10,39 +10,57 @@ use cache_core::{
 
 use super::types::CACHE_TYPES;
 use crate::evaluate::tags;
-use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange};
+use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange, Past};
 
 /// Applies the origin's changes, and gives the chain the log that it needs: the origin's own.
 pub(super) struct OriginLog {
-    identity: Identity,
-    /// Every change up to here was applied.
-    applied: AtomicU64,
+    /// None until the origin has joined its log.
+    identity: OnceLock<Identity>,
+    /// Every read that begins from now on has at least this stamp.
+    stamp: AtomicU64,
     horizon: OnceLock<Arc<Horizon>>,
-    sink: OnceLock<Weak<dyn KillSink>>,
+    /// The chain, which tells its tiers whose history their content belongs to.
+    chain: OnceLock<Weak<dyn KillSink>>,
 }
 
 impl OriginLog {
-    pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, applied: AtomicU64::new(0), horizon: OnceLock::new(), sink: OnceLock::new() }
+    pub(super) fn new() -> Self {
+        Self {
+            identity: OnceLock::new(),
+            stamp: AtomicU64::new(Stamp::OLDEST.get()),
+            horizon: OnceLock::new(),
+            chain: OnceLock::new(),
+        }
     }
 
-    /// Says which horizon to raise at the start. Once, before the origin is attached.
+    /// Says which horizon to tell. Once, before the origin is attached.
     pub(super) fn bind(&self, horizon: &Arc<Horizon>) {
         let _ = self.horizon.set(Arc::clone(horizon));
-    }
-
-    fn applied(&self) -> Revision {
-        Revision::new(self.applied.load(Ordering::Acquire))
     }
 }
 
 impl ChangeSink for OriginLog {
-    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision) {
-        if let Some(horizon) = self.horizon.get() {
-            horizon.raise_floor(floor);
-        }
+    fn joined(&self, past: Past<'_>) {
+        let Past { identity, floor, changes, stamp } = past;
+        self.forget(floor);
         self.apply(changes);
-        self.applied.fetch_max(through.get(), Ordering::AcqRel);
+        self.advance(stamp);
+        // Last: what tiers hold from before is looked at only when everything that may have killed it is known.
+        if self.identity.set(identity).is_ok()
+            && let Some(chain) = self.chain.get().and_then(Weak::upgrade)
+        {
+            chain.bind(identity);
+        }
+    }
+
+    fn advance(&self, stamp: Stamp) {
+        self.stamp.fetch_max(stamp.get(), Ordering::AcqRel);
+    }
+
+    fn forget(&self, through: Revision) {
+        if let Some(horizon) = self.horizon.get() {
+            horizon.raise_floor(through);
+        }
     }
 
     fn apply(&self, changes: &[LoggedChange]) {
@@ -50,10 +68,6 @@ impl ChangeSink for OriginLog {
         let kills: Vec<(Revision, Vec<Kill>)> =
             changes.iter().map(|change| (change.revision, kills_of(&change.change))).collect();
         horizon.apply_all(kills.iter().map(|(revision, kills)| (*revision, kills.as_slice())));
-        if let Some(last) = changes.iter().map(|change| change.revision).max() {
-            // A stamp of a later read is at least this: what was applied is committed, and a later snapshot contains it.
-            self.applied.fetch_max(last.get(), Ordering::AcqRel);
-        }
     }
 }
 
@@ -89,16 +103,16 @@ pub(super) fn scope_kills(scope: &InvalidationScope) -> Result<Vec<Kill>, String
 
 #[async_trait]
 impl Log for OriginLog {
-    fn identity(&self) -> Identity {
-        self.identity
+    fn identity(&self) -> Option<Identity> {
+        self.identity.get().copied()
     }
 
     fn stamp(&self) -> Stamp {
-        self.applied().stamp_after()
+        Stamp::new(self.stamp.load(Ordering::Acquire))
     }
 
     fn attach(&self, sink: Weak<dyn KillSink>) {
-        let _ = self.sink.set(sink);
+        let _ = self.chain.set(sink);
     }
 
     async fn append(&self, _: Vec<Kill>) -> Result<Revision, Error> {
@@ -121,7 +135,7 @@ impl Log for OriginLog {
 
 impl std::fmt::Debug for OriginLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OriginLog(applied {})", self.applied())
+        write!(f, "OriginLog({:?}, {:?})", self.identity(), self.stamp())
     }
 }
 

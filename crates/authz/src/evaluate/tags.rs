@@ -146,7 +146,7 @@ fn subject(builder: TagBuilder, subject: &Subject) -> TagBuilder {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use cache_core::Revision;
+    use cache_core::{Revision, Stamp};
     use fastrand::Rng;
     use ulid::Ulid;
 
@@ -154,7 +154,7 @@ mod tests {
     use crate::condition::Context;
     use crate::relation::{Relationship, RelationshipCondition, Text};
     use crate::store::memory::MemoryStore;
-    use crate::store::{ChangeSink, LoggedChange, ModelId, Store, WriteBatch};
+    use crate::store::{ChangeSink, LoggedChange, ModelId, Past, Store, WriteBatch};
 
     const STORE: StoreId = StoreId(Ulid(7));
 
@@ -189,7 +189,9 @@ mod tests {
     struct Told(Mutex<Vec<Change>>);
 
     impl ChangeSink for Told {
-        fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+        fn joined(&self, _: Past<'_>) {}
+        fn advance(&self, _: Stamp) {}
+        fn forget(&self, _: Revision) {}
         fn apply(&self, changes: &[LoggedChange]) {
             self.0.lock().unwrap().extend(changes.iter().map(|logged| logged.change.clone()));
         }

@@ -8,20 +8,24 @@
 
 mod batch;
 mod clock;
+mod columns;
 mod error;
 pub mod memory;
 mod page;
+pub mod postgres;
+mod range;
 pub mod sqlite;
 mod text;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cache_core::{Revision, Stamp};
+use cache_core::{Identity, Revision, Stamp};
 use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
+pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
 use crate::relation::{
@@ -62,7 +66,8 @@ pub const CLOCK_SLACK: UnixMillis = 10 * 60 * 1_000;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Says who applies changes from now on, and tells it all that it must know of the past: see [`ChangeSink::joined`].
-    /// Called once, before the first snapshot or write; a second sink is refused.
+    /// Called once, before the first snapshot or write; a second sink is refused. An origin elsewhere that can't be reached is no error
+    /// here: until it has joined its log, whatever is asked of it is [`StoreError::Unavailable`].
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
 
     /// One state of the origin, for all reads of one evaluation.
@@ -99,8 +104,8 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
 
-    /// Changes of relationships in the order of the log, from after `page.after` on. The end is a place to wait at: there `next` is
-    /// the last item's revision, or `page.after` again.
+    /// Changes of relationships in an order that no later one gets in between of, from after `page.after` on. The end is a place to wait at: there
+    /// `next` is the last item's place, or `page.after` again.
     ///
     /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
     /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
@@ -108,8 +113,8 @@ pub trait Store: Send + Sync + 'static {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError>;
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError>;
 
     /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form, of at most
     /// [`MAX_ASSERTIONS_BYTES`]. They are no input of any decision, and so no change of the log.
@@ -143,10 +148,11 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// One state of an origin.
+/// One state of an origin. Which one is settled by the first read at the latest: so an origin may send the beginning of its transaction
+/// and the first read together.
 #[async_trait]
 pub trait Snapshot: Send {
-    /// Every change with a lower revision is in this state.
+    /// Every change with a lower revision is in this state. Ask after a read: until then it may be [`Stamp::OLDEST`].
     fn stamp(&self) -> Stamp;
 
     /// Answers one level of an evaluation, in the order of the questions.
@@ -154,6 +160,9 @@ pub trait Snapshot: Send {
 
     /// The id of the newest model: the outer `None` where the store is unknown, the inner one where it has no model yet.
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError>;
+
+    /// The JSON form of a version of a model; none where the store does not have it, or is unknown.
+    async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError>;
 }
 
 /// One question about relationships.
@@ -294,14 +303,33 @@ pub enum InvalidationScope {
     All,
 }
 
+/// What a process that joins a log must know of the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Past<'a> {
+    /// Whose history it is: what was cached under another one says nothing here.
+    pub identity: Identity,
+    /// What changed up to this revision is unknown here.
+    pub floor: Revision,
+    /// All changes above the floor.
+    pub changes: &'a [LoggedChange],
+    /// Every read that begins from now on has at least this stamp.
+    pub stamp: Stamp,
+}
+
 /// Who applies changes to the horizon of this process.
 pub trait ChangeSink: Send + Sync + 'static {
-    /// Called once, at [`Store::attach`], before any change: what happened up to `through` is unknown here except for
-    /// the given changes, which are all with a revision above `floor`.
-    fn joined(&self, floor: Revision, changes: &[LoggedChange], through: Revision);
+    /// Called once, before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be reached at that time. What is applied or
+    /// forgotten before it belongs to the past as well.
+    fn joined(&self, past: Past<'_>);
 
     /// Applies changes. Idempotent: a change may come twice, and changes of different calls in any order.
     fn apply(&self, changes: &[LoggedChange]);
+
+    /// Every read that begins from now on has at least this stamp. Called after the changes below it were applied.
+    fn advance(&self, stamp: Stamp);
+
+    /// The log can't tell any more what changed up to this revision.
+    fn forget(&self, through: Revision);
 }
 
 /// A store's record.
@@ -337,8 +365,20 @@ pub struct TupleChange {
     pub condition: Option<Arc<RelationshipCondition>>,
     /// When.
     pub at: UnixMillis,
-    /// The revision.
-    pub revision: Revision,
+    /// Where it stands.
+    pub place: ChangePlace,
+}
+
+/// A place in the history of a store's changes, for readers who go on from it. What its numbers mean is the origin's affair; no revision is a
+/// place where writers commit in another order than they are numbered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ChangePlace(pub u64, pub u64);
+
+impl From<Revision> for ChangePlace {
+    /// Of an origin whose revisions are in the order of its commits.
+    fn from(revision: Revision) -> Self {
+        Self(revision.get(), 0)
+    }
 }
 
 /// Which relationships to read. Every field that is given must match.

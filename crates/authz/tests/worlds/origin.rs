@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
-    ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest, Snapshot, Store,
-    StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
+    Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
+    TupleRead, WriteBatch,
 };
-use cache_core::{Revision, Stamp};
+use cache_core::{Identity, Revision, Stamp};
 use fastrand::Rng;
 
 /// When to give way, and how often.
@@ -44,17 +45,36 @@ impl Pauses {
 }
 
 #[derive(Default)]
-struct Sinks(Mutex<Vec<Arc<dyn ChangeSink>>>);
+struct Sinks {
+    all: Mutex<Vec<Arc<dyn ChangeSink>>>,
+    identity: Mutex<Option<Identity>>,
+    /// What was ever told, for whoever comes later.
+    told: Mutex<Vec<LoggedChange>>,
+}
+
+impl Sinks {
+    fn each(&self, tell: impl Fn(&dyn ChangeSink)) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|sink| tell(sink.as_ref()));
+    }
+}
 
 impl ChangeSink for Sinks {
-    fn joined(&self, _: Revision, changes: &[LoggedChange], _: Revision) {
-        assert!(changes.is_empty(), "a world begins with an empty origin");
+    fn joined(&self, past: Past<'_>) {
+        assert!(past.changes.is_empty(), "a world begins with an empty origin");
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(past.identity);
+    }
+
+    fn advance(&self, stamp: Stamp) {
+        self.each(|sink| sink.advance(stamp));
+    }
+
+    fn forget(&self, through: Revision) {
+        self.each(|sink| sink.forget(through));
     }
 
     fn apply(&self, changes: &[LoggedChange]) {
-        for sink in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            sink.apply(changes);
-        }
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(changes);
+        self.each(|sink| sink.apply(changes));
     }
 }
 
@@ -75,8 +95,12 @@ impl SharedOrigin {
 #[async_trait]
 impl Store for SharedOrigin {
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError> {
-        sink.joined(Revision::ZERO, &[], Revision::ZERO);
-        self.sinks.0.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
+        let identity = *self.sinks.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = identity.expect("the origin has joined its log");
+        // First among those who are told, then the past: what happens in between comes twice.
+        self.sinks.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sink));
+        let told = self.sinks.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sink.joined(Past { identity, floor: Revision::ZERO, changes: &told, stamp: Stamp::OLDEST });
         Ok(())
     }
 
@@ -139,8 +163,8 @@ impl Store for SharedOrigin {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.inner.changes(store, filter, page).await
     }
 
@@ -203,5 +227,10 @@ impl Snapshot for Slow {
 
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
         self.inner.latest_model(store).await
+    }
+
+    async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        self.pauses.up_to(1).await;
+        self.inner.model(store, id).await
     }
 }

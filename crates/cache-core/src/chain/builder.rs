@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::behind::Behind;
 use super::{Chain, DEFAULT_FLIGHT_PATIENCE, Tier};
 use crate::single_flight::{DEFAULT_MAX_FLIGHTS, DEFAULT_MAX_FOLLOWERS, SingleFlight};
 use crate::sync::SyncFamily;
 use crate::telemetry::{Counters, Telemetry};
 use crate::{
-    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, InProcessLog, Keyer, KillSink, Log, Policy,
-    SystemClock, SystemEntropy,
+    CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, Identity, InProcessLog, Keyer, Kill, KillSink, Log,
+    Policy, Revision, SystemClock, SystemEntropy,
 };
 
 /// Collects the parts of a [`Chain`].
@@ -26,6 +27,7 @@ pub struct ChainBuilder<V: CacheValue, S: SyncFamily> {
     telemetry: Option<Arc<dyn Telemetry>>,
     flight_patience: Duration,
     max_flights: usize,
+    fills_behind: Option<usize>,
     family: PhantomData<S>,
 }
 
@@ -60,6 +62,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             telemetry: None,
             flight_patience: DEFAULT_FLIGHT_PATIENCE,
             max_flights: DEFAULT_MAX_FLIGHTS,
+            fills_behind: None,
             family: PhantomData,
         }
     }
@@ -134,6 +137,14 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
         self
     }
 
+    /// Lets nobody wait for the fills of tiers that must be awaited: at most so many wait in a queue, and more are dropped and counted.
+    /// Without it, a load ends when every tier was filled. Needs a tokio runtime.
+    #[must_use]
+    pub fn fills_behind(mut self, capacity: usize) -> Self {
+        self.fills_behind = Some(capacity);
+        self
+    }
+
     /// The chain.
     ///
     /// # Errors
@@ -152,6 +163,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             tiers.push(Tier {
                 name,
                 local: layer.capabilities().local,
+                fillable: layer.capabilities().fillable,
                 enabled: AtomicBool::new(true),
                 policy: self.policy.for_tier(name),
                 probes: Counters::new(),
@@ -171,12 +183,19 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             None => Arc::new(InProcessLog::<S>::new().map_err(|cause| no_randomness(cause.to_string()))?),
         };
         let horizon = Arc::new(Horizon::<S>::new(self.horizon));
-        let sink: Weak<dyn KillSink> = Arc::downgrade(&(Arc::clone(&horizon) as Arc<dyn KillSink>));
-        log.attach(sink);
+        let tiers: Arc<[Tier<V>]> = tiers.into();
+        // Before the log is attached: it may bind them to another identity at any time from then on, and the last word is its own.
+        if let Some(identity) = log.identity() {
+            tiers.iter().for_each(|tier| tier.layer.bind(identity));
+        }
+        let sink: Arc<dyn KillSink> = Arc::new(Sink { horizon: Arc::clone(&horizon), tiers: Arc::clone(&tiers) });
+        let weak: Weak<dyn KillSink> = Arc::downgrade(&sink);
+        log.attach(weak);
         Ok(Chain {
             tiers,
             horizon,
             log,
+            _sink: sink,
             flights: SingleFlight::new(self.max_flights, DEFAULT_MAX_FOLLOWERS),
             flight_patience: self.flight_patience,
             keyer,
@@ -184,7 +203,24 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             entropy: self.entropy,
             telemetry: self.telemetry,
             events: Counters::new(),
+            behind: self.fills_behind.map(Behind::new),
         })
+    }
+}
+
+/// What a log tells a chain: kills go to its horizon, the log's identity to its tiers.
+struct Sink<V: CacheValue, S: SyncFamily> {
+    horizon: Arc<Horizon<S>>,
+    tiers: Arc<[Tier<V>]>,
+}
+
+impl<V: CacheValue, S: SyncFamily> KillSink for Sink<V, S> {
+    fn apply(&self, revision: Revision, kills: &[Kill]) {
+        self.horizon.apply(revision, kills);
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.tiers.iter().for_each(|tier| tier.layer.bind(identity));
     }
 }
 

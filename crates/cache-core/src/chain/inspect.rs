@@ -37,7 +37,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// What every tier has for a key, fastest first. Unlike a look-up it asks them all.
     pub async fn inspect(&self, key: &Key<'_>) -> Vec<Inspection<V>> {
         let mut found = Vec::with_capacity(self.tiers.len());
-        for tier in &self.tiers {
+        for tier in self.tiers.iter() {
             let holding = if !tier.is_enabled() {
                 Holding::Off
             } else {

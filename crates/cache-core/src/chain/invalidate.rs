@@ -48,7 +48,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// Gives back the memory of every tier, those that are switched off included. Not an invalidation: what is being loaded may still come.
     pub async fn clear_tiers(&self) -> Vec<Error> {
         let mut errors = Vec::new();
-        for tier in &self.tiers {
+        for tier in self.tiers.iter() {
             errors.extend(tier.layer.clear().await.err());
         }
         errors
@@ -58,7 +58,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     pub async fn remove(&self, key: &impl CacheKey) -> Vec<Error> {
         let key = self.key(key);
         let mut errors = Vec::new();
-        for tier in &self.tiers {
+        for tier in self.tiers.iter() {
             errors.extend(tier.layer.remove_many(&[key]).await.err());
         }
         errors

@@ -6,11 +6,13 @@
 //! - An error of a tier is neither a miss nor the end: the next tier is asked, and the error is kept.
 //! - Every value that enters a tier does so with a ticket that was taken before the value's first read.
 
+mod behind;
 mod builder;
 mod fill;
 mod inspect;
 mod invalidate;
 mod load;
+mod parts;
 mod read;
 mod statistics;
 
@@ -19,27 +21,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use behind::DEFAULT_FILLS_BEHIND;
 pub use builder::{BuildError, ChainBuilder};
 pub use fill::FillOutcome;
 pub use inspect::{Holding, Inspection};
 pub use invalidate::Invalidated;
-pub use load::{Answer, Load, PartFollower, PartLeader, PartRole, Source};
+pub use load::{Answer, Load, Source};
+pub use parts::{PartFollower, PartLeader, PartRole};
 pub use statistics::{Statistics, TierStatistics};
 
 use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
-use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, Log, Ticket};
+use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Log, Ticket};
 
 /// How long a follower waits for a flight before it loads itself.
 pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The ordered tiers with what keeps them coherent.
 pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
-    tiers: Vec<Tier<V>>,
+    tiers: Arc<[Tier<V>]>,
     horizon: Arc<Horizon<S>>,
     log: Arc<dyn Log>,
+    /// Kept for the log, which holds it weakly.
+    _sink: Arc<dyn KillSink>,
     flights: SingleFlight<load::Landing<V>, S>,
     flight_patience: Duration,
     keyer: Keyer,
@@ -47,12 +53,15 @@ pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
     events: Counters<{ Event::COUNT }>,
+    /// Where fills of remote tiers wait; none where whoever loads waits for them.
+    behind: Option<behind::Behind<V>>,
 }
 
 struct Tier<V> {
     layer: Box<dyn CacheLayer<V>>,
     name: &'static str,
     local: bool,
+    fillable: bool,
     enabled: AtomicBool,
     policy: TierPolicy,
     probes: Counters<{ Outcome::ALL.len() }>,
@@ -68,10 +77,11 @@ enum Event {
     FillRefused,
     Uncacheable,
     Invalidation,
+    FillDropped,
 }
 
 impl Event {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 }
 
 impl<V: CacheValue> Chain<V, Std> {

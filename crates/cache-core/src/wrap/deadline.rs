@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{CacheLayer, CacheValue, Capabilities, Clock, Entry, Error, ErrorKind, Fill, Filled, Key, Now, Usage};
+use crate::{
+    CacheLayer, CacheValue, Capabilities, Clock, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, Now, Usage,
+};
 
 /// A tier whose awaited operations end within a time limit.
 pub struct Deadline<L> {
@@ -49,6 +51,10 @@ impl<V: CacheValue, L: CacheLayer<V>> CacheLayer<V> for Deadline<L> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { fallible: true, ..self.inner.capabilities() }
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.inner.bind(identity);
     }
 
     #[inline]

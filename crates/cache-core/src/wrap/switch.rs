@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use crate::{CacheLayer, CacheValue, Capabilities, Entry, Error, Fill, Filled, Key, Now, Usage};
+use crate::{CacheLayer, CacheValue, Capabilities, Entry, Error, Fill, Filled, Identity, Key, Now, Usage};
 
 /// A tier that can be switched off: it then has nothing and takes nothing. Removals and `clear` still reach it.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ impl<V: CacheValue, L: CacheLayer<V>> CacheLayer<V> for Switch<L> {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    fn bind(&self, identity: Identity) {
+        self.inner.bind(identity);
     }
 
     #[inline]

@@ -9,15 +9,16 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cache_core::{Revision, Stamp};
+use cache_core::{Identity, Revision, Stamp};
+use ulid::Ulid;
 
 use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
 use super::{
-    CLOCK_SLACK, Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, MAX_CHANGES_LOOKED_AT,
-    ModelId, OnConflict, Page, PageRequest, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple,
-    SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch,
-    WriteConflict,
+    CLOCK_SLACK, Change, ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange,
+    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
+    StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock,
+    WriteBatch, WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -25,6 +26,7 @@ use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
 /// An origin that is gone with its process. Cheap to create; a snapshot costs one reference count.
 pub struct MemoryStore {
     clock: Arc<dyn WallClock>,
+    identity: Identity,
     state: Mutex<State>,
 }
 
@@ -48,7 +50,7 @@ impl MemoryStore {
     /// An empty origin.
     #[must_use]
     pub fn new(clock: Arc<dyn WallClock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { clock, identity: Identity(Ulid::generate().to_bytes()), state: Mutex::default() }
     }
 
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
@@ -98,6 +100,7 @@ impl State {
         {
             let new: Vec<LoggedChange> = self.log[begin..].iter().map(|row| row.logged.clone()).collect();
             sink.apply(&new);
+            sink.advance(Revision::new(self.head).stamp_after());
         }
         Committed { revision: Revision::new(self.head) }
     }
@@ -111,7 +114,12 @@ impl Store for MemoryStore {
             return Err(StoreError::Unusable(Arc::from("this origin has a sink already; attach once")));
         }
         let past: Vec<LoggedChange> = state.log.iter().map(|row| row.logged.clone()).collect();
-        sink.joined(Revision::ZERO, &past, Revision::new(state.head));
+        sink.joined(Past {
+            identity: self.identity,
+            floor: Revision::ZERO,
+            changes: &past,
+            stamp: Revision::new(state.head).stamp_after(),
+        });
         state.sink = Some(sink);
         Ok(())
     }
@@ -249,15 +257,15 @@ impl Store for MemoryStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         let state = self.state()?;
         state.content(store)?;
-        let after = page.after.unwrap_or(Revision::ZERO);
+        let after = page.after.unwrap_or_default();
         let not_before = filter.since.map_or(0, |since| since.saturating_sub(CLOCK_SLACK));
         let begin = state
             .log
-            .partition_point(|row| row.logged.revision <= after)
+            .partition_point(|row| ChangePlace::from(row.logged.revision) <= after)
             .max(state.log.partition_point(|row| row.at < not_before));
         let (mut items, mut looked_at) = (Vec::new(), 0);
         for LogRow { logged, condition, at } in &state.log[begin..] {
@@ -272,16 +280,16 @@ impl Store for MemoryStore {
             };
             if let Some((inserted, tuple)) = relationship {
                 let condition = condition.clone();
-                let change = TupleChange { inserted, tuple, condition, at: *at, revision: logged.revision };
+                let change = TupleChange { inserted, tuple, condition, at: *at, place: logged.revision.into() };
                 if filter.matches(&change) {
                     items.push(change);
                 }
             }
             if items.len() == page.bounded() || looked_at == MAX_CHANGES_LOOKED_AT {
-                return Ok(Page { items, next: Some(logged.revision) });
+                return Ok(Page { items, next: Some(logged.revision.into()) });
             }
         }
-        let next = items.last().map(|change| change.revision).or(page.after);
+        let next = items.last().map(|change| change.place).or(page.after);
         Ok(Page { items, next })
     }
 
@@ -370,6 +378,11 @@ impl Snapshot for MemorySnapshot {
 
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
         Ok(self.world.stores.get(&store).map(|content| content.models.last().map(|(id, _)| *id)))
+    }
+
+    async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        let models = self.world.stores.get(&store).map(|content| content.models.as_slice()).unwrap_or_default();
+        Ok(models.iter().find(|(known, _)| *known == id).map(|(_, body)| body.to_string()))
     }
 }
 

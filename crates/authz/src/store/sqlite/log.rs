@@ -10,11 +10,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use cache_core::Revision;
+use cache_core::{Identity, Revision};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, StoreError, StoreId};
+use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, Past, StoreError, StoreId};
 use super::failure::{is_lasting, running, unusable};
 use super::row::{id_of, signed, tuple_of, unsigned};
 use super::schema::{changes, meta};
@@ -32,6 +32,9 @@ const AFTER_ALL: Revision = Revision::new(u64::MAX / 2);
 pub(super) struct Log {
     /// Who the log is that was opened.
     epoch: String,
+    /// What caches that outlive the process know this history by: another one at each start. The file may have been set back while nobody looked,
+    /// and nothing in it would tell.
+    identity: Identity,
     sink: OnceLock<Arc<dyn ChangeSink>>,
     /// The last row that was applied; none where the log was empty.
     applied: Mutex<Option<Arc<ChangeRow>>>,
@@ -54,9 +57,10 @@ enum History {
 }
 
 impl Log {
-    pub(super) fn new(epoch: String) -> Self {
+    pub(super) fn new(epoch: String, identity: Identity) -> Self {
         Self {
             epoch,
+            identity,
             sink: OnceLock::new(),
             applied: Mutex::default(),
             announced: Mutex::default(),
@@ -103,7 +107,8 @@ impl Log {
         }
         let last = head_row(connection)?;
         let (floor, past) = newest(connection, replay)?;
-        sink.joined(floor, &past, revision_of(last.as_ref()));
+        let stamp = revision_of(last.as_ref()).stamp_after();
+        sink.joined(Past { identity: self.identity, floor, changes: &past, stamp });
         self.advance(last);
         Ok(self.sink.set(sink).is_ok())
     }
@@ -237,7 +242,11 @@ impl Log {
     fn advance(&self, to: Option<ChangeRow>) {
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         if revision_of(to.as_ref()) > revision_of(applied.as_deref()) {
+            let stamp = revision_of(to.as_ref()).stamp_after();
             *applied = to.map(Arc::new);
+            if let Some(sink) = self.sink.get() {
+                sink.advance(stamp);
+            }
         }
     }
 }

@@ -3,21 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cache_core::Revision;
+use cache_core::Identity;
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
 use super::super::{
-    ChangeFilter, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError,
-    StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
-use super::failure::{running, unusable};
+use super::failure::{broken, running, unusable};
 use super::log::Log;
 use super::open::Opened;
 use super::poll::Poll;
 use super::reader::{Pool, hop};
 use super::row::{IdText, StoreRow};
-use super::schema::{assertions, models, stores};
+use super::schema::{assertions, stores};
 use super::snapshot::SqliteSnapshot;
 use super::writer::{Desk, Writer};
 use super::{SqliteConfig, changes, job, open, pages, queries};
@@ -45,7 +45,8 @@ impl SqliteStore {
     /// of this one, is damaged, or cannot be written. Nothing is changed then.
     pub fn open(config: SqliteConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
         let Opened { writer, path, identity, log_epoch, lock } = open::open(&config)?;
-        let log = Arc::new(Log::new(log_epoch.clone()));
+        let history = Identity::random().map_err(|cause| broken("starting the log", cause))?;
+        let log = Arc::new(Log::new(log_epoch.clone(), history));
         let desk = Desk {
             connection: writer,
             lock,
@@ -140,12 +141,7 @@ impl Store for SqliteStore {
 
     async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
         self.in_store(store, "reading a model", move |connection, store| {
-            models::table
-                .filter(models::store.eq(store))
-                .filter(models::id.eq(IdText::of(id.0).as_str()))
-                .select(models::body)
-                .first(connection)
-                .optional()
+            queries::model(connection, store, IdText::of(id.0).as_str())
         })
         .await
     }
@@ -174,8 +170,8 @@ impl Store for SqliteStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
             changes::page(connection, store, &filter, &page)
         })

@@ -40,7 +40,7 @@ pub(super) fn point(connection: &mut SqliteConnection, store: &str, tuple: &Tupl
         .first::<(String, String)>(connection)
         .optional()?;
     match found {
-        Some((name, context)) => Conditions::default().read(&name, &context).map(Presence::of),
+        Some((name, context)) => Ok(Presence::of(Conditions::default().read(&name, &context)?)),
         None => Ok(Presence::Absent),
     }
 }
@@ -108,7 +108,7 @@ fn properties(connection: &mut SqliteConnection, store: &str, object: &Object) -
         .select(properties::body)
         .first::<String>(connection)
         .optional()?;
-    body.as_deref().map_or(Ok(Context::default()), properties_of)
+    Ok(body.as_deref().map_or(Ok(Context::default()), properties_of)?)
 }
 
 pub(super) fn store_exists(connection: &mut SqliteConnection, store: &str) -> QueryResult<bool> {
@@ -126,6 +126,16 @@ pub(super) fn latest_model(connection: &mut SqliteConnection, store: &str) -> Qu
         .filter(models::store.eq(store))
         .order(models::sequence.desc())
         .select(models::id)
+        .first(connection)
+        .optional()
+}
+
+/// The body of a version of a model.
+pub(super) fn model(connection: &mut SqliteConnection, store: &str, id: &str) -> QueryResult<Option<String>> {
+    models::table
+        .filter(models::store.eq(store))
+        .filter(models::id.eq(id))
+        .select(models::body)
         .first(connection)
         .optional()
 }

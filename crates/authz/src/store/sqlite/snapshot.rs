@@ -8,7 +8,7 @@ use cache_core::Stamp;
 
 use super::super::{ModelId, Snapshot, StoreError, StoreId, TupleAnswer, TupleRead};
 use super::failure::{broken, running};
-use super::queries::{answer, latest_model, store_exists};
+use super::queries::{answer, latest_model, model, store_exists};
 use super::reader::{Lease, hop};
 use super::row::{IdText, model_id};
 
@@ -78,6 +78,15 @@ impl Snapshot for SqliteSnapshot {
             }
             let latest = latest_model(connection, id.as_str()).map_err(failed)?;
             Ok(Some(latest.as_deref().map(model_id)))
+        })
+        .await
+    }
+
+    async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        self.with(move |lease, _| {
+            let connection = lease.connection()?;
+            let found = model(connection, IdText::of(store.0).as_str(), IdText::of(id.0).as_str());
+            found.map_err(|error| running("reading a model", &error))
         })
         .await
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use authz::store::sqlite::SqliteStore;
 use authz::store::{
-    Change, ChangeSink, LoggedChange, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead,
+    Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleRead,
 };
-use cache_core::Revision;
+use cache_core::{Revision, Stamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -69,7 +69,8 @@ async fn a_snapshot_whose_read_was_abandoned_answers_no_more() {
     let world = open_sqlite(config(&path), None).await;
     let mut snapshot = world.origin.snapshot().await.unwrap();
     {
-        let mut read = snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN))]);
+        // So much that it can't have ended before it was looked at.
+        let mut read = snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN)); 10_000]);
         assert!(futures_util::poll!(&mut read).is_pending());
     }
     assert!(snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN))]).await.is_err());
@@ -139,7 +140,9 @@ struct Fragile {
 }
 
 impl ChangeSink for Fragile {
-    fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+    fn joined(&self, _: Past<'_>) {}
+    fn advance(&self, _: Stamp) {}
+    fn forget(&self, _: Revision) {}
     fn apply(&self, changes: &[LoggedChange]) {
         assert!(self.broken.swap(true, Ordering::Relaxed), "on purpose");
         self.applied.lock().unwrap().extend_from_slice(changes);
@@ -171,7 +174,9 @@ struct Gate {
 }
 
 impl ChangeSink for Gate {
-    fn joined(&self, _: Revision, _: &[LoggedChange], _: Revision) {}
+    fn joined(&self, _: Past<'_>) {}
+    fn advance(&self, _: Stamp) {}
+    fn forget(&self, _: Revision) {}
     fn apply(&self, changes: &[LoggedChange]) {
         let relationship = |logged: &LoggedChange| matches!(logged.change, Change::Inserted(..));
         if std::thread::current().name() == Some("origin-writer") && changes.iter().any(relationship) {

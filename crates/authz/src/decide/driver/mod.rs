@@ -8,14 +8,15 @@
 //! **Waiting.** An evaluation waits only for parts of older evaluations, and gives its snapshot back before: so neither waiting nor
 //! a small pool of readers can go round in a circle.
 
+mod look_up;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache_core::single_flight::Invocation;
 use cache_core::sync::Std;
 use cache_core::{
-    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
-    Verdict, planted,
+    Draft, Entry, Mistake, Moment, PartFollower, PartLeader, ReadSet, Stamp, Ticket, TypeSet, Verdict, planted,
 };
 
 use super::circumstances::{Circumstances, Clocks, Given};
@@ -110,6 +111,7 @@ impl Evaluation<'_> {
             contextual: self.contextual,
             given: self.given,
             reads: self.version.plan.reads(&object.type_name, relation),
+            direct: self.version.plan.direct(&object.type_name, relation),
         }
     }
 
@@ -242,92 +244,12 @@ impl<'a> Run<'a> {
             if fresh.is_empty() && reads.is_empty() {
                 return Ok(());
             }
-            self.look_up_parts(fresh).await?;
-            self.look_up_reads(reads).await?;
+            self.look_up(fresh, reads).await?;
         }
     }
 
-    /// Gives nodes their values from the caches; joins those that an older evaluation computes; expands the others.
-    async fn look_up_parts(&mut self, fresh: Vec<NodeId>) -> Result<(), CheckError> {
-        let Some(flight) = self.flight.filter(|_| self.evaluation.contextual.is_empty()) else {
-            for node in fresh {
-                self.graph.expand(node)?;
-            }
-            return Ok(());
-        };
-        let chain = self.evaluation.chain;
-        let questions: Vec<(NodeId, Object, Text)> = fresh
-            .into_iter()
-            .map(|node| {
-                let (object, relation) = self.graph.question(node);
-                (node, object.clone(), relation.clone())
-            })
-            .collect();
-        let sources: Vec<_> =
-            questions.iter().map(|(_, object, relation)| self.evaluation.decision_key(object, relation)).collect();
-        let keys: Vec<Key<'_>> = sources.iter().map(|source| chain.key(source)).collect();
-        let found = chain.find_many(&keys).await;
-        for (((node, _, _), key), lookup) in questions.iter().zip(&keys).zip(found) {
-            match lookup.hit() {
-                Some(hit) if self.take_part(*node, &hit.entry) => {}
-                _ => match chain.join_part(key, flight.order, flight.invocation) {
-                    PartRole::Lead(leader) => {
-                        self.led.push((*node, leader));
-                        self.graph.expand(*node)?;
-                    }
-                    PartRole::Follow(follower) => {
-                        self.awaited.push((*node, follower));
-                        self.graph.await_elsewhere(*node);
-                    }
-                    PartRole::Alone => self.graph.expand(*node)?,
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn take_part(&mut self, node: NodeId, entry: &Entry<CachedValue>) -> bool {
-        let CachedValue::Decision(allowed) = entry.value() else { return false };
-        self.used_parts = true;
-        self.graph.give(node, *allowed, provenance(entry));
-        true
-    }
-
-    /// Answers what all subjects share from the caches.
-    async fn look_up_reads(&mut self, reads: Vec<(ReadId, TupleRead)>) -> Result<(), CheckError> {
-        if self.flight.is_none() {
-            self.missing.extend(reads);
-            return Ok(());
-        }
-        let chain = self.evaluation.chain;
-        let sources: Vec<_> = reads.iter().map(|(_, read)| ReadKey::of(self.evaluation.store, read)).collect();
-        let keys: Vec<Key<'_>> = sources.iter().flatten().map(|source| chain.key(source)).collect();
-        let mut found = chain.find_many(&keys).await.into_iter();
-        let mut misses = Vec::new();
-        for ((id, read), source) in reads.iter().zip(&sources) {
-            let hit: Option<Hit<CachedValue>> =
-                source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
-            let answer = hit.as_ref().and_then(|hit| match hit.value() {
-                CachedValue::Exists(presence) => Some(TupleAnswer::Found(presence.clone())),
-                CachedValue::Subjects(members) => Some(TupleAnswer::Members(members.to_vec())),
-                CachedValue::Decision(_) | CachedValue::Objects(_) | CachedValue::Users(_) => None,
-            });
-            match (hit, answer) {
-                (Some(hit), Some(answer)) => {
-                    self.used_parts = true;
-                    let answer = with_contextual(self.evaluation.contextual, read, answer);
-                    let answer = self.circumstances.judged(read, answer);
-                    self.graph.answer(*id, answer, provenance(&hit.entry))?;
-                }
-                _ => misses.push((*id, read.clone())),
-            }
-        }
-        self.missing.extend(misses);
-        Ok(())
-    }
-
-    /// The snapshot, which is taken when it is needed first.
-    async fn snapshot(&mut self) -> Result<(&mut Box<dyn Snapshot>, Stamp), CheckError> {
+    /// Reads from the snapshot, which is taken when it is needed first. Its stamp is known after the read.
+    async fn read(&mut self, reads: Vec<TupleRead>) -> Result<(Vec<TupleAnswer>, Stamp), CheckError> {
         let snapshot = match &mut self.snapshot {
             Some(snapshot) => snapshot,
             none => {
@@ -335,21 +257,21 @@ impl<'a> Run<'a> {
                 none.insert(self.evaluation.origin.snapshot().await?)
             }
         };
+        let answers = snapshot.read(self.evaluation.store, reads).await?;
         let stamp = snapshot.stamp();
         self.stamp = Some(self.stamp.map_or(stamp, |known| known.meet(stamp)));
-        Ok((snapshot, stamp))
+        Ok((answers, stamp))
     }
 
     /// Reads the stored properties that conditions on the way may read, before any condition is met.
     async fn read_properties(&mut self) -> Result<(), CheckError> {
-        let Evaluation { version, given, object, relation, store, .. } = *self.evaluation;
+        let Evaluation { version, given, object, relation, .. } = *self.evaluation;
         let entities = given.stored(version.plan.reads(&object.type_name, relation));
         if entities.is_empty() {
             return Ok(());
         }
         let reads = entities.iter().map(|entity| TupleRead::Properties((*entity).clone())).collect();
-        let (snapshot, stamp) = self.snapshot().await?;
-        let answers = snapshot.read(store, reads).await?;
+        let (answers, stamp) = self.read(reads).await?;
         for (entity, answer) in entities.into_iter().zip(answers) {
             let TupleAnswer::Properties(stored) = answer else { continue };
             self.circumstances.add_stored(entity, &stored);
@@ -363,10 +285,8 @@ impl<'a> Run<'a> {
     /// Reads one level from the snapshot, and fills what others can use.
     async fn read_level(&mut self) -> Result<(), CheckError> {
         let missing = std::mem::take(&mut self.missing);
-        let store = self.evaluation.store;
-        let (snapshot, stamp) = self.snapshot().await?;
         let reads: Vec<TupleRead> = missing.iter().map(|(_, read)| read.clone()).collect();
-        let answers = snapshot.read(store, reads).await?;
+        let (answers, stamp) = self.read(reads).await?;
         if let Some(flight) = self.flight {
             self.evaluation.fill_reads(&flight, stamp, &missing, &answers).await;
         }

@@ -1,0 +1,292 @@
+//! One operation against Redis, within its bounds: the breaker lets it through or not; it waits a little for its turn; it has one limit of
+//! time for all it does; it may be tried again once, where that can help and the budget for retries allows it; and how it ended is told to
+//! the breaker, to the connection, and to the counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cache_core::{Clock, Entropy};
+use futures_util::future::join_all;
+use redis::aio::ConnectionLike as _;
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::breaker::{Breaker, Verdict};
+use crate::config::RedisConfig;
+use crate::connect::Connector;
+use crate::error::Failure;
+use crate::pool::{Line, Pool};
+use crate::retry::RetryBudget;
+use crate::statistics::{Counters, RedisStatistics, count, read};
+
+/// The least time between two connections that are given up because of what they brought: a Redis full of values that are not ours must not
+/// keep us connecting.
+const SUSPICION_INTERVAL_MS: u64 = 1_000;
+
+/// What is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Operation {
+    Get,
+    Fill,
+    Remove,
+    Clear,
+    Ping,
+    /// From the buckets of rate limits.
+    Take,
+}
+
+/// What is sent, in one round trip.
+pub(crate) enum Request {
+    One(Cmd),
+    /// Commands in one write, on one connection.
+    Pipeline(Pipeline, usize),
+    /// Commands for a cluster, each of which goes to the node of its key, all at once.
+    Spread(Vec<Cmd>),
+}
+
+/// What came back: a value or a failure for each command, and on which connection.
+pub(crate) struct Answer {
+    pub(crate) replies: Vec<Result<Value, Failure>>,
+    pub(crate) line: Arc<Line>,
+}
+
+pub(crate) struct Core {
+    pool: Pool,
+    turns: Semaphore,
+    breaker: Breaker,
+    budget: RetryBudget,
+    clock: Arc<dyn Clock>,
+    suspected_at_ms: AtomicU64,
+    max_in_flight: usize,
+    limits: Limits,
+    pub(crate) counters: Counters,
+    pub(crate) address: String,
+    pub(crate) is_cluster: bool,
+}
+
+struct Limits {
+    get: Duration,
+    fill: Duration,
+    remove: Duration,
+    wait: Duration,
+}
+
+impl Core {
+    pub(crate) fn new(
+        connector: Connector,
+        config: &RedisConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            turns: Semaphore::new(config.max_in_flight),
+            breaker: Breaker::new(config.breaker, Arc::clone(&clock), entropy),
+            budget: RetryBudget::new(config.retry_percent),
+            clock,
+            suspected_at_ms: AtomicU64::new(0),
+            max_in_flight: config.max_in_flight,
+            limits: Limits {
+                get: Duration::from_millis(config.get_timeout_ms),
+                fill: Duration::from_millis(config.fill_timeout_ms),
+                remove: Duration::from_millis(config.remove_timeout_ms),
+                wait: Duration::from_millis(config.max_wait_ms),
+            },
+            counters: Counters::default(),
+            address: connector.address().to_owned(),
+            is_cluster: connector.is_cluster(),
+            pool: Pool::new(connector, config),
+        }
+    }
+
+    /// Does it.
+    pub(crate) async fn run(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
+        self.run_after(Duration::ZERO, operation, request).await
+    }
+
+    /// Does it for somebody who has waited already: that is part of its limit.
+    pub(crate) async fn run_after(
+        &self,
+        waited: Duration,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Answer, Failure> {
+        let limit = self.limits.of(operation).saturating_sub(waited);
+        let done = self.run_within(limit, operation, request).await;
+        if let Err(failure) = &done {
+            self.counters.failed(failure);
+        }
+        done
+    }
+
+    async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
+        let permit = self.breaker.permit().ok_or(Failure::BreakerOpen)?;
+        let _turn = self.turn().await?;
+        let mut line = None;
+        let done = match timeout(limit, self.try_twice(operation, &request, &mut line)).await {
+            Ok(done) => done,
+            // Without a connection there was nobody to be silent: why there is none says more.
+            Err(_) => Err(match &line {
+                Some(_) => Failure::Timeout(limit),
+                None => self.pool.unreachable(),
+            }),
+        };
+        let failure = done.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
+        if let Some(line) = &line {
+            self.judge(line, failure);
+        }
+        if let Some(Failure::Refused(code)) = failure {
+            // Every further try would be refused as well, and may lock an account: whoever can mend it must hear of it.
+            tracing::error!(address = %self.address, code, "redis refused us; check the user, the password and the ACL rules");
+            permit.end(Verdict::Failure);
+            self.breaker.open();
+        } else {
+            permit.end(match failure {
+                Some(failure) if failure.counts_against_redis() => Verdict::Failure,
+                Some(Failure::BreakerOpen | Failure::Busy(_)) => Verdict::Nothing,
+                _ => Verdict::Success,
+            });
+        }
+        let replies = done?;
+        line.map(|line| Answer { replies, line }).ok_or(Failure::Protocol)
+    }
+
+    /// Waits for a turn, but not for long. Whoever waits is served in order.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Ok(turn);
+        }
+        count(&self.counters.waits);
+        match timeout(self.limits.wait, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Failure::Busy(self.limits.wait)),
+        }
+    }
+
+    async fn try_twice(
+        &self,
+        operation: Operation,
+        request: &Request,
+        line: &mut Option<Arc<Line>>,
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        self.budget.earn();
+        let first = self.try_once(request, line).await;
+        let failure = first.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
+        // A fill is never worth a second try: the value is loaded again when it is asked for again. And a second try would take twice.
+        let is_once = matches!(operation, Operation::Fill | Operation::Take);
+        let may = !is_once && failure.is_some_and(Failure::deserves_a_retry);
+        if !may {
+            return first;
+        }
+        if !self.budget.spend() {
+            count(&self.counters.retries_denied);
+            return first;
+        }
+        if let Some(line) = line.take() {
+            self.judge(&line, failure);
+        }
+        count(&self.counters.retries);
+        // Boxed, because it is rare: every look-up would carry the room for it.
+        Box::pin(self.try_once(request, line)).await
+    }
+
+    async fn try_once(
+        &self,
+        request: &Request,
+        used: &mut Option<Arc<Line>>,
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
+        let line = used.insert(self.pool.line(busy).await?);
+        let mut link = line.link.clone();
+        let reply = |value: Value| match value {
+            Value::ServerError(error) => Err(Failure::of(&error.into())),
+            value => Ok(value),
+        };
+        let failed = |error: redis::RedisError| Failure::of(&error);
+        Ok(match request {
+            Request::One(command) => match link.req_packed_command(command).await {
+                Ok(value) => vec![reply(value)],
+                Err(error) => return Err(failed(error)),
+            },
+            Request::Pipeline(pipeline, commands) => {
+                let values = link.req_packed_commands(pipeline, 0, *commands).await.map_err(failed)?;
+                if values.len() != *commands {
+                    return Err(Failure::Protocol);
+                }
+                values.into_iter().map(reply).collect()
+            }
+            Request::Spread(commands) => {
+                let each = commands.iter().map(|command| {
+                    let mut link = link.clone();
+                    async move { link.req_packed_command(command).await }
+                });
+                join_all(each).await.into_iter().map(|value| value.map_err(failed).and_then(reply)).collect()
+            }
+        })
+    }
+
+    fn judge(&self, line: &Line, failure: Option<&Failure>) {
+        match failure {
+            Some(Failure::Timeout(_)) => line.was_silent(),
+            Some(Failure::Protocol) => line.condemn(),
+            Some(failure) if failure.breaks_connections() => line.broke(),
+            _ => line.answered(),
+        }
+    }
+
+    /// A connection brought a value that was not sealed for the name that was asked for. Where answers have got out of step, every further one
+    /// is another's.
+    pub(crate) fn suspect(&self, line: &Line) {
+        let now_ms = self.clock.now().as_millis();
+        let last_ms = self.suspected_at_ms.load(Ordering::Relaxed);
+        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= SUSPICION_INTERVAL_MS;
+        if due && self.suspected_at_ms.compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            count(&self.counters.suspected);
+            line.condemn();
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> RedisStatistics {
+        let counters = &self.counters;
+        let mut connections = self.pool.statistics();
+        connections.suspected = read(&counters.suspected);
+        RedisStatistics {
+            faults: counters.faults.each_ref().map(read),
+            expired: read(&counters.expired),
+            failures: counters.failures.each_ref().map(read),
+            breaker: self.breaker.state(),
+            breaker_opened: self.breaker.opened(),
+            retries: read(&counters.retries),
+            retries_denied: read(&counters.retries_denied),
+            out_of_memory: read(&counters.out_of_memory),
+            stored_bytes: read(&counters.stored_bytes),
+            offloaded: read(&counters.offloaded),
+            waits: read(&counters.waits),
+            connections,
+        }
+    }
+}
+
+impl Operation {
+    pub(crate) const fn verb(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Fill => "fill",
+            Self::Remove => "remove",
+            Self::Clear => "clear",
+            Self::Ping => "ping",
+            Self::Take => "take",
+        }
+    }
+}
+
+impl Limits {
+    const fn of(&self, operation: Operation) -> Duration {
+        match operation {
+            Operation::Get | Operation::Ping | Operation::Take => self.get,
+            Operation::Fill => self.fill,
+            Operation::Remove | Operation::Clear => self.remove,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Clearing without looking for keys: a clear changes a number that is part of every name, and what had the old number ends by its time.
+//!
+//! The number lies in Redis under one small key for each history, and is read again every few seconds with a look-up that is made anyway. So a
+//! clear takes effect here at once, and elsewhere within that time; until then others use values that were cleared, which is safe, because
+//! clearing is hygiene and comparing is safety. A mark that was evicted is the number zero: nothing but old values comes back, and they are
+//! judged like any other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cache_core::{Identity, Moment};
+
+/// How often the mark is read again.
+pub const GENERATION_INTERVAL_MS: u64 = 5_000;
+
+/// Whose values are named, and by which generation.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    pub(crate) identity: Identity,
+    /// The mark's name.
+    pub(crate) mark: String,
+    generation: AtomicU64,
+    /// When the mark was last read, in milliseconds of the monotonic clock; never, at zero.
+    read_at_ms: AtomicU64,
+}
+
+impl Binding {
+    pub(crate) fn new(identity: Identity, mark: String) -> Self {
+        Self { identity, mark, generation: AtomicU64::new(0), read_at_ms: AtomicU64::new(0) }
+    }
+
+    /// The number as far as it is known.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Whether the mark should be read again. One caller is told so; the others go on meanwhile.
+    pub(crate) fn is_due(&self, now: Moment) -> bool {
+        let now_ms = now.as_millis().max(1);
+        let last_ms = self.read_at_ms.load(Ordering::Relaxed);
+        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= GENERATION_INTERVAL_MS;
+        due && self.read_at_ms.compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// It could not be read: the next caller tries again.
+    pub(crate) fn was_not_read(&self) {
+        self.read_at_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// What the mark says. True where it is another number than the one that was known.
+    pub(crate) fn was_read(&self, mark: Option<&[u8]>) -> bool {
+        let generation = mark.and_then(|mark| mark.try_into().ok()).map_or(0, u64::from_le_bytes);
+        self.generation.swap(generation, Ordering::Relaxed) != generation
+    }
+
+    /// A clear has set the mark.
+    pub(crate) fn was_set(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod breaker;
+mod commands;
+mod compress;
+mod config;
+mod connect;
+mod core;
+mod envelope;
+mod error;
+mod gather;
+mod generation;
+mod keyring;
+mod layer;
+pub mod limit;
+pub mod log;
+mod name;
+mod pool;
+mod retry;
+mod seal;
+mod secret;
+mod statistics;
+mod time;
+
+pub use breaker::{BreakerConfig, BreakerState};
+pub use compress::{DEFAULT_DICTIONARY_BYTES, Dictionary, MAX_DICTIONARY_BYTES};
+pub use config::{
+    Compression, DEFAULT_MAX_LIFETIME_MS, DEFAULT_NAMESPACE, DEFAULT_URL, MAX_NAMESPACE_BYTES, RedisConfig,
+};
+pub use connect::{Connector, Link};
+pub use envelope::Fault;
+pub use error::ConfigError;
+pub use generation::GENERATION_INTERVAL_MS;
+pub use keyring::{Keyring, MAX_MASTER_KEY_FILE_BYTES, MIN_MASTER_KEY_BYTES};
+pub use layer::{DEFAULT_NAME, Machine, RedisHandle, RedisLayer};
+pub use log::{LogConfig, LogStatus, RedisLog};
+pub use secret::Secret;
+pub use statistics::{ConnectionStatistics, FAILURE_LABELS, RedisStatistics};
+pub use time::{SystemWallClock, TOLERATED_SKEW, WallClock};

@@ -1,0 +1,139 @@
+//! What the tier counted, for metrics and for advice about its settings.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::breaker::BreakerState;
+use crate::envelope::Fault;
+use crate::error::Failure;
+
+/// What the Redis tier has counted since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisStatistics {
+    /// Values that were found and could not be read, by why: misses all of them. In the order of [`Fault::ALL`].
+    pub faults: [u64; Fault::ALL.len()],
+    /// Values that were found and whose time was over.
+    pub expired: u64,
+    /// Failed operations by kind, in the order of [`FAILURE_LABELS`].
+    pub failures: [u64; FAILURE_LABELS.len()],
+    /// What the breaker lets through.
+    pub breaker: BreakerState,
+    /// How often the breaker has opened.
+    pub breaker_opened: u64,
+    /// Second tries.
+    pub retries: u64,
+    /// Second tries that the budget for them did not allow.
+    pub retries_denied: u64,
+    /// Values that were not stored because Redis has no memory left for writes.
+    pub out_of_memory: u64,
+    /// Values that were stored compressed, and bytes of envelopes that were stored.
+    pub stored_bytes: u64,
+    /// Batches that were encoded or decoded off the executor because they are large.
+    pub offloaded: u64,
+    /// Operations that had to wait for others to end.
+    pub waits: u64,
+    /// The connections.
+    pub connections: ConnectionStatistics,
+}
+
+/// What became of connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionStatistics {
+    /// Those that are open.
+    pub open: u32,
+    /// Those that were made.
+    pub made: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Those that were given up: broken, silent, out of step, or to a server that changed its part.
+    pub condemned: u64,
+    /// Of those, the ones that brought values which were not sealed for their names.
+    pub suspected: u64,
+    /// Operations that had to wait for a connection to be made.
+    pub waits: u64,
+    /// How long those waited, all together.
+    pub wait_time: Duration,
+}
+
+/// Labels of failures, for metrics.
+pub const FAILURE_LABELS: [&str; 13] = [
+    "breaker_open",
+    "busy",
+    "timeout",
+    "unreachable",
+    "broken",
+    "protocol",
+    "refused",
+    "loading",
+    "out_of_memory",
+    "read_only",
+    "redirected",
+    "cluster_down",
+    "server",
+];
+
+impl RedisStatistics {
+    /// How many values had a fault.
+    #[must_use]
+    pub fn faults(&self, fault: Fault) -> u64 {
+        self.faults[fault as usize]
+    }
+
+    /// How many operations failed in a way, by its label of [`FAILURE_LABELS`].
+    #[must_use]
+    pub fn failures(&self, label: &str) -> u64 {
+        FAILURE_LABELS.iter().zip(self.failures).filter(|(known, _)| **known == label).map(|(_, count)| count).sum()
+    }
+}
+
+/// The counters behind it.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) faults: [AtomicU64; Fault::ALL.len()],
+    pub(crate) failures: [AtomicU64; FAILURE_LABELS.len()],
+    pub(crate) expired: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) retries_denied: AtomicU64,
+    pub(crate) out_of_memory: AtomicU64,
+    pub(crate) stored_bytes: AtomicU64,
+    pub(crate) offloaded: AtomicU64,
+    pub(crate) waits: AtomicU64,
+    pub(crate) suspected: AtomicU64,
+}
+
+/// Counts one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Reads a counter.
+pub(crate) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Counters {
+    pub(crate) fn failed(&self, failure: &Failure) {
+        count(&self.failures[failure.number()]);
+    }
+}
+
+impl Failure {
+    /// Its place in [`FAILURE_LABELS`].
+    const fn number(&self) -> usize {
+        match self {
+            Self::BreakerOpen => 0,
+            Self::Busy(_) => 1,
+            Self::Timeout(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Broken(_) => 4,
+            Self::Protocol => 5,
+            Self::Refused(_) => 6,
+            Self::Loading => 7,
+            Self::OutOfMemory => 8,
+            Self::ReadOnly => 9,
+            Self::Redirected(_) => 10,
+            Self::ClusterDown(_) => 11,
+            Self::Server(_) => 12,
+        }
+    }
+}
