@@ -21,6 +21,7 @@ mod retry;
 mod seal;
 mod secret;
 mod statistics;
+mod store;
 mod time;
 
 pub use breaker::{BreakerConfig, BreakerState};
