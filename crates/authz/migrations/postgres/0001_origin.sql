@@ -129,7 +129,7 @@ BEGIN
         RETURN false;
     END IF;
     told := coalesce(nullif(current_setting('tiergate.told', true), '')::integer, 0);
-    IF told >= 10000 THEN
+    IF told >= 2000 THEN
         PERFORM {schema}.replace_store(store);
         RETURN false;
     END IF;

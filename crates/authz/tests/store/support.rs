@@ -10,16 +10,16 @@ use authz::relation::{
     Member, Object, Presence, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple,
 };
 use authz::store::memory::MemoryStore;
-use authz::store::postgres::PostgresStore;
+use authz::store::postgres::{MIGRATIONS, PostgresStore};
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{
-    Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, TupleAnswer, TupleRead, UnixMillis,
-    WallClock, WriteBatch, WriteConflict,
+    Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, SystemWallClock, TupleAnswer,
+    TupleRead, UnixMillis, WallClock, WriteBatch, WriteConflict,
 };
 use cache_core::{Revision, Stamp};
 use pg_log::PgConfig;
 use tempfile::TempDir;
-use test_services::TestDatabase;
+use test_services::{Template, TestDatabase};
 use tokio::sync::watch;
 use ulid::Ulid;
 
@@ -137,16 +137,41 @@ impl Postgres {
         test_services::shared_postgres().is_some()
     }
 
-    /// The origin on a database of its own.
-    pub(crate) async fn on(database: TestDatabase) -> World<PostgresStore> {
-        let clock = Arc::new(FixedClock::default());
-        let mut config = PgConfig::new(database.url());
+    /// Few connections, so that tests meet the bounds.
+    pub(crate) fn config(url: &str) -> PgConfig {
+        let mut config = PgConfig::new(url);
         config.exclusive_max = 4;
         config.shared_connections = 1;
-        let store = PostgresStore::new(config, Arc::clone(&clock) as _).unwrap();
-        let mut world = World::of(store, clock, None).await;
+        config
+    }
+
+    /// The origin on a database of its own.
+    pub(crate) async fn on(database: TestDatabase) -> World<PostgresStore> {
+        let mut world = Self::with(Self::config(database.url())).await;
         world.database = Some(database);
         world
+    }
+
+    /// The origin as it is configured.
+    pub(crate) async fn with(config: PgConfig) -> World<PostgresStore> {
+        let clock = Arc::new(FixedClock::default());
+        let store = PostgresStore::new(config, Arc::clone(&clock) as _).unwrap();
+        World::of(store, clock, None).await
+    }
+
+    /// A database with our tables, built once for all tests.
+    pub(crate) fn template() -> Template<'static> {
+        let all = pg_log::migrations().iter().chain(MIGRATIONS);
+        Template::built(&all.map(|migration| migration.sql).collect::<String>(), |url| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let store = PostgresStore::new(Self::config(url), Arc::new(SystemWallClock))?;
+                store.attach(Recorder::new()).await?;
+                store.health().await?;
+                store.close().await;
+                Ok(())
+            })
+        })
     }
 }
 
@@ -162,9 +187,9 @@ impl Fixture for Postgres {
     }
 }
 
-/// A new database, empty.
+/// A new database with our tables.
 pub(crate) async fn database() -> TestDatabase {
-    tokio::task::spawn_blocking(|| TestDatabase::create("SELECT").expect("the server was there just now"))
+    tokio::task::spawn_blocking(|| TestDatabase::create(Postgres::template()).expect("the server was there just now"))
         .await
         .unwrap()
 }
@@ -200,6 +225,11 @@ impl<S: Store> World<S> {
         let mut snapshot = self.origin.snapshot().await.unwrap();
         snapshot.latest_model(self.store).await.unwrap();
         snapshot
+    }
+
+    /// The newest revision: what a write is answered that has nothing to do.
+    pub(crate) async fn newest(&self) -> Revision {
+        self.origin.write(self.store, WriteBatch::default()).await.unwrap().revision
     }
 
     pub(crate) async fn has(&self, tuple: &str) -> bool {

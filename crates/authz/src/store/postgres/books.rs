@@ -7,21 +7,25 @@
 
 use std::collections::HashSet;
 
+use futures_util::future::try_join_all;
 use pg_log::Exclusive;
 use pg_log::tokio_postgres::Row;
 use pg_log::tokio_postgres::types::ToSql;
 
 use super::super::StoreId;
-use super::super::columns::{IdText, NONE, signed, tuple_of};
+use super::super::columns::{IdText, NONE, TupleColumns, signed, tuple_of};
 use super::row::TupleArrays;
 use super::transaction::Refusal;
-use super::writes::{in_store, run};
+use super::writes::run;
 use crate::relation::{Relationship, Tuple};
 
 /// The columns of the key after the store.
 const KEY: &str = "object_type, object_id, relation, subject_type, subject_relation, subject_id";
 
 /// Deletes relationships. Returns those that were there.
+///
+/// A statement for each, all on their way at once: joined with a list of keys, the planner may choose to read the whole store instead, and keep
+/// to it while the store grows.
 pub(super) async fn delete(
     connection: &Exclusive,
     schema: &str,
@@ -29,16 +33,12 @@ pub(super) async fn delete(
     tuples: &[Tuple],
     now: u64,
 ) -> Result<HashSet<Tuple>, Refusal> {
-    if tuples.is_empty() {
-        return Ok(HashSet::new());
-    }
     let sql = format!(
         "WITH gone AS (
-             DELETE FROM {schema}.tuples t
-             USING unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS q (ot, oi, r, st, sr, si)
-             WHERE t.store = $1 AND t.object_type = q.ot AND t.object_id = q.oi AND t.relation = q.r
-               AND t.subject_type = q.st AND t.subject_relation = q.sr AND t.subject_id = q.si
-             RETURNING t.*),
+             DELETE FROM {schema}.tuples
+             WHERE store = $1 AND object_type = $2 AND object_id = $3 AND relation = $4
+               AND subject_type = $5 AND subject_relation = $6 AND subject_id = $7
+             RETURNING *),
          kept AS (
              INSERT INTO {schema}.changes (store, inserted, {KEY}, at) SELECT store, false, {KEY}, $8 FROM gone),
          told AS (
@@ -47,11 +47,16 @@ pub(super) async fn delete(
     );
     let mut ordered: Vec<&Tuple> = tuples.iter().collect();
     ordered.sort_unstable();
-    let (id, arrays, now) = (IdText::of(store.0), TupleArrays::of(ordered), signed(now));
-    let [ot, oi, r, st, sr, si] = arrays.params();
-    let params: [&(dyn ToSql + Sync); 8] = [&id.as_str(), ot, oi, r, st, sr, si, &now];
-    let rows = run(connection, &sql, &params, in_store("deleting relationships", store)).await?;
-    Ok(rows.iter().map(key).collect())
+    let (id, now) = (IdText::of(store.0), signed(now));
+    let gone = ordered.into_iter().map(async |tuple| {
+        let TupleColumns { store, object_type, object_id, relation, subject_type, subject_relation, subject_id } =
+            TupleColumns::of(id.as_str(), tuple);
+        let params: [&(dyn ToSql + Sync); 8] =
+            [&store, &object_type, &object_id, &relation, &subject_type, &subject_relation, &subject_id, &now];
+        run(connection, &sql, &params, Refusal::of("deleting relationships")).await
+    });
+    let rows = try_join_all(gone).await?;
+    Ok(rows.iter().flatten().map(key).collect())
 }
 
 /// Writes relationships, each with the text of the values of its condition. Returns those that were not there.
@@ -90,7 +95,7 @@ pub(super) async fn insert(
     let names: Vec<String> = ordered.iter().map(|(write, _)| name(write)).collect();
     let contexts: Vec<&str> = ordered.iter().map(|(_, context)| *context).collect();
     let params: [&(dyn ToSql + Sync); 10] = [&id.as_str(), ot, oi, r, st, sr, si, &now, &names, &contexts];
-    let rows = run(connection, &sql, &params, in_store("writing relationships", store)).await?;
+    let rows = run(connection, &sql, &params, Refusal::of("writing relationships")).await?;
     Ok(rows.iter().map(key).collect())
 }
 

@@ -1,6 +1,6 @@
 //! What each kind of write does in its transaction. A statement takes a whole batch, so that a write is two round trips, the commit included.
 
-use futures_util::future::join3;
+use futures_util::future::{join3, try_join_all};
 use pg_log::Exclusive;
 use pg_log::tokio_postgres::error::SqlState;
 use pg_log::tokio_postgres::types::ToSql;
@@ -165,32 +165,31 @@ pub(super) async fn write_properties(
 ) -> Result<(), Refusal> {
     const OPERATION: &str = "writing properties";
     let id = IdText::of(store.0);
-    let columns = |removed: bool| {
-        let some = given.iter().filter(move |(_, body)| (body == NONE) == removed);
-        let (mut types, mut ids, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
-        for (object, body) in some {
-            types.push(&*object.type_name);
-            ids.push(&*object.id);
-            bodies.push(body.as_str());
-        }
-        (types, ids, bodies)
-    };
-    let (gone, (types, ids, bodies)) = (columns(true), columns(false));
-    let remove = format!(
-        "DELETE FROM {schema}.properties p USING unnest($2::text[], $3::text[]) AS q (ot, oi)
-         WHERE p.store = $1 AND p.object_type = q.ot AND p.object_id = q.oi"
-    );
+    let id = id.as_str();
+    let (mut types, mut ids, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ordered: Vec<&(Object, String)> = given.iter().collect();
+    ordered.sort_unstable();
+    let (gone, kept): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|(_, body)| body == NONE);
+    for (object, body) in kept {
+        types.push(&*object.type_name);
+        ids.push(&*object.id);
+        bodies.push(body.as_str());
+    }
+    // One by one, for the planner's sake, as relationships are.
+    let remove = format!("DELETE FROM {schema}.properties WHERE store = $1 AND object_type = $2 AND object_id = $3");
+    let removed = gone.into_iter().map(async |(object, _)| {
+        let params: [&(dyn ToSql + Sync); 3] = [&id, &&*object.type_name, &&*object.id];
+        run(connection, &remove, &params, in_store(OPERATION, store)).await
+    });
     let replace = format!(
         "INSERT INTO {schema}.properties (store, object_type, object_id, body)
-         SELECT $1, q.ot, q.oi, q.b FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS q (ot, oi, b, n) ORDER BY q.n
+         SELECT $1, q.ot, q.oi, q.b FROM unnest($2::text[], $3::text[], $4::text[]) AS q (ot, oi, b)
          ON CONFLICT (store, object_type, object_id) DO UPDATE SET body = excluded.body WHERE properties.body <> excluded.body"
     );
-    let id = id.as_str();
-    let remove_params: [&(dyn ToSql + Sync); 3] = [&id, &gone.0, &gone.1];
     let replace_params: [&(dyn ToSql + Sync); 4] = [&id, &types, &ids, &bodies];
     let (required, removed, replaced) = join3(
         require(connection, schema, store),
-        run(connection, &remove, &remove_params, in_store(OPERATION, store)),
+        try_join_all(removed),
         run(connection, &replace, &replace_params, in_store(OPERATION, store)),
     )
     .await;

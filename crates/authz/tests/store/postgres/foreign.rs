@@ -1,0 +1,171 @@
+//! Other programs that write to the tables while they are served.
+
+use std::time::Duration;
+
+use authz::store::{Change, InvalidationScope, ModelId, Store};
+use pg_log::tokio_postgres::Client;
+use ulid::Ulid;
+
+use super::{SOON, world};
+use crate::support::{Postgres, database, tuple};
+
+const ANN: &str = "doc:1#viewer@user:ann";
+const INSERT_ANN: &str = "INSERT INTO tiergate.tuples (store, object_type, object_id, relation, subject_type, subject_id) \
+                          SELECT id, 'doc', '1', 'viewer', 'user', 'ann' FROM tiergate.stores";
+const EVERYTHING: Change = Change::Invalidated(InvalidationScope::All);
+
+async fn run(psql: &Client, sql: &str) {
+    psql.batch_execute(sql).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_foreign_write_is_noticed_without_any_request() {
+    let (world, psql) = world!();
+    run(&psql, INSERT_ANN).await;
+    world.sink.wait_for(&Change::Inserted(world.store, tuple(ANN))).await;
+    run(&psql, "UPDATE tiergate.tuples SET subject_id = 'bob'").await;
+    world.sink.wait_for(&Change::Deleted(world.store, tuple(ANN))).await;
+    world.sink.wait_for(&Change::Inserted(world.store, tuple("doc:1#viewer@user:bob"))).await;
+    run(&psql, "DELETE FROM tiergate.tuples").await;
+    world.sink.wait_for(&Change::Deleted(world.store, tuple("doc:1#viewer@user:bob"))).await;
+}
+
+#[tokio::test]
+async fn a_removal_without_row_triggers_ends_everything_within_one_poll() {
+    for table in ["tuples", "properties", "models CASCADE"] {
+        let (world, psql) = world!();
+        let before = world.sink.applied().len();
+        // Nobody is woken by it.
+        run(&psql, "SET tiergate.writer = 'on'").await;
+        run(&psql, &format!("TRUNCATE tiergate.{table}")).await;
+        let since = tokio::time::Instant::now();
+        let told = async {
+            while !world.sink.applied()[before..].iter().any(|logged| logged.change == EVERYTHING) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(SOON, told).await.expect("it is not told");
+        println!("TRUNCATE {table}: in force after {} ms", since.elapsed().as_millis());
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_applies_a_foreign_write_before_it_is_handed_out() {
+    if !Postgres::is_there() {
+        return;
+    }
+    let database = database().await;
+    let mut blind = Postgres::config(database.url());
+    blind.log.poll_interval = Duration::from_secs(3_600);
+    let world = Postgres::with(blind).await;
+    let psql = super::psql(database.url()).await;
+    // Without the mark of our sessions it would be notified.
+    run(&psql, "SET tiergate.writer = 'on'").await;
+    run(&psql, &INSERT_ANN).await;
+    assert!(!world.sink.has(&Change::Inserted(world.store, tuple(ANN))));
+    assert!(world.has(ANN).await);
+    assert!(world.sink.has(&Change::Inserted(world.store, tuple(ANN))));
+}
+
+#[tokio::test]
+async fn a_flood_is_told_as_one_change_of_its_store() {
+    let (world, psql) = world!();
+    let before = world.sink.applied().len();
+    run(
+        &psql,
+        "INSERT INTO tiergate.tuples (store, object_type, object_id, relation, subject_type, subject_id)
+         SELECT stores.id, 'doc', n, 'viewer', 'user', 'ann' FROM tiergate.stores, generate_series(1, 25000) n",
+    )
+    .await;
+    assert!(world.has("doc:25000#viewer@user:ann").await);
+    let told = world.sink.applied().split_off(before);
+    let coarse = [Change::StoreReplaced(world.store), EVERYTHING];
+    assert!(told.iter().any(|logged| coarse.contains(&logged.change)), "{} changes", told.len());
+    assert!(told.len() <= 2_001, "{} changes", told.len());
+}
+
+#[tokio::test]
+async fn a_store_that_psql_deletes_is_one_change_and_takes_everything_along() {
+    let (world, psql) = world!();
+    world.write(&[ANN]).await;
+    let before = world.sink.applied().len();
+    run(&psql, "DELETE FROM tiergate.stores").await;
+    assert!(!world.has(ANN).await);
+    let told: Vec<Change> = world.sink.applied().split_off(before).into_iter().map(|logged| logged.change).collect();
+    assert_eq!(told, [Change::StoreReplaced(world.store)]);
+    assert_eq!(world.origin.store(world.store).await.unwrap(), None);
+    let left = psql.query_one("SELECT count(*) FROM tiergate.changes", &[]).await.unwrap();
+    assert_eq!(left.get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn what_a_transaction_does_after_the_deletion_of_a_store_is_told() {
+    let (world, psql) = world!();
+    let other = authz::store::StoreId(Ulid::from_parts(2, 2));
+    world.origin.create_store(other, "second").await.unwrap();
+    run(&psql, &format!("BEGIN; DELETE FROM tiergate.stores WHERE id = '{}'; {INSERT_ANN}; COMMIT", world.store.0))
+        .await;
+    world.sink.wait_for(&Change::Inserted(other, tuple(ANN))).await;
+}
+
+#[tokio::test]
+async fn triggers_that_are_switched_off_for_replication_still_tell() {
+    let (world, psql) = world!();
+    run(&psql, "SET session_replication_role = replica").await;
+    run(&psql, INSERT_ANN).await;
+    world.sink.wait_for(&Change::Inserted(world.store, tuple(ANN))).await;
+}
+
+#[tokio::test]
+async fn a_flag_that_is_left_over_keeps_no_trigger_from_telling() {
+    let (world, psql) = world!();
+    let number = psql.query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
+    let number: String = number.get(0);
+    run(&psql, &format!("SET tiergate.bulk = '{number}'; SET tiergate.coarse = '{number} {}'", world.store.0)).await;
+    run(&psql, INSERT_ANN).await;
+    world.sink.wait_for(&Change::Inserted(world.store, tuple(ANN))).await;
+}
+
+#[tokio::test]
+async fn a_log_row_that_cannot_be_read_counts_as_everything() {
+    let (world, psql) = world!();
+    for row in ["'from the future', '{}'", "'invalidated', '{broken}'", "'inserted', '{}'"] {
+        let before = world.sink.applied().len();
+        run(&psql, &format!("INSERT INTO tiergate.log (kind, fields) VALUES ({row})")).await;
+        drop(world.settled().await);
+        let told = world.sink.applied().split_off(before);
+        assert!(told.iter().any(|logged| logged.change == EVERYTHING), "{row}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_break_the_origin_is_refused_for_everybody() {
+    let (world, psql) = world!();
+    world.write(&[ANN]).await;
+    let model = ModelId(Ulid::from_parts(1, 0));
+    world.origin.write_model(world.store, model, "old").await.unwrap();
+    for statement in [
+        "INSERT INTO tiergate.tuples (store, object_type, object_id, relation, subject_type, subject_id)
+         VALUES ('00000000000000000000000000', 'doc', '1', 'viewer', 'user', 'ann')",
+        "UPDATE tiergate.tuples SET store = '00000000000000000000000000'",
+        "UPDATE tiergate.tuples SET subject_id = ''",
+        "UPDATE tiergate.tuples SET subject_id = '*', subject_relation = 'member'",
+        "UPDATE tiergate.tuples SET condition = 'c', condition_context = '{'",
+        "UPDATE tiergate.tuples SET condition = 'c', condition_context = '[]'",
+        "UPDATE tiergate.tuples SET condition_context = '{}'",
+        "INSERT INTO tiergate.properties VALUES ('00000000000000000000000000', 'user', 'ann', '{}')",
+        "INSERT INTO tiergate.assertions SELECT id, '00000000000000000000000000', '[]' FROM tiergate.stores",
+        "UPDATE tiergate.models SET body = 'new'",
+        "INSERT INTO tiergate.models (store, id, body) SELECT store, id, 'new' FROM tiergate.models
+         ON CONFLICT (store, id) DO UPDATE SET body = 'new'",
+        "UPDATE tiergate.stores SET id = '00000000000000000000000001'",
+        "TRUNCATE tiergate.stores",
+        "DELETE FROM tiergate.changes",
+        "UPDATE tiergate.changes SET at = 0",
+        "TRUNCATE tiergate.changes",
+    ] {
+        assert!(psql.batch_execute(statement).await.is_err(), "{statement}");
+    }
+    assert_eq!(world.origin.model(world.store, model).await.unwrap().as_deref(), Some("old"));
+    assert!(world.has(ANN).await);
+}

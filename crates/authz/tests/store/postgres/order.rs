@@ -1,0 +1,163 @@
+//! Transactions that end in another order than they are numbered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use authz::store::postgres::PostgresStore;
+use authz::store::{ChangeFilter, ChangePlace, OnConflict, PageRequest, Store, StoreError, WriteBatch};
+use fastrand::Rng;
+
+use super::{psql, world};
+use crate::support::{World, tuple};
+
+fn row(text: &str) -> String {
+    let found = tuple(text);
+    format!(
+        "'{}', '{}', '{}', '{}', '{}'",
+        found.object.type_name,
+        found.object.id,
+        found.relation,
+        found.subject.type_name(),
+        found.subject.id()
+    )
+}
+
+fn insert(text: &str) -> String {
+    format!(
+        "INSERT INTO tiergate.tuples (store, object_type, object_id, relation, subject_type, subject_id) \
+         SELECT id, {} FROM tiergate.stores",
+        row(text)
+    )
+}
+
+fn delete(text: &str) -> String {
+    format!(
+        "DELETE FROM tiergate.tuples WHERE (object_type, object_id, relation, subject_type, subject_id) = ({})",
+        row(text)
+    )
+}
+
+async fn page(
+    world: &World<PostgresStore>,
+    after: Option<ChangePlace>,
+    limit: usize,
+) -> (Vec<String>, Option<ChangePlace>) {
+    let page = PageRequest { after, limit };
+    let page = world.origin.changes(world.store, ChangeFilter::default(), page).await.unwrap();
+    let told = page.items.iter().map(|change| format!("{}{}", if change.inserted { '+' } else { '-' }, change.tuple));
+    (told.collect(), page.next)
+}
+
+const ANN: &str = "doc:1#viewer@user:ann";
+const BOB: &str = "doc:1#viewer@user:bob";
+const EVE: &str = "doc:1#viewer@user:eve";
+
+#[tokio::test]
+async fn changes_of_one_relationship_come_as_they_happened_whichever_transaction_began_first() {
+    let (world, first) = world!();
+    let second = psql(world.database.as_ref().unwrap().url()).await;
+    // The first one has the lower number, and its change rests on that of the second one.
+    first.batch_execute(&format!("BEGIN; {}", insert(BOB))).await.unwrap();
+    second.batch_execute(&insert(ANN)).await.unwrap();
+    first.batch_execute(&format!("{}; COMMIT", delete(ANN))).await.unwrap();
+    assert_eq!(page(&world, None, 10).await.0, [format!("+{BOB}"), format!("+{ANN}"), format!("-{ANN}")]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_stays_open_holds_nobody_up_and_comes_later() {
+    let (world, first) = world!();
+    let second = psql(world.database.as_ref().unwrap().url()).await;
+    first.batch_execute(&format!("BEGIN; {}", insert(BOB))).await.unwrap();
+    second.batch_execute(&insert(ANN)).await.unwrap();
+    let (told, next) = page(&world, None, 10).await;
+    assert_eq!(told, [format!("+{ANN}")], "what is committed is listed");
+    assert_eq!(page(&world, next.clone(), 10).await, (vec![], next.clone()));
+    first.batch_execute("COMMIT").await.unwrap();
+    let (told, next) = page(&world, next, 10).await;
+    assert_eq!(told, [format!("+{BOB}")], "also where its number and its id are lower");
+    second.batch_execute(&insert(EVE)).await.unwrap();
+    assert_eq!(page(&world, next, 10).await.0, [format!("+{EVE}")]);
+}
+
+#[tokio::test]
+async fn a_place_of_a_history_that_was_set_back_is_refused() {
+    let (world, _psql) = world!();
+    world.write(&[ANN]).await;
+    let (_, place) = page(&world, None, 10).await;
+    // As one of a server that is further on would be: its second number is the distance of the numbers of transactions.
+    let mut bytes = place.unwrap().as_bytes().to_vec();
+    bytes[2] |= 0x80;
+    bytes.splice(3..3, [0xff, 0xff, 0xff, 0xff, 0x7f]);
+    for bytes in [bytes, vec![0; 8], vec![]] {
+        let page = PageRequest { after: Some(ChangePlace::from_bytes(bytes)), limit: 10 };
+        let refused = world.origin.changes(world.store, ChangeFilter::default(), page).await;
+        assert!(matches!(refused, Err(StoreError::UnknownPlace)), "{refused:?}");
+    }
+}
+
+/// Whoever follows hears of each change once, and never that something is there twice or gone twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_ends_with_what_there_is() {
+    const WRITERS: u64 = 4;
+    const WRITES: usize = 60;
+    let (world, _psql) = world!();
+    let names: Vec<String> = (0..6).map(|n| format!("doc:{n}#viewer@user:ann")).collect();
+    let done = AtomicBool::new(false);
+    let writing = async {
+        let writers = (0..WRITERS).map(|seed| {
+            let (origin, names, store) = (Arc::clone(&world.origin), names.clone(), world.store);
+            tokio::spawn(async move {
+                let mut rng = Rng::with_seed(seed);
+                for _ in 0..WRITES {
+                    let mut batch = WriteBatch {
+                        on_duplicate: OnConflict::Ignore,
+                        on_missing: OnConflict::Ignore,
+                        ..WriteBatch::default()
+                    };
+                    for name in &names {
+                        match rng.u8(..3) {
+                            0 => batch.writes.push(tuple(name).into()),
+                            1 => batch.deletes.push(tuple(name)),
+                            _ => {}
+                        }
+                    }
+                    match origin.write(store, batch).await {
+                        Ok(_) | Err(StoreError::Busy { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.unwrap();
+        }
+        done.store(true, Ordering::Release);
+    };
+    let reading = async {
+        let (mut there, mut place, mut heard) = (BTreeMap::<String, bool>::new(), None, 0_usize);
+        loop {
+            let finished = done.load(Ordering::Acquire);
+            let (told, next) = page(&world, place.clone(), 3).await;
+            heard += told.len();
+            for change in &told {
+                let (inserted, name) = (change.starts_with('+'), change[1..].to_owned());
+                assert_ne!(there.insert(name, inserted).unwrap_or_default(), inserted, "{change}");
+            }
+            place = next;
+            if told.is_empty() && finished {
+                return (there, heard);
+            }
+        }
+    };
+    let ((), (there, heard)) = tokio::join!(writing, reading);
+    let mut found = BTreeSet::new();
+    for name in &names {
+        if world.has(name).await {
+            found.insert(name.clone());
+        }
+    }
+    let told: BTreeSet<String> = there.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+    assert_eq!(told, found);
+    assert!(heard > 100, "only {heard} changes: nothing was tried");
+}
