@@ -1,4 +1,4 @@
-//! Two origins that are told the same things answer the same: to the byte, revisions and refusals included.
+//! Origins that are told the same things answer the same: to the byte, refusals included; and revisions, where their order is that of commits.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use authz::condition::Context;
 use authz::relation::{Object, Relationship, Subject, Text, Tuple};
 use authz::store::{
-    ChangeFilter, ChangePlace, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId,
-    TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, Committed, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store,
+    StoreError, StoreId, TupleFilter, TupleRead, WriteBatch,
 };
 use cache_core::Revision;
 use fastrand::Rng;
 use ulid::Ulid;
 
-use crate::support::{Fixture, Memory, Sqlite, World, condition, context, enumerate, reverse, tuple};
+use crate::support::{Fixture, Memory, Postgres, Sqlite, World, condition, context, enumerate, reverse, tuple};
 
 const SEEDS: u64 = 24;
 const STEPS: usize = 60;
@@ -124,14 +124,56 @@ fn shown<T: Debug>(answer: T) -> String {
     format!("{answer:?}")
 }
 
-async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
+/// What is compared of answers that hold revisions or places.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// The numbers themselves.
+    Same,
+    /// What they mean: a write is answered with the newest revision, and places lead from page to page.
+    Meaning,
+}
+
+impl Numbers {
+    fn committed<S>(self, world: &World<S>, answer: Result<Committed, StoreError>) -> String {
+        match (self, answer) {
+            (Self::Meaning, Ok(committed)) => {
+                let newest = world.sink.applied().into_iter().map(|logged| logged.revision).max();
+                assert_eq!(Some(committed.revision), newest);
+                "committed".to_owned()
+            }
+            (_, answer) => shown(answer),
+        }
+    }
+}
+
+/// All pages of the changes, without their places.
+async fn all_changes<S: Store>(world: &World<S>, store: StoreId, filter: &ChangeFilter, limit: usize) -> String {
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { after, limit };
+        match world.origin.changes(store, filter.clone(), page).await {
+            Err(error) => return shown(error),
+            Ok(page) if page.items.is_empty() => return shown(pages),
+            Ok(page) => {
+                after = page.next;
+                let items = page.items.into_iter();
+                pages.push(items.map(|it| (it.inserted, it.tuple, it.condition, it.at)).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+async fn take<S: Store>(world: &World<S>, step: &Step, numbers: Numbers) -> String {
     let origin = &world.origin;
     match step {
-        Step::Write(store, batch) => shown(origin.write(*store, batch.clone()).await),
+        Step::Write(store, batch) => numbers.committed(world, origin.write(*store, batch.clone()).await),
         Step::Create(store) => shown(origin.create_store(*store, "name").await),
-        Step::Delete(store) => shown(origin.delete_store(*store).await),
-        Step::Model(store, id) => shown(origin.write_model(*store, *id, "{}").await),
-        Step::Append => shown(origin.append(InvalidationScope::All).await),
+        Step::Delete(store) => match origin.delete_store(*store).await {
+            Ok(Some(committed)) => numbers.committed(world, Ok(committed)),
+            other => shown(other),
+        },
+        Step::Model(store, id) => numbers.committed(world, origin.write_model(*store, *id, "{}").await),
+        Step::Append => numbers.committed(world, origin.append(InvalidationScope::All).await),
         Step::Tuples(store, filter, after, limit) => {
             let page = PageRequest { after: after.clone(), limit: *limit };
             shown(origin.read_tuples(*store, filter.clone(), page).await)
@@ -139,9 +181,12 @@ async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
         Step::Later(by) => shown(world.clock.0.fetch_add(*by, Ordering::Relaxed)),
         Step::Assert(store, model, body) => shown(origin.write_assertions(*store, *model, body).await),
         Step::Asserted(store, model) => shown(origin.assertions(*store, *model).await),
-        Step::Describe(store, given) => shown(origin.write_properties(*store, given.clone()).await),
+        Step::Describe(store, given) => numbers.committed(world, origin.write_properties(*store, given.clone()).await),
         Step::Described(store, after, limit) => {
             shown(origin.properties(*store, PageRequest { after: after.clone(), limit: *limit }).await)
+        }
+        Step::Changes(store, filter, _, limit) if numbers == Numbers::Meaning => {
+            all_changes(world, *store, filter, *limit).await
         }
         Step::Changes(store, filter, after, limit) => {
             let page = PageRequest { after: after.clone(), limit: *limit };
@@ -168,7 +213,8 @@ async fn take<S: Store>(world: &World<S>, step: &Step) -> String {
                 }
             }
             let answers = snapshot.read(*store, reads).await.unwrap();
-            shown((snapshot.stamp(), answers, snapshot.latest_model(*store).await))
+            let stamp = (numbers == Numbers::Same).then(|| snapshot.stamp());
+            shown((stamp, answers, snapshot.latest_model(*store).await))
         }
     }
 }
@@ -180,7 +226,7 @@ async fn two_origins_that_are_told_the_same_answer_the_same() {
         let (memory, sqlite) = (Memory::open().await, Sqlite::open().await);
         for at in 0..STEPS {
             let step = any_step(&mut rng);
-            let (left, right) = (take(&memory, &step).await, take(&sqlite, &step).await);
+            let (left, right) = (take(&memory, &step, Numbers::Same).await, take(&sqlite, &step, Numbers::Same).await);
             assert_eq!(left, right, "seed {seed}, step {at}: {step:?}");
         }
         // A change may come twice: the thread that looks for foreign writes may see it before the writer has applied it.
@@ -188,5 +234,31 @@ async fn two_origins_that_are_told_the_same_answer_the_same() {
             told.into_iter().map(|logged| (logged.revision, format!("{:?}", logged.change))).collect()
         };
         assert_eq!(once(memory.sink.applied()), once(sqlite.sink.applied()), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_elsewhere_answers_the_same() {
+    if !Postgres::is_there() {
+        return;
+    }
+    for seed in 0..SEEDS {
+        let mut rng = Rng::with_seed(seed);
+        let (memory, postgres) = (Memory::open().await, Postgres::open().await);
+        for at in 0..STEPS {
+            let mut step = any_step(&mut rng);
+            if let Step::Write(_, batch) = &mut step {
+                // Within one transaction they are changed in the order of their keys, and so listed.
+                batch.writes.sort_by(|one, other| one.tuple.cmp(&other.tuple));
+                batch.deletes.sort();
+            }
+            let (left, right) =
+                (take(&memory, &step, Numbers::Meaning).await, take(&postgres, &step, Numbers::Meaning).await);
+            assert_eq!(left, right, "seed {seed}, step {at}: {step:?}");
+        }
+        let told = |told: Vec<LoggedChange>| -> BTreeSet<_> {
+            told.into_iter().map(|logged| format!("{:?}", logged.change)).collect()
+        };
+        assert_eq!(told(memory.sink.applied()), told(postgres.sink.applied()), "seed {seed}");
     }
 }
