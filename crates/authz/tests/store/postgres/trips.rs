@@ -1,10 +1,17 @@
 //! Round trips: as many as an evaluation has levels, whatever stands around them.
 
-use authz::relation::Object;
-use authz::store::{Store, TupleRead};
+use std::sync::Arc;
+
+use authz::decide::{CheckRequest, Consistency, DecisionPoint};
+use authz::model::Model;
+use authz::relation::{Object, Subject, Tuple};
+use authz::store::postgres::PostgresStore;
+use authz::store::{Store, SystemWallClock, TupleRead, WriteBatch};
+
+use cache_l1::{MemoryConfig, MemoryLayer};
 
 use super::world;
-use crate::support::{enumerate, reverse, tuple};
+use crate::support::{Postgres, enumerate, reverse, tuple};
 
 #[tokio::test]
 async fn a_level_is_one_round_trip_and_the_beginning_is_none() {
@@ -32,4 +39,66 @@ async fn a_level_is_one_round_trip_and_the_beginning_is_none() {
     let before = world.origin.round_trips();
     drop(world.origin.snapshot().await.unwrap());
     assert_eq!(world.origin.round_trips(), before, "a snapshot that nobody reads asks nothing");
+}
+
+const MODEL: &str = "model
+  schema 1.1
+type user
+type team
+  relations
+    define member: [user, team#member]
+type document
+  relations
+    define viewer: [team#member]
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cold_check_makes_one_round_trip_for_each_level_of_depth_and_one_more_at_most() {
+    if !Postgres::is_there() {
+        return;
+    }
+    let database = crate::support::database().await;
+    let origin = Arc::new(PostgresStore::new(Postgres::config(database.url()), Arc::new(SystemWallClock)).unwrap());
+    // The tier keeps the model and its pointer; each chain of teams is asked for the first time.
+    let tier = MemoryLayer::new(MemoryConfig::default()).unwrap();
+    let point = DecisionPoint::builder(origin.clone()).tier(tier).build().await.unwrap();
+    let store = point.create_store("trips").await.unwrap().id;
+    point.write_model(store, &Model::from_dsl(MODEL).unwrap()).await.unwrap();
+    let mut tuples = Vec::new();
+    for chain in 0..=8 {
+        tuples.push(Tuple::parse(&format!("team:{chain}-0"), "member", "user:ann").unwrap());
+        for depth in 1..=chain {
+            let (object, subject) = (format!("team:{chain}-{depth}"), format!("team:{chain}-{}#member", depth - 1));
+            tuples.push(Tuple::parse(&object, "member", &subject).unwrap());
+        }
+        let (object, subject) = (format!("document:{chain}"), format!("team:{chain}-{chain}#member"));
+        tuples.push(Tuple::parse(&object, "viewer", &subject).unwrap());
+    }
+    point.write(store, None, WriteBatch::of(tuples)).await.unwrap();
+    let check = async |depth: u64, subject: &str| {
+        let request = CheckRequest {
+            store,
+            model: None,
+            subject: Subject::parse(subject).unwrap(),
+            relation: "viewer".into(),
+            object: Object::parse(&format!("document:{depth}")).unwrap(),
+            contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
+            consistency: Consistency::MinimizeLatency,
+        };
+        point.check(&request).await.unwrap().allowed
+    };
+    assert!(check(0, "user:ann").await, "the model is known from here on");
+    for depth in 1..=8 {
+        for (subject, allowed) in [("user:ann", true), ("user:eve", false)] {
+            let before = origin.round_trips();
+            assert_eq!(check(depth, subject).await, allowed);
+            // The document's viewers, then the members of one team after the other, down to the innermost.
+            let levels = depth + 2;
+            let trips = origin.round_trips() - before;
+            assert!((1..=levels + 1).contains(&trips), "{trips} round trips for {levels} levels ({subject})");
+        }
+    }
+    point.close().await;
 }
