@@ -118,7 +118,7 @@ BEGIN
     PERFORM set_config('tiergate.bulk', pg_current_xact_id()::text, true);
 END $$;
 
--- Whether a change is logged by itself. After many in one transaction, one row stands for all that follow in the store: they are
+-- Whether a change is logged by itself. After 2,000 in one transaction, one row stands for all that follow in the store: they are
 -- too many to be told one by one to every instance.
 CREATE FUNCTION {schema}.is_told_alone(store text) RETURNS boolean LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$

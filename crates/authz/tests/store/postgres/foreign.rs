@@ -61,7 +61,7 @@ async fn a_snapshot_applies_a_foreign_write_before_it_is_handed_out() {
     let psql = super::psql(database.url()).await;
     // Without the mark of our sessions it would be notified.
     run(&psql, "SET tiergate.writer = 'on'").await;
-    run(&psql, &INSERT_ANN).await;
+    run(&psql, INSERT_ANN).await;
     assert!(!world.sink.has(&Change::Inserted(world.store, tuple(ANN))));
     assert!(world.has(ANN).await);
     assert!(world.sink.has(&Change::Inserted(world.store, tuple(ANN))));
