@@ -22,7 +22,7 @@ use pg_log::tokio_postgres::types::ToSql;
 use pg_log::tokio_postgres::{Row, error::SqlState};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::core::Xid8;
+use crate::core::{Patience, Xid8};
 use crate::statistics::Counts;
 use crate::views::{Known, Version, Views};
 use crate::{ConfigError, ViewConfig, ViewHandle};
@@ -43,6 +43,7 @@ pub struct ViewLayer<V> {
     clock: Arc<dyn Clock>,
     identity: RwLock<Option<Identity>>,
     turns: Semaphore,
+    patience: Patience,
     /// For each view: until when one that was not refreshed yet is not looked for again.
     resting: Box<[AtomicU64]>,
     counts: ViewHandle,
@@ -69,6 +70,7 @@ impl<V: RowValue> ViewLayer<V> {
             resting: views.all().iter().map(|_| AtomicU64::new(0)).collect(),
             views,
             config,
+            patience: Patience::new(config.timeout(), Arc::clone(&clock)),
             clock,
             identity: RwLock::default(),
             turns: Semaphore::new(config.max_in_flight),
@@ -313,13 +315,14 @@ impl<V: RowValue> CacheLayer<V> for ViewLayer<V> {
             return Ok(found);
         };
         let _turn = self.turn().await?;
+        let waiting = self.patience.begin();
         let mut client = None;
         tokio::select! {
             biased;
             result = self.look_up(identity, keys, by_view, &mut client, &mut found) => {
                 result.map_err(|error| error.into_cache(DEFAULT_NAME))?;
             }
-            () = self.clock.sleep(self.config.timeout()) => {
+            () = waiting.is_over() => {
                 self.counts().timeouts.add(1);
                 // Whatever is sent on this connection from now on would stand behind the statement that is not answered.
                 if let Some(client) = client {

@@ -1,4 +1,4 @@
-//! The PostgreSQL tier: look-ups in materialized views that are refreshed without anybody waiting.
+#![doc = include_str!("../README.md")]
 
 mod config;
 mod core;

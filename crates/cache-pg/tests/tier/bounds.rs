@@ -22,8 +22,8 @@ async fn a_look_up_that_takes_too_long_is_an_error_and_the_next_ones_are_not_hel
     keeper.batch_execute(LOCK).await.unwrap();
     let source = user(7);
     let (lookup, ()) = tokio::join!(chain.get(&source), async {
-        until("the look-up waits", async || database.clock.sleepers() == 1).await;
-        database.clock.advance(Duration::from_millis(500));
+        until("the look-up waits", async || database.look_ups.sleepers() == 1).await;
+        database.look_ups.advance(Duration::from_millis(500));
     });
     match lookup {
         Lookup::Error(errors) => assert_eq!((errors[0].kind(), errors[0].place()), (ErrorKind::Timeout, "l3")),
@@ -49,8 +49,8 @@ async fn who_gets_no_turn_in_time_is_refused_as_overload() {
     keeper.batch_execute(LOCK).await.unwrap();
     let (first, second, third, ()) =
         tokio::join!(layer.get(&keys[0]), layer.get(&keys[1]), layer.get(&keys[2]), async {
-            until("one asks and two wait", async || database.clock.sleepers() == 3).await;
-            database.clock.advance(Duration::from_millis(50));
+            until("one asks and two wait", async || database.look_ups.sleepers() == 3).await;
+            database.look_ups.advance(Duration::from_millis(50));
             until("two were refused", async || handle.statistics().refused == 2).await;
             keeper.batch_execute("COMMIT").await.unwrap();
         });

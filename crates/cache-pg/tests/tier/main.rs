@@ -3,6 +3,7 @@
 
 mod bounds;
 mod conformance;
+mod log;
 mod refresh;
 mod rows;
 mod schedule;

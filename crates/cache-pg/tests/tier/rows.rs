@@ -69,7 +69,7 @@ async fn a_view_that_was_never_refreshed_has_nothing_not_even_absences() {
     // Another process refreshes it.
     let elsewhere = Views::new(database.pg.clone(), vec![Database::users()]).unwrap();
     stamp_of(database.refresher(&elsewhere).refresh_now("users").await.unwrap());
-    database.clock.advance(std::time::Duration::from_secs(1));
+    database.look_ups.advance(std::time::Duration::from_secs(1));
     assert_eq!(name(&chain, 7).await.as_deref(), Some("user 7"));
 }
 

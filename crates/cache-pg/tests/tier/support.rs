@@ -127,7 +127,10 @@ pub(crate) struct Database {
     pub(crate) pg: Pg,
     pub(crate) identity: Identity,
     pub(crate) log: Arc<TestLog>,
+    /// The time of refreshes.
     pub(crate) clock: Arc<TestClock>,
+    /// The time of look-ups.
+    pub(crate) look_ups: Arc<TestClock>,
     _database: TestDatabase,
 }
 
@@ -148,7 +151,16 @@ impl Database {
         let (client, pg) = (connect(&url).await, Pg::new(PgConfig::new(&url)).unwrap());
         let identity = read_identity(&client, pg.schema()).await.unwrap();
         let log = TestLog { identity, sinks: Mutex::default(), told: Mutex::default() };
-        Some(Self { url, client, pg, identity, log: Arc::new(log), clock: Arc::default(), _database: database })
+        Some(Self {
+            url,
+            client,
+            pg,
+            identity,
+            log: Arc::new(log),
+            clock: Arc::default(),
+            look_ups: Arc::default(),
+            _database: database,
+        })
     }
 
     pub(crate) async fn another_client(&self) -> Client {
@@ -176,11 +188,11 @@ impl Database {
     }
 
     pub(crate) fn refresher_with(&self, views: &Views, config: RefreshConfig) -> Refresher {
-        views.refresher(config, self.time(), Arc::new(FixedEntropy(0))).unwrap()
+        views.refresher(config, Arc::clone(&self.clock) as Arc<dyn Clock>, Arc::new(FixedEntropy(0))).unwrap()
     }
 
     pub(crate) fn time(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+        Arc::clone(&self.look_ups) as Arc<dyn Clock>
     }
 
     /// A chain of the views alone.
