@@ -1,4 +1,5 @@
 //! Connections: bounded waits, typed refusals, and nothing dirty ever lent, on a real PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
