@@ -27,16 +27,11 @@ pub(crate) struct ReadMark<'a> {
     pub(crate) life_ms: u64,
 }
 
-/// Asks for the values of names; with the mark before them, where it is due.
+/// Asks for the values of names; with the mark before them, where it is due. In a cluster it is read by itself.
 pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
     let one = |name: &str| command("GET", name);
-    let mark = mark.map(|mark| {
-        let mut command = command("GETEX", mark.name);
-        command.arg("PX").arg(mark.life_ms);
-        command
-    });
     if is_cluster {
-        return Request::Spread(mark.into_iter().chain(names.iter().map(one)).collect());
+        return several(names.iter().map(one).collect(), true);
     }
     let values = match names.iter().next() {
         Some(name) if names.len() == 1 => one(name),
@@ -44,7 +39,7 @@ pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) 
     };
     match mark {
         None => Request::One(values),
-        Some(mark) => pipeline(vec![mark, values]),
+        Some(mark) => pipeline(vec![read_mark(mark), values]),
     }
 }
 
@@ -83,6 +78,11 @@ pub(crate) fn unlink(names: &Names, is_cluster: bool) -> Request {
 /// Forgets names that are no batch of their own.
 pub(crate) fn unlink_each<'a>(names: impl Iterator<Item = &'a str>, is_cluster: bool) -> Request {
     several(names.map(|name| command("UNLINK", name)).collect(), is_cluster)
+}
+
+/// Reads the mark of a generation.
+pub(crate) fn get_mark(mark: &ReadMark<'_>) -> Request {
+    Request::One(read_mark(mark))
 }
 
 /// Sets the mark of a generation.
@@ -126,6 +126,12 @@ fn command(verb: &str, name: &str) -> Cmd {
     let mut command = Cmd::with_capacity(2, verb.len() + name.len());
     command.arg(verb).arg(name);
     command
+}
+
+fn read_mark(mark: &ReadMark<'_>) -> Cmd {
+    let mut read = command("GETEX", mark.name);
+    read.arg("PX").arg(mark.life_ms);
+    read
 }
 
 fn one_for_all(verb: &str, names: &Names) -> Cmd {

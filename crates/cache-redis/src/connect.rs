@@ -32,7 +32,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that may wait in a connection to be written. The bound on operations under way is the tier's.
 const WRITE_QUEUE: usize = 1_024;
 /// How often the cluster client follows a redirection, or finds a node anew, within one request. It is the only retry below the tier's own.
-const CLUSTER_RETRIES: u32 = 2;
+const CLUSTER_RETRIES: u32 = 3;
 /// The longest wait between two of those, in milliseconds.
 const CLUSTER_RETRY_WAIT_MS: u64 = 10;
 

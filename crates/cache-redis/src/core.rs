@@ -230,6 +230,8 @@ impl Core {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
             Some(Failure::Protocol) => line.condemn(),
+            // One to a cluster is one to each node, and makes those anew by itself: a node that is gone must not cost the others theirs.
+            Some(failure) if self.is_cluster && failure.breaks_connections() => line.was_silent(),
             Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }

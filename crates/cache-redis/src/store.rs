@@ -88,7 +88,12 @@ impl<V: StoredValue> Store<V> {
         let names = self.names(binding, generation, keys.iter());
         // Also for what comes back: an end is the same moment whenever it is computed.
         let now = self.timeline.now();
-        let due = binding.is_due(now.moment);
+        let mut due = binding.is_due(now.moment);
+        if due && self.core.is_cluster {
+            // It lies on a node of its own, which may be gone: that is no concern of whoever asks for another key.
+            tokio::spawn(Arc::clone(self).read_mark(Arc::clone(binding)));
+            due = false;
+        }
         if !due && keys.len() == 1 && !self.core.is_cluster {
             return self.get_one(binding, names, now).await;
         }
@@ -116,6 +121,16 @@ impl<V: StoredValue> Store<V> {
             self.core.suspect(&line);
         }
         Ok(entries)
+    }
+
+    /// Reads the mark of the generation by itself. Where that fails, it is tried again when it is due again.
+    async fn read_mark(self: Arc<Self>, binding: Arc<Binding>) {
+        let known = binding.generation();
+        let request = commands::get_mark(&ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
+        let Ok(Answer { mut replies, .. }) = self.core.run(Operation::Get, request).await else { return };
+        if let Some(Ok(mark)) = replies.pop().map(|reply| reply.and_then(commands::bytes)) {
+            binding.was_read(known, mark.as_deref());
+        }
     }
 
     /// One value: by a command of its own, or together with others that are asked for at this moment.

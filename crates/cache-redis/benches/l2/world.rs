@@ -1,10 +1,11 @@
 //! What the benchmark runs against: a server of its own, a chain with the tier in two lines, and values like decisions and lists.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache_core::{
-    CacheKey, CacheType, CacheValue, Chain, Draft, Identity, InProcessLog, KeyEncoder, Log, Moment, StoredValue, Tag,
-    TypeSet,
+    CacheKey, CacheType, CacheValue, Chain, Draft, Identity, InProcessLog, KeyEncoder, Log, Moment, Policy,
+    StoredValue, Tag, TypeSet,
 };
 use cache_redis::{
     Compression, DEFAULT_DICTIONARY_BYTES, Dictionary, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer,
@@ -115,9 +116,11 @@ impl World {
         let keyring = Keyring::random().expect("the system has randomness");
         let log: Arc<dyn Log> =
             Arc::new(InProcessLog::<cache_core::sync::Std>::with_identity(Identity::random().expect("randomness")));
+        // Nothing ends while it is measured.
+        let policy = Policy::default().default_ttl(Duration::from_secs(43_200));
         let layer = RedisLayer::new(&config, &keyring, Machine::default()).expect("the settings are right");
         let redis = layer.handle();
-        let chain = Arc::new(Chain::builder().tier(layer).log(log).build().expect("the parts fit"));
+        let chain = Arc::new(Chain::builder().tier(layer).log(log).policy(policy).build().expect("the parts fit"));
         let mut raw = super::bare::connection(&url).await;
         let mut names =
             async || -> Vec<String> { redis::cmd("KEYS").arg("*").query_async(&mut raw).await.expect("asked") };

@@ -74,10 +74,21 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
     assert_eq!(user.get_many(&["mine", "other"]).await, [Ok(Some("1".to_owned())), Ok(None)]);
     assert!(user.chain.remove(&TestKey::new(ALPHA, "mine")).await.is_empty());
 
+    for node in cluster.nodes() {
+        node.command(&["FLUSHALL"]).expect("flushed");
+    }
+    for number in 0..300 {
+        instance.put(&number.to_string(), &number.to_string()).await;
+    }
+
     // A slot moves while it is used, without what lay in it: who asks is sent on, and nobody hears of it.
-    let name = some_name(&cluster.nodes()[0]);
-    cluster.nodes()[0].command(&["UNLINK", &name]).expect("unlinked");
-    cluster.move_slot(cluster.slot(&name).expect("a slot"), 1).expect("it moves");
+    let slot = cluster.slot(&some_name(&cluster.nodes()[0])).expect("a slot");
+    let in_slot = cluster.nodes()[0].command(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"]).expect("asked");
+    let Reply::List(names) = in_slot else { panic!("{in_slot:?}") };
+    for name in &names {
+        cluster.nodes()[0].command(&["UNLINK", name.text().expect("a name")]).expect("unlinked");
+    }
+    cluster.move_slot(slot, 1).expect("it moves");
     let mut gone = 0;
     for number in 0..300 {
         let number = number.to_string();
@@ -87,7 +98,7 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
         }
         assert_eq!(instance.get(&number).await, Ok(Some(number)));
     }
-    assert_eq!(gone, 1);
+    assert!((1..=names.len()).contains(&gone), "{gone} of {} names were gone", names.len());
     let statistics = instance.redis.statistics();
     assert_eq!(statistics.failures.iter().sum::<u64>(), 0, "{statistics:?}");
 
@@ -97,7 +108,7 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
     let breaker = BreakerConfig { minimum_calls: 1_000_000, ..patient("").breaker };
     let short = RedisConfig { get_timeout_ms: 200, breaker, ..patient(url) };
     let instance = survivor(&instance, &short).await;
-    let (mut found, mut failed) = (0, 0);
+    let (mut found, mut failed, mut last) = (0, 0, String::new());
     for number in 0..30 {
         let number = number.to_string();
         match instance.get(&number).await {
@@ -106,10 +117,13 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
                 found += 1;
             }
             Ok(None) => panic!("a value that lies on a dead node is no miss"),
-            Err(_) => failed += 1,
+            Err(why) => {
+                failed += 1;
+                last = why;
+            }
         }
     }
-    assert!(found > 5 && failed > 2, "{found} found, {failed} failed");
+    assert!(found > 5 && failed > 2, "{found} found, {failed} failed: {last}; {:?}", instance.redis.statistics());
 }
 
 /// Another instance of the same deployment, with other settings, that has found the cluster.
