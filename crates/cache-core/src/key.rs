@@ -315,6 +315,9 @@ impl fmt::Debug for Keyer {
     }
 }
 
+/// How many bytes the type takes at the beginning of an encoded key.
+const TYPE_BYTES: usize = 2;
+
 fn encode(source: &dyn CacheKey, encoder: &mut KeyEncoder) {
     // The type is encoded here, so that no implementation can forget it: values of two types never share a key.
     encoder.variant(source.cache_type().index);
@@ -356,6 +359,34 @@ impl<'a> Key<'a> {
     #[must_use]
     pub const fn source(&self) -> &'a dyn CacheKey {
         self.source
+    }
+}
+
+/// A key that outlives its request, for whoever stores later. It says what tiers derive a name from, and no more.
+pub(crate) struct OwnedKey {
+    digest: Digest,
+    cache_type: CacheType,
+    encoded: KeyBytes,
+}
+
+impl OwnedKey {
+    pub(crate) fn of(key: &Key<'_>) -> Self {
+        Self { digest: key.digest, cache_type: key.cache_type, encoded: key.encoded() }
+    }
+
+    pub(crate) fn key(&self) -> Key<'_> {
+        Key { digest: self.digest, cache_type: self.cache_type, source: self }
+    }
+}
+
+impl CacheKey for OwnedKey {
+    fn cache_type(&self) -> CacheType {
+        self.cache_type
+    }
+
+    fn encode(&self, encoder: &mut KeyEncoder) {
+        // The type, which whoever calls this has written, stands before the fields.
+        encoder.bytes.extend_from_slice(&self.encoded[TYPE_BYTES..]);
     }
 }
 
@@ -432,6 +463,16 @@ mod tests {
             let Self(_, name) = self;
             encoder.text(name);
         }
+    }
+
+    #[test]
+    fn a_key_that_outlives_its_request_has_the_same_bytes() {
+        let source = Named(CacheType::new(2, "two"), "a");
+        let keyer = Keyer::with_secret((1, 2));
+        let key = keyer.key(&source);
+        let owned = OwnedKey::of(&key);
+        assert_eq!(owned.key().encoded(), key.encoded());
+        assert_eq!(keyer.key(&owned).digest(), key.digest());
     }
 
     #[test]

@@ -57,8 +57,8 @@ mod ticket;
 pub mod wrap;
 
 pub use chain::{
-    Answer, BuildError, Chain, ChainBuilder, DEFAULT_FLIGHT_PATIENCE, FillOutcome, Holding, Inspection, Invalidated,
-    Load, PartFollower, PartLeader, PartRole, Source, Statistics, TierStatistics,
+    Answer, BuildError, Chain, ChainBuilder, DEFAULT_FILLS_BEHIND, DEFAULT_FLIGHT_PATIENCE, FillOutcome, Holding,
+    Inspection, Invalidated, Load, PartFollower, PartLeader, PartRole, Source, Statistics, TierStatistics,
 };
 pub use clock::{BoxFuture, Clock, Entropy, Moment, SystemClock, SystemEntropy};
 pub use entry::{CacheValue, Draft, Entry, ReadSet};

@@ -91,7 +91,7 @@ impl<S: SyncFamily> KillSink for Horizon<S> {
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// Which one it is; none as long as its backend has not said so. Tiers that outlive the process have nothing until then: see
-    /// [`Chain::binder`](crate::Chain::binder).
+    /// [`KillSink::bind`].
     fn identity(&self) -> Option<Identity>;
 
     /// A lower bound for the stamp of a read that begins after this call.

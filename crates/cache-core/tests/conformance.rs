@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{FakeLayer, Fixture, Setting, SharedLayer};
-use cache_core::wrap::{Deadline, Switch};
+use cache_core::wrap::{Deadline, Late, Switch};
 use cache_core::{CacheLayer, Clock};
 
 const LIMIT_BYTES: usize = 10_000;
@@ -114,6 +114,29 @@ impl Fixture for RemoteWithSwitch {
 }
 
 #[derive(Default)]
+struct RemoteThatCameLater;
+
+impl Fixture for RemoteThatCameLater {
+    async fn layer(&self, _: &Setting) -> SharedLayer {
+        SharedLayer::new(later(remote("remote")))
+    }
+
+    fn too_large(&self) -> Option<usize> {
+        Some(LIMIT_BYTES + 1)
+    }
+
+    async fn unreachable(&self, _: &Setting) -> Option<SharedLayer> {
+        Some(SharedLayer::new(later(dead("remote"))))
+    }
+}
+
+fn later(tier: FakeLayer) -> Late<FakeLayer> {
+    let (late, handle) = Late::new(tier.name(), tier.capabilities());
+    assert!(handle.put(tier));
+    late
+}
+
+#[derive(Default)]
 struct LocalWithDeadlineAndSwitch;
 
 impl Fixture for LocalWithDeadlineAndSwitch {
@@ -144,6 +167,10 @@ mod remote_with_deadline {
 
 mod remote_with_switch {
     cache_core::conformance!(super::RemoteWithSwitch);
+}
+
+mod remote_that_came_later {
+    cache_core::conformance!(super::RemoteThatCameLater);
 }
 
 mod local_with_deadline_and_switch {

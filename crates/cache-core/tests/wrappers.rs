@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{ALPHA, FakeLayer, Operation, TestClock, TestKey, TestValue};
-use cache_core::wrap::{Deadline, Switch};
+use cache_core::wrap::{Deadline, Late, Switch};
 use cache_core::{CacheLayer, CacheLayerExt, Chain, Clock, ErrorKind, Lookup, Source};
 
 const LIMIT: Duration = Duration::from_millis(50);
@@ -57,4 +57,20 @@ async fn a_switch_hides_a_tier_and_lets_removals_through() {
     handle.set(true);
     assert!(CacheLayerExt::<TestValue>::get(&switched, &key).await.expect("answers").is_none());
     assert_eq!(layer.calls(Operation::Get), 1);
+}
+
+#[tokio::test]
+async fn a_tier_that_comes_later_has_nothing_before_and_learns_whose_history_it_holds() {
+    let tier = FakeLayer::remote("remote");
+    let (late, handle) = Late::new("remote", CacheLayer::<TestValue>::capabilities(&tier));
+    let chain = Chain::<TestValue>::builder().tier(late).build().expect("the parts fit");
+    let source = TestKey::new(ALPHA, "one");
+    let load = || chain.get_or_load(&source, |_| async { Ok::<_, std::io::Error>(TestValue::new("loaded")) });
+    assert_eq!(load().await.expect("loaded").source, Source::Origin);
+    assert!(tier.is_empty());
+    assert!(handle.put(tier.clone()));
+    assert_eq!(tier.bound(), chain.log().identity());
+    assert_eq!(load().await.expect("loaded").source, Source::Origin);
+    assert_eq!(load().await.expect("loaded").source, Source::Tier("remote"));
+    assert!(!handle.put(FakeLayer::remote("remote")), "the place is taken");
 }

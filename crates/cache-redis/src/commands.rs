@@ -6,6 +6,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::core::Request;
 use crate::error::Failure;
+use crate::name::Names;
 
 /// What of one fill is sent.
 pub(crate) enum Write {
@@ -26,29 +27,31 @@ pub(crate) struct ReadMark<'a> {
     pub(crate) life_ms: u64,
 }
 
-/// Asks for the values of names; with the mark before them, where it is due.
-pub(crate) fn get(names: &[String], mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
-    let one = |name: &String| command("GET", name);
-    let mark = mark.map(|mark| {
-        let mut command = command("GETEX", mark.name);
-        command.arg("PX").arg(mark.life_ms);
-        command
-    });
+/// Asks for the values of names; with the mark before them, where it is due. In a cluster it is read by itself.
+pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
+    let one = |name: &str| command("GET", name);
     if is_cluster {
-        return Request::Spread(mark.into_iter().chain(names.iter().map(one)).collect());
+        return several(names.iter().map(one).collect(), true);
     }
-    let values = match names {
-        [name] => one(name),
-        names => {
-            let mut command = Cmd::with_capacity(names.len() + 1, names.iter().map(String::len).sum::<usize>() + 4);
-            command.arg("MGET").arg(names);
-            command
-        }
+    let values = match names.iter().next() {
+        Some(name) if names.len() == 1 => one(name),
+        _ => one_for_all("MGET", names),
     };
     match mark {
         None => Request::One(values),
-        Some(mark) => pipeline(vec![mark, values]),
+        Some(mark) => pipeline(vec![read_mark(mark), values]),
     }
+}
+
+/// Asks for the values of names that are no batch of their own.
+pub(crate) fn get_each<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Request {
+    let verb = if names.len() == 1 { "GET" } else { "MGET" };
+    let mut get = Cmd::new();
+    get.arg(verb);
+    names.for_each(|name| {
+        get.arg(name);
+    });
+    Request::One(get)
 }
 
 /// Stores values.
@@ -65,13 +68,21 @@ pub(crate) fn write(writes: &[Write], is_cluster: bool) -> Request {
 }
 
 /// Forgets names.
-pub(crate) fn unlink(names: &[String], is_cluster: bool) -> Request {
-    if is_cluster {
-        return several(names.iter().map(|name| command("UNLINK", name)).collect(), true);
+pub(crate) fn unlink(names: &Names, is_cluster: bool) -> Request {
+    match is_cluster {
+        true => several(names.iter().map(|name| command("UNLINK", name)).collect(), true),
+        false => Request::One(one_for_all("UNLINK", names)),
     }
-    let mut unlink = Cmd::with_capacity(names.len() + 1, names.iter().map(String::len).sum::<usize>() + 6);
-    unlink.arg("UNLINK").arg(names);
-    Request::One(unlink)
+}
+
+/// Forgets names that are no batch of their own.
+pub(crate) fn unlink_each<'a>(names: impl Iterator<Item = &'a str>, is_cluster: bool) -> Request {
+    several(names.map(|name| command("UNLINK", name)).collect(), is_cluster)
+}
+
+/// Reads the mark of a generation.
+pub(crate) fn get_mark(mark: &ReadMark<'_>) -> Request {
+    Request::One(read_mark(mark))
 }
 
 /// Sets the mark of a generation.
@@ -114,6 +125,21 @@ pub(crate) fn values(replies: Vec<Result<Value, Failure>>, names: usize) -> Resu
 fn command(verb: &str, name: &str) -> Cmd {
     let mut command = Cmd::with_capacity(2, verb.len() + name.len());
     command.arg(verb).arg(name);
+    command
+}
+
+fn read_mark(mark: &ReadMark<'_>) -> Cmd {
+    let mut read = command("GETEX", mark.name);
+    read.arg("PX").arg(mark.life_ms);
+    read
+}
+
+fn one_for_all(verb: &str, names: &Names) -> Cmd {
+    let mut command = Cmd::with_capacity(names.len() + 1, names.bytes() + verb.len());
+    command.arg(verb);
+    names.iter().for_each(|name| {
+        command.arg(name);
+    });
     command
 }
 

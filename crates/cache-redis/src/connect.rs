@@ -32,7 +32,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that may wait in a connection to be written. The bound on operations under way is the tier's.
 const WRITE_QUEUE: usize = 1_024;
 /// How often the cluster client follows a redirection, or finds a node anew, within one request. It is the only retry below the tier's own.
-const CLUSTER_RETRIES: u32 = 2;
+const CLUSTER_RETRIES: u32 = 3;
 /// The longest wait between two of those, in milliseconds.
 const CLUSTER_RETRY_WAIT_MS: u64 = 10;
 
@@ -45,7 +45,7 @@ pub struct Connector {
 }
 
 enum Plan {
-    Server(Client),
+    Server(Box<Client>),
     /// Asked anew for each connection: the master may be another one by then.
     Sentinels(Box<Mutex<SentinelClient>>),
     Cluster(Box<ClusterClient>),
@@ -132,13 +132,13 @@ impl Plan {
             Ok(to.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp_settings()))
         };
         Ok(match &address.place {
-            Place::Socket(path) => Self::Server(Client::open(info(ConnectionAddr::Unix(path.clone()))?)?),
+            Place::Socket(path) => Self::Server(Box::new(Client::open(info(ConnectionAddr::Unix(path.clone()))?)?)),
             Place::Server(host) => {
                 let info = info(to(host, address.tls))?;
-                Self::Server(match certificates {
+                Self::Server(Box::new(match certificates {
                     Some(certificates) => Client::build_with_tls(info, certificates)?,
                     None => Client::open(info)?,
-                })
+                }))
             }
             Place::Cluster { nodes } => {
                 let nodes = nodes.iter().map(|host| info(to(host, address.tls))).collect::<Result<Vec<_>, _>>()?;

@@ -33,6 +33,8 @@ pub(crate) enum Operation {
     Remove,
     Clear,
     Ping,
+    /// From the buckets of rate limits.
+    Take,
 }
 
 /// What is sent, in one round trip.
@@ -47,7 +49,7 @@ pub(crate) enum Request {
 /// What came back: a value or a failure for each command, and on which connection.
 pub(crate) struct Answer {
     pub(crate) replies: Vec<Result<Value, Failure>>,
-    pub(crate) line: Line,
+    pub(crate) line: Arc<Line>,
 }
 
 pub(crate) struct Core {
@@ -57,6 +59,7 @@ pub(crate) struct Core {
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
     suspected_at_ms: AtomicU64,
+    max_in_flight: usize,
     limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) address: String,
@@ -83,6 +86,7 @@ impl Core {
             budget: RetryBudget::new(config.retry_percent),
             clock,
             suspected_at_ms: AtomicU64::new(0),
+            max_in_flight: config.max_in_flight,
             limits: Limits {
                 get: Duration::from_millis(config.get_timeout_ms),
                 fill: Duration::from_millis(config.fill_timeout_ms),
@@ -98,17 +102,27 @@ impl Core {
 
     /// Does it.
     pub(crate) async fn run(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
-        let done = self.run_within_bounds(operation, request).await;
+        self.run_after(Duration::ZERO, operation, request).await
+    }
+
+    /// Does it for somebody who has waited already: that is part of its limit.
+    pub(crate) async fn run_after(
+        &self,
+        waited: Duration,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Answer, Failure> {
+        let limit = self.limits.of(operation).saturating_sub(waited);
+        let done = self.run_within(limit, operation, request).await;
         if let Err(failure) = &done {
             self.counters.failed(failure);
         }
         done
     }
 
-    async fn run_within_bounds(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
+    async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
         let permit = self.breaker.permit().ok_or(Failure::BreakerOpen)?;
         let _turn = self.turn().await?;
-        let limit = self.limits.of(operation);
         let mut line = None;
         let done = match timeout(limit, self.try_twice(operation, &request, &mut line)).await {
             Ok(done) => done,
@@ -154,13 +168,14 @@ impl Core {
         &self,
         operation: Operation,
         request: &Request,
-        line: &mut Option<Line>,
+        line: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         self.budget.earn();
         let first = self.try_once(request, line).await;
         let failure = first.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
-        // A fill is never worth a second try: the value is loaded again when it is asked for again.
-        let may = operation != Operation::Fill && failure.is_some_and(Failure::deserves_a_retry);
+        // A fill is never worth a second try: the value is loaded again when it is asked for again. And a second try would take twice.
+        let is_once = matches!(operation, Operation::Fill | Operation::Take);
+        let may = !is_once && failure.is_some_and(Failure::deserves_a_retry);
         if !may {
             return first;
         }
@@ -172,16 +187,18 @@ impl Core {
             self.judge(&line, failure);
         }
         count(&self.counters.retries);
-        self.try_once(request, line).await
+        // Boxed, because it is rare: every look-up would carry the room for it.
+        Box::pin(self.try_once(request, line)).await
     }
 
     async fn try_once(
         &self,
         request: &Request,
-        used: &mut Option<Line>,
+        used: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let line = used.insert(self.pool.line().await?);
-        let link = &mut line.link;
+        let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
+        let line = used.insert(self.pool.line(busy).await?);
+        let mut link = line.link.clone();
         let reply = |value: Value| match value {
             Value::ServerError(error) => Err(Failure::of(&error.into())),
             value => Ok(value),
@@ -200,7 +217,6 @@ impl Core {
                 values.into_iter().map(reply).collect()
             }
             Request::Spread(commands) => {
-                let link = &*link;
                 let each = commands.iter().map(|command| {
                     let mut link = link.clone();
                     async move { link.req_packed_command(command).await }
@@ -214,6 +230,8 @@ impl Core {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
             Some(Failure::Protocol) => line.condemn(),
+            // One to a cluster is one to each node, and makes those anew by itself: a node that is gone must not cost the others theirs.
+            Some(failure) if self.is_cluster && failure.breaks_connections() => line.was_silent(),
             Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }
@@ -260,6 +278,7 @@ impl Operation {
             Self::Remove => "remove",
             Self::Clear => "clear",
             Self::Ping => "ping",
+            Self::Take => "take",
         }
     }
 }
@@ -267,7 +286,7 @@ impl Operation {
 impl Limits {
     const fn of(&self, operation: Operation) -> Duration {
         match operation {
-            Operation::Get | Operation::Ping => self.get,
+            Operation::Get | Operation::Ping | Operation::Take => self.get,
             Operation::Fill => self.fill,
             Operation::Remove | Operation::Clear => self.remove,
         }

@@ -126,10 +126,15 @@ impl Failure {
         matches!(self, Self::Broken(_) | Self::Protocol | Self::ReadOnly)
     }
 
-    /// Whether Redis is to blame, so that the breaker counts it. That it has no memory for writes says nothing of its reads, and that we
-    /// ask too much nothing of it at all.
+    /// Whether Redis is to blame, so that the breaker counts it. That it has no memory for writes says nothing of its reads, that it does not know a
+    /// script that nobody has told it nothing against it, and that we ask too much nothing of it at all.
     pub(crate) fn counts_against_redis(&self) -> bool {
-        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory)
+        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory) && !self.is_unknown_script()
+    }
+
+    /// Whether the script has to be sent as a whole.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        matches!(self, Self::Server(code) if code == "NOSCRIPT")
     }
 
     fn kind(&self) -> ErrorKind {

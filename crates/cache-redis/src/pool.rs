@@ -1,11 +1,15 @@
 //! A pool whose connections are shared, not lent: each is cloned out and given straight back, so that the pool gives what multiplexing gives.
 //!
+//! A connection carries many before the next one is used, because requests that are written together cost one call of the kernel; the clones at
+//! hand are kept until they are condemned, because to draw from the pool costs as much as to ask Redis from it saves.
+//!
 //! Nothing is asked at checkout. Instead, whoever finds a connection broken, silent or out of step condemns it, and nobody gets it again;
 //! the pool makes another one in the background.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use redis::RedisError;
 use tokio::sync::Notify;
 
@@ -16,12 +20,15 @@ use crate::statistics::{ConnectionStatistics, count, read};
 
 /// Operations in a row that a connection may leave without an answer in time before it is given up.
 const MAX_SILENCES: u32 = 8;
+/// Operations under way from which on the next connection is used as well.
+const SHARE: usize = 64;
 
 /// The connections to one Redis.
 pub(crate) struct Pool {
     pool: bb8::Pool<Manager>,
     state: Arc<State>,
-    size: u32,
+    /// Clones of connections, for as many as there may be.
+    at_hand: Box<[ArcSwapOption<Line>]>,
 }
 
 /// A connection of the pool. Clones share it.
@@ -29,10 +36,10 @@ pub(crate) struct Pool {
 pub(crate) struct Line {
     pub(crate) link: Link,
     health: Arc<Health>,
-    state: Arc<State>,
 }
 
 struct Health {
+    pool: Arc<State>,
     /// Which outage it was made after.
     outage: u64,
     condemned: AtomicBool,
@@ -70,13 +77,27 @@ impl Pool {
             .retry_connection(false)
             .connection_timeout(config.connect_timeout())
             .build_unchecked(Manager { connector, state: Arc::clone(&state) });
-        Self { pool, state, size: config.connections }
+        let at_hand = (0..config.connections).map(|_| ArcSwapOption::empty()).collect();
+        Self { pool, state, at_hand }
     }
 
-    /// A connection that nobody has condemned. Where there is none it waits for one to be made, or for the first that can't be.
-    pub(crate) async fn line(&self) -> Result<Line, Failure> {
+    /// A connection that nobody has condemned, for who is one of so many. Where there is none it waits for one to be made, or for the first
+    /// that can't be.
+    pub(crate) async fn line(&self, busy: usize) -> Result<Arc<Line>, Failure> {
+        let place = &self.at_hand[(busy / SHARE).min(self.at_hand.len() - 1)];
+        match place.load_full() {
+            Some(line) if !line.is_condemned() => Ok(line),
+            _ => {
+                let line = Arc::new(Box::pin(self.draw()).await?);
+                place.store(Some(Arc::clone(&line)));
+                Ok(line)
+            }
+        }
+    }
+
+    async fn draw(&self) -> Result<Line, Failure> {
         // Each condemned one that is drawn leaves the pool by that.
-        for _ in 0..=self.size {
+        for _ in 0..=self.at_hand.len() {
             let has_failed = self.state.has_failed.notified();
             let line = tokio::select! {
                 biased;
@@ -114,7 +135,7 @@ impl Line {
     /// Nobody gets it again. What is under way on it ends as it may.
     pub(crate) fn condemn(&self) {
         if !self.health.condemned.swap(true, Ordering::Relaxed) {
-            count(&self.state.condemned);
+            count(&self.health.pool.condemned);
         }
     }
 
@@ -122,7 +143,7 @@ impl Line {
     /// somebody uses them, and nobody should have to.
     pub(crate) fn broke(&self) {
         self.condemn();
-        let outages = &self.state.outages;
+        let outages = &self.health.pool.outages;
         // Who finds the next of them broken tells nothing new.
         let _ =
             outages.compare_exchange(self.health.outage, self.health.outage + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -143,7 +164,8 @@ impl Line {
     }
 
     fn is_condemned(&self) -> bool {
-        self.health.condemned.load(Ordering::Relaxed) || self.health.outage < self.state.outages.load(Ordering::Relaxed)
+        self.health.condemned.load(Ordering::Relaxed)
+            || self.health.outage < self.health.pool.outages.load(Ordering::Relaxed)
     }
 }
 
@@ -159,8 +181,9 @@ impl bb8::ManageConnection for Manager {
         match made {
             Ok(link) => {
                 count(&self.state.made);
-                let health = Health { outage, condemned: AtomicBool::new(false), silences: AtomicU32::new(0) };
-                Ok(Line { link, health: Arc::new(health), state: Arc::clone(&self.state) })
+                let pool = Arc::clone(&self.state);
+                let health = Health { pool, outage, condemned: AtomicBool::new(false), silences: AtomicU32::new(0) };
+                Ok(Line { link, health: Arc::new(health) })
             }
             Err(error) => {
                 count(&self.state.failed);

@@ -8,8 +8,11 @@ use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
 use crate::config::Settings;
+use crate::dependency::Dependencies;
 use crate::error::Fault;
 use crate::gateway::Gateway;
+use crate::limits::Limits;
+use crate::open::Opened;
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
 
@@ -24,6 +27,10 @@ pub struct App {
     pub decisions: Arc<DecisionPoint>,
     /// Changes the budget of the memory tier.
     pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
+    /// How often the origin may be asked; none without limits.
+    pub limits: Option<Arc<Limits>>,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -47,17 +54,15 @@ struct DefaultStore {
 impl App {
     /// Puts together what handlers need.
     #[must_use]
-    pub fn new(
-        decisions: Arc<DecisionPoint>,
-        memory: MemoryHandle<CachedValue>,
-        settings: Settings,
-        public_url: String,
-    ) -> Self {
+    pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
+        let Opened { decisions, memory, dependencies, limits } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
             decisions,
             memory,
+            dependencies,
+            limits,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

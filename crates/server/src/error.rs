@@ -38,6 +38,8 @@ pub(crate) enum FaultKind {
     Method,
     /// Too much at once, too slow, or the origin is away. Asking again later can help.
     Unavailable,
+    /// Too much of one caller, about one subject, or of one kind. Asking again makes sense after so many seconds.
+    RateLimited { retry_after_seconds: u32 },
     /// A fault of ours.
     Internal,
 }

@@ -13,7 +13,7 @@ use crate::config::{self, ConfigError, LogFormat, Settings};
 use crate::demo::{self, Summary};
 use crate::listener::{ListenError, Port};
 use crate::middleware::Edge;
-use crate::open::{self, OpenError};
+use crate::open::{self, OpenError, Origin};
 use crate::router;
 use crate::shutdown::{Signals, Stop};
 
@@ -51,19 +51,19 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let public = Port::take(settings.http.socket(), "--port", "http.port")?;
     let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
     let plan = demo::Plan::new(&settings);
-    let origin = open::origin(&settings)?;
-    let (decisions, memory) = open::decision_point(origin.clone(), &settings).await?;
+    let origin = Origin::open(&settings)?;
+    let opened = open::with_tiers(&origin, &settings).await?;
     let demo = tokio::select! {
-        demo = plan.carry_out(&decisions, &origin) => demo?,
+        demo = plan.carry_out(&opened.decisions, &origin) => demo?,
         () = signals.next() => {
-            decisions.close().await;
+            opened.decisions.close().await;
             tracing::info!("stopped before it was ready; the demo world goes on at the next start");
             return Ok(());
         }
     };
     let (public, admin) = (public.listen()?, admin.listen()?);
     let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
-    let app = Arc::new(App::new(decisions, memory, settings, public_url));
+    let app = Arc::new(App::new(opened, settings, public_url));
     let summary = match demo {
         Some(store) => {
             Some(Summary::new(&app.decisions, public.address(), store).await.map_err(demo::PrepareError::from)?)

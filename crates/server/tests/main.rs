@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
+mod combinations;
 mod command;
 mod config;
 mod hostile;
+mod limits;
 mod middleware;
 mod openapi;
 mod process;
 mod routes;
 mod support;
+mod tiers;
 mod transfer;

@@ -12,10 +12,9 @@ use crate::condition::Context;
 use crate::model::Model;
 use crate::relation::{Object, Tuple};
 use crate::store::{
-    ChangeFilter, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest, StoreError,
-    StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
 };
-use cache_core::Revision;
 
 /// The most bytes of models on one page; the model that goes beyond is the page's last one.
 const MAX_PAGE_BYTES: usize = 2 << 20;
@@ -181,8 +180,8 @@ impl DecisionPoint {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, CheckError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, CheckError> {
         self.store(store).await?;
         Ok(self.origin.changes(store, filter, page).await?)
     }

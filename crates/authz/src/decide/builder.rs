@@ -26,6 +26,7 @@ pub struct DecisionPointBuilder {
     wall_clock: Arc<dyn WallClock>,
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
+    fills_behind: Option<usize>,
 }
 
 type ChainBuilder = cache_core::ChainBuilder<CachedValue, cache_core::sync::Std>;
@@ -57,6 +58,7 @@ impl DecisionPointBuilder {
             wall_clock: Arc::new(SystemWallClock),
             entropy: Arc::new(SystemEntropy),
             telemetry: None,
+            fills_behind: None,
         }
     }
 
@@ -131,6 +133,13 @@ impl DecisionPointBuilder {
         self
     }
 
+    /// Lets no question wait for the fills of tiers elsewhere: see [`cache_core::ChainBuilder::fills_behind`].
+    #[must_use]
+    pub fn fills_behind(mut self, capacity: usize) -> Self {
+        self.fills_behind = Some(capacity);
+        self
+    }
+
     /// Who sees cache events.
     #[must_use]
     pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
@@ -153,11 +162,14 @@ impl DecisionPointBuilder {
         if let Some(telemetry) = self.telemetry {
             chain = chain.telemetry(telemetry);
         }
+        if let Some(capacity) = self.fills_behind {
+            chain = chain.fills_behind(capacity);
+        }
         for tier in self.tiers {
             chain = tier(chain);
         }
         let chain = chain.build()?;
-        log.bind(&chain);
+        log.bind(chain.horizon());
         self.origin.attach(log as Arc<dyn ChangeSink>).await?;
         let models = Models::new(Arc::clone(&self.origin), Arc::clone(chain.horizon()));
         Ok(DecisionPoint {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admission::Refused;
 use crate::condition::ConditionError;
 use crate::evaluate;
 use crate::model::ModelErrors;
@@ -92,6 +93,9 @@ pub enum CheckError {
     /// Too much at once.
     #[error("too many questions at once; try again")]
     Overloaded,
+    /// Too much of one caller, about one subject, or of one kind.
+    #[error(transparent)]
+    RateLimited(Refused),
     /// A pattern or a scope that can't be read.
     #[error("{0}")]
     InvalidScope(String),

@@ -1,10 +1,11 @@
 //! The cached decision point: may this subject do this action on this resource?
 //!
 //! The way of a question: the latest model (a cached value with a tag of its own), the whole decision from the local tiers, then under a single
-//! flight the other tiers, and at last an evaluation, which composes cached parts and reads of one snapshot. Every answer was compared
+//! flight the other tiers, then whether the caller may go on to the origin, and at last an evaluation, which composes cached parts and reads of one snapshot. Every answer was compared
 //! with the horizon after the question came; every change is applied to the horizon before its writer gets an answer.
 
 mod administration;
+mod admission;
 mod builder;
 mod circumstances;
 mod driver;
@@ -16,6 +17,7 @@ mod key;
 mod list;
 mod models;
 mod sink;
+mod stored;
 mod types;
 mod validate;
 mod value;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
 
+pub use admission::{Admission, Asked, Everybody, Refused, Work};
 pub use builder::{BuildError, DecisionPointBuilder};
 pub use error::CheckError;
 pub use explain::{Explanation, Held, TierExplanation, TierReason};
@@ -224,31 +227,32 @@ impl DecisionPoint {
     /// # Errors
     /// Where the question makes no sense under the model, is too complex, takes too long, or the origin fails. None of these is an allow.
     pub async fn check(&self, request: &CheckRequest) -> Result<Decision, CheckError> {
-        match self.check_now(request) {
-            Some(decision) => Ok(decision),
-            // Boxed, so that a hit does not move the evaluation's room about.
-            None => match tokio::time::timeout(self.timeout, Box::pin(self.check_slowly(request))).await {
-                Ok(result) => result,
-                Err(_) => Err(CheckError::Timeout(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))),
-            },
-        }
+        self.check_admitted(request, &Everybody).await
     }
 
-    async fn check_slowly(&self, request: &CheckRequest) -> Result<Decision, CheckError> {
+    async fn check_slowly(&self, request: &CheckRequest, admission: &dyn Admission) -> Result<Decision, CheckError> {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::request(request, &version.plan)?;
         let contextual = explain::sorted(&request.contextual_tuples);
         let evaluation = self.evaluation(request, &version, &contextual);
         let source = evaluation.decision_key(&request.object, &request.relation);
         let key = self.chain.key(&source);
+        let asked = Asked {
+            store: request.store,
+            subject: Some(&request.subject),
+            action: &request.relation,
+            work: Work::Check,
+        };
         if request.consistency == Consistency::Full {
+            admission.admit(&asked).await?;
             return self.check_fully(&evaluation, &key, version.id).await;
         }
+        let admit = || async { admission.admit(&asked).await.map_err(CheckError::from) };
         // The local tiers were asked by `check_now`, or will be once more by whoever leads the load.
         let invocation = self.chain.invoked();
         let answer = self
             .chain
-            .load(&key, |load| async move {
+            .load_admitted(&key, admit, |load| async move {
                 let flight = Flight { ticket: load.ticket(), order: load.order(), invocation };
                 let Evaluated { draft, allowed, cacheable } = evaluation.run(Some(flight)).await?;
                 load.provenance(&draft);

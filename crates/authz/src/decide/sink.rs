@@ -8,7 +8,6 @@ use cache_core::{
     Delta, Error, ErrorKind, Horizon, Identity, Kill, KillSink, Log, Position, Revision, Stamp, entity_tag,
 };
 
-use super::DecisionChain;
 use super::types::CACHE_TYPES;
 use crate::evaluate::tags;
 use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange, Past};
@@ -19,15 +18,9 @@ pub(super) struct OriginLog {
     identity: OnceLock<Identity>,
     /// Every read that begins from now on has at least this stamp.
     stamp: AtomicU64,
-    bound: OnceLock<Bound>,
-    sink: OnceLock<Weak<dyn KillSink>>,
-}
-
-/// What learns of the log.
-struct Bound {
-    horizon: Arc<Horizon>,
-    /// Tells the tiers whose history their content belongs to.
-    bind: Box<dyn Fn(Identity) + Send + Sync>,
+    horizon: OnceLock<Arc<Horizon>>,
+    /// The chain, which tells its tiers whose history their content belongs to.
+    chain: OnceLock<Weak<dyn KillSink>>,
 }
 
 impl OriginLog {
@@ -35,14 +28,14 @@ impl OriginLog {
         Self {
             identity: OnceLock::new(),
             stamp: AtomicU64::new(Stamp::OLDEST.get()),
-            bound: OnceLock::new(),
-            sink: OnceLock::new(),
+            horizon: OnceLock::new(),
+            chain: OnceLock::new(),
         }
     }
 
-    /// Says whom to tell. Once, before the origin is attached.
-    pub(super) fn bind(&self, chain: &DecisionChain) {
-        let _ = self.bound.set(Bound { horizon: Arc::clone(chain.horizon()), bind: Box::new(chain.binder()) });
+    /// Says which horizon to tell. Once, before the origin is attached.
+    pub(super) fn bind(&self, horizon: &Arc<Horizon>) {
+        let _ = self.horizon.set(Arc::clone(horizon));
     }
 }
 
@@ -54,9 +47,9 @@ impl ChangeSink for OriginLog {
         self.advance(stamp);
         // Last: what tiers hold from before is looked at only when everything that may have killed it is known.
         if self.identity.set(identity).is_ok()
-            && let Some(bound) = self.bound.get()
+            && let Some(chain) = self.chain.get().and_then(Weak::upgrade)
         {
-            (bound.bind)(identity);
+            chain.bind(identity);
         }
     }
 
@@ -65,13 +58,13 @@ impl ChangeSink for OriginLog {
     }
 
     fn forget(&self, through: Revision) {
-        if let Some(Bound { horizon, .. }) = self.bound.get() {
+        if let Some(horizon) = self.horizon.get() {
             horizon.raise_floor(through);
         }
     }
 
     fn apply(&self, changes: &[LoggedChange]) {
-        let Some(Bound { horizon, .. }) = self.bound.get() else { return };
+        let Some(horizon) = self.horizon.get() else { return };
         let kills: Vec<(Revision, Vec<Kill>)> =
             changes.iter().map(|change| (change.revision, kills_of(&change.change))).collect();
         horizon.apply_all(kills.iter().map(|(revision, kills)| (*revision, kills.as_slice())));
@@ -119,7 +112,7 @@ impl Log for OriginLog {
     }
 
     fn attach(&self, sink: Weak<dyn KillSink>) {
-        let _ = self.sink.set(sink);
+        let _ = self.chain.set(sink);
     }
 
     async fn append(&self, _: Vec<Kill>) -> Result<Revision, Error> {

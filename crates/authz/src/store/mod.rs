@@ -8,9 +8,12 @@
 
 mod batch;
 mod clock;
+mod columns;
 mod error;
 pub mod memory;
 mod page;
+pub mod postgres;
+mod range;
 pub mod sqlite;
 mod text;
 
@@ -22,6 +25,7 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
+pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
 use crate::relation::{
@@ -100,8 +104,8 @@ pub trait Store: Send + Sync + 'static {
         page: PageRequest<Tuple>,
     ) -> Result<Page<StoredTuple, Tuple>, StoreError>;
 
-    /// Changes of relationships in the order of the log, from after `page.after` on. The end is a place to wait at: there `next` is
-    /// the last item's revision, or `page.after` again.
+    /// Changes of relationships in an order that no later one gets in between of, from after `page.after` on. The end is a place to wait at: there
+    /// `next` is the last item's place, or `page.after` again.
     ///
     /// A page looks at [`MAX_CHANGES_LOOKED_AT`] rows of the store's log at most, which may be changes of something else or not match.
     /// Where these did not fill it, `next` is the last of them: such a page may be empty, and is not the end.
@@ -109,8 +113,8 @@ pub trait Store: Send + Sync + 'static {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError>;
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError>;
 
     /// Keeps the assertions of a version of a model, in place of those before. `body` is their JSON form, of at most
     /// [`MAX_ASSERTIONS_BYTES`]. They are no input of any decision, and so no change of the log.
@@ -314,8 +318,8 @@ pub struct Past<'a> {
 
 /// Who applies changes to the horizon of this process.
 pub trait ChangeSink: Send + Sync + 'static {
-    /// Called once, before any change is applied and before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be
-    /// reached at that time.
+    /// Called once, before a snapshot is handed out: in [`Store::attach`], or later where the origin can't be reached at that time. What is applied or
+    /// forgotten before it belongs to the past as well.
     fn joined(&self, past: Past<'_>);
 
     /// Applies changes. Idempotent: a change may come twice, and changes of different calls in any order.
@@ -361,8 +365,20 @@ pub struct TupleChange {
     pub condition: Option<Arc<RelationshipCondition>>,
     /// When.
     pub at: UnixMillis,
-    /// The revision.
-    pub revision: Revision,
+    /// Where it stands.
+    pub place: ChangePlace,
+}
+
+/// A place in the history of a store's changes, for readers who go on from it. What its numbers mean is the origin's affair; no revision is a
+/// place where writers commit in another order than they are numbered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ChangePlace(pub u64, pub u64);
+
+impl From<Revision> for ChangePlace {
+    /// Of an origin whose revisions are in the order of its commits.
+    fn from(revision: Revision) -> Self {
+        Self(revision.get(), 0)
+    }
 }
 
 /// Which relationships to read. Every field that is given must match.

@@ -7,10 +7,9 @@ use std::sync::atomic::Ordering;
 use authz::condition::Context;
 use authz::relation::{Object, Relationship, Subject, Text, Tuple};
 use authz::store::{
-    ChangeFilter, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId, TupleFilter,
-    TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, InvalidationScope, LoggedChange, ModelId, OnConflict, PageRequest, Store, StoreId,
+    TupleFilter, TupleRead, WriteBatch,
 };
-use cache_core::Revision;
 use fastrand::Rng;
 use ulid::Ulid;
 
@@ -37,7 +36,7 @@ enum Step {
     Describe(StoreId, Vec<(Object, Context)>),
     Described(StoreId, Option<Object>, usize),
     Tuples(StoreId, TupleFilter, Option<Tuple>, usize),
-    Changes(StoreId, ChangeFilter, Option<Revision>, usize),
+    Changes(StoreId, ChangeFilter, Option<ChangePlace>, usize),
     Models(StoreId, Option<ModelId>, usize),
     Stores(Option<StoreId>, usize),
     Everything(StoreId),
@@ -99,7 +98,7 @@ fn any_step(rng: &mut Rng) -> Step {
                 object_type: rng.bool().then(|| Text::from("doc")),
                 since: rng.bool().then(|| rng.u64(900..1_100)),
             };
-            Step::Changes(store, filter, rng.bool().then(|| Revision::new(rng.u64(..40))), limit)
+            Step::Changes(store, filter, rng.bool().then(|| ChangePlace(rng.u64(..40), 0)), limit)
         }
         26 => Step::Models(store, rng.bool().then_some(model), limit),
         28 => Step::Later(rng.u64(..10)),

@@ -10,13 +10,16 @@ use authz::relation::{
     Member, Object, Presence, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple,
 };
 use authz::store::memory::MemoryStore;
+use authz::store::postgres::PostgresStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{
     Change, ChangeSink, LoggedChange, Past, Snapshot, Store, StoreError, StoreId, TupleAnswer, TupleRead, UnixMillis,
     WallClock, WriteBatch, WriteConflict,
 };
 use cache_core::{Revision, Stamp};
+use pg_log::PgConfig;
 use tempfile::TempDir;
+use test_services::TestDatabase;
 use tokio::sync::watch;
 use ulid::Ulid;
 
@@ -87,6 +90,11 @@ impl WallClock for FixedClock {
 pub(crate) trait Fixture {
     type Origin: Store;
     async fn open() -> World<Self::Origin>;
+
+    /// Whether a transaction elsewhere may keep stamps low, which costs misses and is no fault: tests beside this one share its server.
+    fn may_be_held_back() -> bool {
+        false
+    }
 }
 
 /// An origin with a sink and one store.
@@ -97,10 +105,12 @@ pub(crate) struct World<S> {
     pub(crate) store: StoreId,
     /// Kept until the end of the test.
     _directory: Option<TempDir>,
+    pub(crate) database: Option<TestDatabase>,
 }
 
 pub(crate) struct Memory;
 pub(crate) struct Sqlite;
+pub(crate) struct Postgres;
 
 #[async_trait]
 impl Fixture for Memory {
@@ -121,6 +131,44 @@ impl Fixture for Sqlite {
     }
 }
 
+impl Postgres {
+    /// Says that it is skipped where there is no server.
+    pub(crate) fn is_there() -> bool {
+        test_services::shared_postgres().is_some()
+    }
+
+    /// The origin on a database of its own.
+    pub(crate) async fn on(database: TestDatabase) -> World<PostgresStore> {
+        let clock = Arc::new(FixedClock::default());
+        let mut config = PgConfig::new(database.url());
+        config.exclusive_max = 4;
+        config.shared_connections = 1;
+        let store = PostgresStore::new(config, Arc::clone(&clock) as _).unwrap();
+        let mut world = World::of(store, clock, None).await;
+        world.database = Some(database);
+        world
+    }
+}
+
+#[async_trait]
+impl Fixture for Postgres {
+    type Origin = PostgresStore;
+    async fn open() -> World<PostgresStore> {
+        Self::on(database().await).await
+    }
+
+    fn may_be_held_back() -> bool {
+        true
+    }
+}
+
+/// A new database, empty.
+pub(crate) async fn database() -> TestDatabase {
+    tokio::task::spawn_blocking(|| TestDatabase::create("SELECT").expect("the server was there just now"))
+        .await
+        .unwrap()
+}
+
 pub(crate) async fn open_sqlite(config: SqliteConfig, directory: Option<TempDir>) -> World<SqliteStore> {
     let clock = Arc::new(FixedClock::default());
     World::of(SqliteStore::open(config, Arc::clone(&clock) as _).unwrap(), clock, directory).await
@@ -136,7 +184,7 @@ impl<S: Store> World<S> {
             Ok(_) | Err(StoreError::Conflict(WriteConflict::StoreExists(_))) => {}
             Err(error) => panic!("{error}"),
         }
-        Self { origin: Arc::new(origin), sink, clock, store, _directory: directory }
+        Self { origin: Arc::new(origin), sink, clock, store, _directory: directory, database: None }
     }
 
     pub(crate) async fn write(&self, tuples: &[&str]) {
@@ -145,6 +193,13 @@ impl<S: Store> World<S> {
 
     pub(crate) async fn delete(&self, tuples: &[&str]) {
         self.origin.write(self.store, deletes(tuples)).await.unwrap();
+    }
+
+    /// A snapshot whose state is settled: a read does that, whether or not the origin settles it before.
+    pub(crate) async fn settled(&self) -> Box<dyn Snapshot> {
+        let mut snapshot = self.origin.snapshot().await.unwrap();
+        snapshot.latest_model(self.store).await.unwrap();
+        snapshot
     }
 
     pub(crate) async fn has(&self, tuple: &str) -> bool {

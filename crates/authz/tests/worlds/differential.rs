@@ -19,7 +19,7 @@ use authz::store::memory::MemoryStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{MAX_WRITE_BATCH, ModelId, Store, StoreId, SystemWallClock, UnixMillis, WallClock, WriteBatch};
 use cache_core::testing::TestClock;
-use cache_core::{HorizonConfig, Revision, Source, Tag};
+use cache_core::{HorizonConfig, Revision, Source, Tag, TierStatistics};
 use cache_l1::{MemoryConfig, MemoryLayer};
 use fastrand::Rng;
 use futures_util::future::join_all;
@@ -32,6 +32,7 @@ use super::generator::{Change, Generator, Question, State};
 use super::lists::Points;
 use super::origin::{Pauses, SharedOrigin};
 use super::reference::{Answer, Reference};
+use super::tiers::{Fault, Servers, Which};
 
 /// Changes of a world, one after another; those that overlap come on top.
 const CHANGES: usize = 12;
@@ -52,6 +53,7 @@ struct Setting {
     limits: Limits,
     concurrent: bool,
     memory_bytes: u64,
+    which: Which,
 }
 
 impl Setting {
@@ -70,21 +72,27 @@ impl Setting {
             limits,
             concurrent: rng.u8(..4) == 0,
             memory_bytes: 64 << 10,
+            which: Which::MEMORY,
         }
     }
 }
 
 /// What a run wants of every world, whatever is drawn: a planted mistake shows in some settings only.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Emphasis {
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Emphasis<'s> {
+    /// Tiers on these servers, and faults between the questions.
+    pub(crate) servers: Option<&'s Servers>,
     /// Questions while changes are under way.
     pub(crate) concurrent: bool,
     /// A horizon that forgets soon.
     pub(crate) forgetful: bool,
 }
 
-impl Emphasis {
-    fn lay_on(self, mut setting: Setting) -> Setting {
+impl Emphasis<'_> {
+    fn lay_on(self, mut setting: Setting, rng: &mut Rng) -> Setting {
+        if self.servers.is_some() {
+            setting.which = Which::draw(rng);
+        }
         setting.concurrent |= self.concurrent;
         if self.forgetful {
             setting.horizon.budget_bytes = SMALLEST_HORIZON;
@@ -167,7 +175,8 @@ impl Said {
     }
 }
 
-struct Arena {
+struct Arena<'s> {
+    servers: Option<&'s Servers>,
     seed: u64,
     setting: Setting,
     origin: Arc<SharedOrigin>,
@@ -189,11 +198,12 @@ struct Arena {
 ///
 /// # Errors
 /// With the first answer that is wrong.
-pub(crate) async fn run(seed: u64, emphasis: Emphasis, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
+pub(crate) async fn run(seed: u64, emphasis: Emphasis<'_>, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
     let mut generator = Generator::new(seed);
-    let setting = emphasis.lay_on(Setting::draw(&mut generator.rng));
+    let setting = Setting::draw(&mut generator.rng);
+    let setting = emphasis.lay_on(setting, &mut generator.rng);
     let mut state = generator.state();
-    let mut arena = Arena::open(seed, setting, generator.rng.u64(..)).await;
+    let mut arena = Arena::open(seed, setting, generator.rng.u64(..), emphasis.servers).await;
     arena.begin(&state).await;
     let kept: Vec<Question> = {
         let reference = Reference::new(&state);
@@ -211,6 +221,7 @@ pub(crate) async fn run(seed: u64, emphasis: Emphasis, coverage: &mut Coverage) 
         if setting.concurrent && step % 3 == 2 {
             state = arena.overlap(step, state, &kept, &mut generator, coverage).await?;
         }
+        arena.befall(&mut generator.rng).await;
         if generator.rng.bool() {
             let question = kept[generator.rng.usize(..KEPT)].clone();
             arena.digress(step, &state, &question, &mut generator, coverage).await?;
@@ -232,8 +243,8 @@ pub(crate) async fn run(seed: u64, emphasis: Emphasis, coverage: &mut Coverage) 
     Ok(())
 }
 
-impl Arena {
-    async fn open(seed: u64, setting: Setting, pauses: u64) -> Self {
+impl<'s> Arena<'s> {
+    async fn open(seed: u64, setting: Setting, pauses: u64, servers: Option<&'s Servers>) -> Self {
         let (inner, directory): (Arc<dyn Store>, _) = if setting.on_disk {
             let directory = TempDir::new().expect("a temporary directory");
             let config = SqliteConfig::new(directory.path().join("world.db"));
@@ -246,21 +257,7 @@ impl Arena {
         let origin = SharedOrigin::new(inner, Arc::clone(&pauses)).await;
         let clock = Arc::new(TestClock::default());
         let wall = Arc::new(Wall(AtomicU64::new(BEGIN)));
-        let memory = MemoryConfig {
-            budget_bytes: setting.memory_bytes,
-            shards: Some(1),
-            expected_entry_bytes: 400,
-            ..MemoryConfig::default()
-        };
-        let cached = DecisionPoint::builder(origin.clone())
-            .tier(MemoryLayer::new(memory).expect("the settings are within their bounds"))
-            .horizon(setting.horizon)
-            .limits(setting.limits)
-            .clock(clock.clone())
-            .wall_clock(wall.clone())
-            .build()
-            .await
-            .expect("the parts fit");
+        let cached = cached(&origin, setting, servers, &clock, &wall).await;
         let uncached = DecisionPoint::builder(origin.clone())
             .horizon(HorizonConfig { budget_bytes: SMALLEST_HORIZON, max_rules: 4 })
             .limits(setting.limits)
@@ -270,6 +267,7 @@ impl Arena {
             .expect("the parts fit");
         let store = StoreId(Ulid(0));
         Self {
+            servers,
             seed,
             setting,
             origin,
@@ -282,6 +280,15 @@ impl Arena {
             ids: 0,
             models: Vec::new(),
             _directory: directory,
+        }
+    }
+
+    /// Lets something happen to the tiers.
+    async fn befall(&mut self, rng: &mut Rng) {
+        let Some(servers) = self.servers else { return };
+        if servers.befall(rng, &self.cached).await == Some(Fault::Restarted) {
+            servers.count(&self.cached);
+            self.cached = cached(&self.origin, self.setting, self.servers, &self.clock, &self.wall).await;
         }
     }
 
@@ -577,18 +584,46 @@ impl Arena {
 
     async fn end(self, coverage: &mut Coverage) {
         let statistics = self.cached.statistics();
+        if let Some(servers) = self.servers {
+            servers.count(&self.cached);
+        }
         coverage.worlds_on_disk += usize::from(self.setting.on_disk);
         coverage.worlds_with_concurrency += usize::from(self.setting.concurrent);
         // Invalidating everything raises the floor as well; a horizon that forgot has one below the newest revision.
         coverage.worlds_with_a_raised_floor += usize::from(
             statistics.horizon.floor > Revision::ZERO && self.setting.horizon.budget_bytes == SMALLEST_HORIZON,
         );
-        coverage.probes += statistics.tiers[0].probes_total();
-        coverage.hits += statistics.tiers[0].hits();
+        coverage.probes += statistics.tiers.iter().take(1).map(TierStatistics::probes_total).sum::<u64>();
+        coverage.hits += statistics.tiers.iter().map(TierStatistics::hits).sum::<u64>();
         if self.setting.on_disk {
             self.origin.close().await;
         }
     }
+}
+
+/// The decision point with caches, as a process that has just started has it.
+async fn cached(
+    origin: &Arc<SharedOrigin>,
+    setting: Setting,
+    servers: Option<&Servers>,
+    clock: &Arc<TestClock>,
+    wall: &Arc<Wall>,
+) -> DecisionPoint {
+    let mut builder = DecisionPoint::builder(origin.clone());
+    if setting.which.l1 {
+        let memory = MemoryConfig {
+            budget_bytes: setting.memory_bytes,
+            shards: Some(1),
+            expected_entry_bytes: 400,
+            ..MemoryConfig::default()
+        };
+        builder = builder.tier(MemoryLayer::new(memory).expect("the settings are within their bounds"));
+    }
+    if let Some(servers) = servers {
+        builder = servers.add(setting.which, builder, clock.clone(), wall.clone());
+    }
+    let builder = builder.horizon(setting.horizon).limits(setting.limits).clock(clock.clone()).wall_clock(wall.clone());
+    builder.build().await.expect("the parts fit")
 }
 
 /// The time of the wall, as a world tells it.

@@ -20,6 +20,7 @@ mod mistakes;
 mod oracle_fga;
 mod origin;
 mod reference;
+mod tiers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +29,8 @@ use differential::{Difference, Emphasis};
 
 /// What an unoptimised build does in well under a minute on two cores.
 const WORLDS: u64 = 250;
+/// The same with servers, to which every look-up is a way.
+const WORLDS_ON_SERVERS: u64 = 60;
 const THREADS: usize = 2;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
@@ -37,7 +40,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs worlds on two threads until all are done or one has found something.
-fn run(from: u64, worlds: u64, emphasis: Emphasis) -> Result<Coverage, Box<Difference>> {
+fn run(from: u64, worlds: u64, emphasis: Emphasis<'_>) -> Result<Coverage, Box<Difference>> {
     let next = AtomicU64::new(from);
     let results: Vec<Result<Coverage, Box<Difference>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(&next, from + worlds, emphasis))).collect();
@@ -50,8 +53,8 @@ fn run(from: u64, worlds: u64, emphasis: Emphasis) -> Result<Coverage, Box<Diffe
     Ok(sum)
 }
 
-fn work(next: &AtomicU64, end: u64, emphasis: Emphasis) -> Result<Coverage, Box<Difference>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+fn work(next: &AtomicU64, end: u64, emphasis: Emphasis<'_>) -> Result<Coverage, Box<Difference>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut coverage = Coverage::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -77,6 +80,24 @@ fn caching_changes_no_answer() {
     if coverage.worlds >= 100 {
         coverage.assert_wide();
     }
+}
+
+/// As above with tiers in Redis, which is flushed, killed and left meanwhile, and with processes that start anew over what it has kept.
+#[test]
+fn tiers_on_real_servers_change_no_answer() {
+    let Some(servers) = tiers::Servers::start() else { return };
+    let (from, worlds) = (number("TIERGATE_WORLDS_FROM"), number("TIERGATE_WORLDS"));
+    let emphasis = Emphasis { servers: Some(&servers), ..Emphasis::default() };
+    let worlds = worlds.unwrap_or(WORLDS_ON_SERVERS);
+    let coverage = match run(from.unwrap_or(0), worlds, emphasis) {
+        Ok(coverage) => coverage,
+        Err(difference) => panic!("{difference}"),
+    };
+    let count = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed);
+    let (faults, restarts, hits) = (count(&servers.faults), count(&servers.restarts), count(&servers.redis_hits));
+    println!("{coverage}\n{faults} faults, {restarts} restarts among them; {hits} answers and parts from Redis");
+    let worlds = usize::try_from(worlds).unwrap_or(usize::MAX);
+    assert!(faults >= worlds && restarts >= worlds / 4 && hits >= worlds * 10, "too little happened to show anything");
 }
 
 #[test]

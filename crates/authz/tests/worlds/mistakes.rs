@@ -10,13 +10,13 @@ use cache_core::{Mistake, plant};
 
 use super::Emphasis;
 
-const CONCURRENT: Emphasis = Emphasis { concurrent: true, forgetful: false };
-const FORGETFUL: Emphasis = Emphasis { concurrent: false, forgetful: true };
-const ANY: Emphasis = Emphasis { concurrent: false, forgetful: false };
+const CONCURRENT: Emphasis<'_> = Emphasis { servers: None, concurrent: true, forgetful: false };
+const FORGETFUL: Emphasis<'_> = Emphasis { servers: None, concurrent: false, forgetful: true };
+const ANY: Emphasis<'_> = Emphasis { servers: None, concurrent: false, forgetful: false };
 
 /// Runs worlds with a mistake until an answer is wrong.
 #[expect(clippy::print_stdout, reason = "what a mistake led to is worth a line")]
-fn is_found(mistake: Mistake, within: u64, emphasis: Emphasis) {
+fn is_found(mistake: Mistake, within: u64, emphasis: Emphasis<'_>) {
     let planted = plant(mistake);
     let found = super::run(0, within, emphasis);
     drop(planted);

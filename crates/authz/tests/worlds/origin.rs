@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
-    ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest, Past, Snapshot,
-    Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
+    Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
+    TupleRead, WriteBatch,
 };
 use cache_core::{Identity, Revision, Stamp};
 use fastrand::Rng;
@@ -47,6 +48,8 @@ impl Pauses {
 struct Sinks {
     all: Mutex<Vec<Arc<dyn ChangeSink>>>,
     identity: Mutex<Option<Identity>>,
+    /// What was ever told, for whoever comes later.
+    told: Mutex<Vec<LoggedChange>>,
 }
 
 impl Sinks {
@@ -70,6 +73,7 @@ impl ChangeSink for Sinks {
     }
 
     fn apply(&self, changes: &[LoggedChange]) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(changes);
         self.each(|sink| sink.apply(changes));
     }
 }
@@ -93,8 +97,10 @@ impl Store for SharedOrigin {
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError> {
         let identity = *self.sinks.identity.lock().unwrap_or_else(PoisonError::into_inner);
         let identity = identity.expect("the origin has joined its log");
-        sink.joined(Past { identity, floor: Revision::ZERO, changes: &[], stamp: Stamp::OLDEST });
-        self.sinks.all.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
+        // First among those who are told, then the past: what happens in between comes twice.
+        self.sinks.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sink));
+        let told = self.sinks.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sink.joined(Past { identity, floor: Revision::ZERO, changes: &told, stamp: Stamp::OLDEST });
         Ok(())
     }
 
@@ -157,8 +163,8 @@ impl Store for SharedOrigin {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.inner.changes(store, filter, page).await
     }
 

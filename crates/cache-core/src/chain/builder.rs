@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::behind::Behind;
 use super::{Chain, DEFAULT_FLIGHT_PATIENCE, Tier};
 use crate::single_flight::{DEFAULT_MAX_FLIGHTS, DEFAULT_MAX_FOLLOWERS, SingleFlight};
 use crate::sync::SyncFamily;
@@ -26,6 +27,7 @@ pub struct ChainBuilder<V: CacheValue, S: SyncFamily> {
     telemetry: Option<Arc<dyn Telemetry>>,
     flight_patience: Duration,
     max_flights: usize,
+    fills_behind: Option<usize>,
     family: PhantomData<S>,
 }
 
@@ -60,6 +62,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             telemetry: None,
             flight_patience: DEFAULT_FLIGHT_PATIENCE,
             max_flights: DEFAULT_MAX_FLIGHTS,
+            fills_behind: None,
             family: PhantomData,
         }
     }
@@ -134,6 +137,14 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
         self
     }
 
+    /// Lets nobody wait for the fills of tiers that must be awaited: at most so many wait in a queue, and more are dropped and counted.
+    /// Without it, a load ends when every tier was filled. Needs a tokio runtime.
+    #[must_use]
+    pub fn fills_behind(mut self, capacity: usize) -> Self {
+        self.fills_behind = Some(capacity);
+        self
+    }
+
     /// The chain.
     ///
     /// # Errors
@@ -192,6 +203,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             entropy: self.entropy,
             telemetry: self.telemetry,
             events: Counters::new(),
+            behind: self.fills_behind.map(Behind::new),
         })
     }
 }

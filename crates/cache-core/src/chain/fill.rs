@@ -1,8 +1,11 @@
 //! Fills: a value goes into every tier that is on, each time with that tier's own lifetime, and never where it is dead on arrival.
 
+use std::sync::Arc;
+
+use super::behind::Stores;
 use super::{Chain, Event, Tier};
 use crate::sync::SyncFamily;
-use crate::{CacheKey, CacheValue, Draft, Entry, Fill, Filled, Key, Moment, Ticket, TypeSet, Verdict};
+use crate::{CacheKey, CacheValue, Draft, Entry, Error, Fill, Filled, Key, Moment, Ticket, TypeSet, Verdict};
 
 /// What became of a value that was offered to the tiers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +64,8 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             return;
         }
         let now = self.clock.now();
-        for tier in tiers.iter().filter(|tier| tier.fillable && tier.is_enabled()) {
+        let is_behind = |tier: &Tier<V>| !tier.local && self.behind.is_some();
+        for tier in tiers.iter().filter(|tier| tier.fillable && tier.is_enabled() && !is_behind(tier)) {
             let fills: Vec<Fill<'_, V>> = drafts
                 .iter()
                 .map(|(key, draft)| {
@@ -71,23 +75,37 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
                     ticket.fill(*key, draft, soft, checked_at)
                 })
                 .collect();
-            match tier.layer.fill_many(&fills).await {
-                Ok(Filled { stored, too_large }) => {
-                    tier.filled.add(0, stored as u64);
-                    tier.filled.add(1, too_large as u64);
-                }
-                Err(_) => tier.filled.add(2, fills.len() as u64),
-            }
+            tier.count_filled(tier.layer.fill_many(&fills).await, fills.len());
+        }
+        if let Some(behind) = &self.behind
+            && tiers.iter().any(|tier| tier.fillable && tier.is_enabled() && is_behind(tier))
+        {
+            let dropped = behind.leave(&drafts, *ticket, checked_at, || Stores {
+                tiers: Arc::clone(&self.tiers),
+                clock: Arc::clone(&self.clock),
+                entropy: Arc::clone(&self.entropy),
+            });
+            self.events.add(Event::FillDropped as usize, dropped as u64);
         }
     }
 
-    /// An entry that is in no tier: for answers.
-    pub(super) fn entry(&self, key: &Key<'_>, ticket: &Ticket, mut draft: Draft<V>, checked: bool) -> Entry<V> {
+    /// An entry that is in no tier: for answers. Nothing vouches for it yet: whoever waited for it judges it.
+    pub(super) fn entry(key: &Key<'_>, mut draft: Draft<V>) -> Entry<V> {
         draft.types = draft.types.union(TypeSet::of(key.cache_type()));
         let soft_expiry: Moment = draft.hard_expiry;
-        if checked {
-            return ticket.fill(*key, draft, soft_expiry, None).entry().clone();
-        }
         Entry::decoded(draft, soft_expiry)
+    }
+}
+
+impl<V> Tier<V> {
+    /// Counts what became of fills. Their errors cost nobody an answer.
+    pub(super) fn count_filled(&self, outcome: Result<Filled, Error>, offered: usize) {
+        match outcome {
+            Ok(Filled { stored, too_large }) => {
+                self.filled.add(0, stored as u64);
+                self.filled.add(1, too_large as u64);
+            }
+            Err(_) => self.filled.add(2, offered as u64),
+        }
     }
 }

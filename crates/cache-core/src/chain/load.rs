@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::{Chain, Event};
 use crate::mistakes::planted;
-use crate::single_flight::{Follower, Invocation, Landed, Leader, Role};
+use crate::single_flight::{Follower, Landed, Leader, Role};
 use crate::sync::SyncFamily;
 use crate::{
-    CacheKey, CacheValue, Draft, Entry, Error, ErrorKind, Hit, Key, LoadError, Lookup, Mistake, Moment, ReadSet, Stamp,
-    Tag, Ticket, TypeSet, Verdict,
+    CacheKey, CacheValue, Draft, Entry, Error, ErrorKind, Key, LoadError, Lookup, Mistake, Moment, ReadSet, Stamp, Tag,
+    Ticket, TypeSet, Verdict,
 };
 
 /// A value with where it came from.
@@ -43,13 +43,22 @@ impl<V: CacheValue> Answer<V> {
 }
 
 /// The end of a flight, as its leader publishes it.
-pub(crate) type Landing<V> = Result<Published<V>, Error>;
+pub(crate) type Landing<V> = Result<Published<V>, Ended>;
+
+/// Why a flight has no value.
+#[derive(Debug, Clone)]
+pub(crate) enum Ended {
+    /// The load failed, for everybody who waited.
+    Failed(Error),
+    /// Its leader was not let through to the origin, after no tier had the answer. That concerns nobody else.
+    TurnedAway,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Published<V> {
-    entry: Entry<V>,
+    pub(super) entry: Entry<V>,
     /// Whether the value may be judged like a cached one. A result that must not be cached can't be.
-    cacheable: bool,
+    pub(super) cacheable: bool,
 }
 
 /// What a loader tells of its load: what it reads, how new that is, what it is made of.
@@ -191,11 +200,29 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         L: Future<Output = Result<V, E>>,
         E: Into<LoadError>,
     {
+        self.load_admitted(key, || std::future::ready(Ok(())), load).await
+    }
+
+    /// [`Chain::load`] for callers that may be kept from the origin. `admit` is asked where no tier has the answer and before the origin is
+    /// read, once at most for each caller, and never for one whose answer another caller's load brings. One that is turned away takes nobody with
+    /// it: whoever waited for its load asks for itself.
+    ///
+    /// # Errors
+    /// What `admit` said; else as [`Chain::load`].
+    pub async fn load_admitted<A, P, F, L, E>(&self, key: &Key<'_>, admit: A, load: F) -> Result<Answer<V>, Error>
+    where
+        A: Fn() -> P,
+        P: Future<Output = Result<(), E>>,
+        F: FnOnce(Load) -> L,
+        L: Future<Output = Result<V, E>>,
+        E: Into<LoadError>,
+    {
         let invocation = self.flights.invoked();
         let mut role = self.role(key, invocation);
+        let mut admitted = false;
         loop {
             match role {
-                Role::Leader(leader) => return self.lead(key, leader, load).await,
+                Role::Leader(leader) => return self.lead(key, leader, (!admitted).then_some(admit), load).await,
                 Role::Full => {
                     return Err(Error::new(
                         ErrorKind::Overloaded,
@@ -208,6 +235,15 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
                     role = match self.follow(key, &follower, self.flight_patience).await {
                         Followed::Answer(result) => return result,
                         Followed::Again => self.role(key, invocation),
+                        // The tiers were asked while this caller waited. Asked for here, before the next flight, many that are turned away
+                        // need not lead a flight one after another.
+                        Followed::TurnedAway => {
+                            if !admitted {
+                                admit().await.map_err(|refused| refused.into().into_error())?;
+                                admitted = true;
+                            }
+                            self.role(key, invocation)
+                        }
                         Followed::OutOfPatience => self.flights.take_over(&follower),
                     };
                 }
@@ -215,8 +251,16 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         }
     }
 
-    async fn lead<F, L, E>(&self, key: &Key<'_>, leader: Leader<Landing<V>, S>, load: F) -> Result<Answer<V>, Error>
+    async fn lead<A, P, F, L, E>(
+        &self,
+        key: &Key<'_>,
+        leader: Leader<Landing<V>, S>,
+        admit: Option<A>,
+        load: F,
+    ) -> Result<Answer<V>, Error>
     where
+        A: Fn() -> P,
+        P: Future<Output = Result<(), E>>,
         F: FnOnce(Load) -> L,
         L: Future<Output = Result<V, E>>,
         E: Into<LoadError>,
@@ -236,6 +280,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             leader.finish(Ok(Published { entry: hit.entry.clone(), cacheable: true }));
             return Ok(Answer { source: Source::Tier(hit.tier), entry: hit.entry });
         }
+        if let Some(admit) = admit
+            && let Err(refused) = admit().await
+        {
+            leader.finish(Err(Ended::TurnedAway));
+            return Err(refused.into().into_error());
+        }
         let mut ticket = self.ticket();
         let account = Load::new(ticket, leader.order());
         let loaded = load(account.clone()).await;
@@ -248,7 +298,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             Err(error) => {
                 let error = error.into().into_error();
                 self.count(Event::LoadFailed);
-                leader.finish(Err(error.clone()));
+                leader.finish(Err(Ended::Failed(error.clone())));
                 return Err(error);
             }
         };
@@ -256,7 +306,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             ticket = self.ticket();
         }
         let (draft, cacheable) = account.draft(value, &ticket);
-        let entry = self.entry(key, &ticket, draft.clone(), cacheable);
+        let entry = Self::entry(key, draft.clone());
         if cacheable {
             self.fill_many(&ticket, vec![(*key, draft)]).await;
         } else {
@@ -266,7 +316,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         Ok(Answer { entry, source: Source::Origin })
     }
 
-    async fn follow(&self, key: &Key<'_>, follower: &Follower<Landing<V>, S>, patience: Duration) -> Followed<V> {
+    pub(super) async fn follow(
+        &self,
+        key: &Key<'_>,
+        follower: &Follower<Landing<V>, S>,
+        patience: Duration,
+    ) -> Followed<V> {
         let landed = tokio::select! {
             biased;
             landed = follower.landed() => landed,
@@ -275,7 +330,8 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         match landed {
             // The leader was cancelled or panicked.
             None => Followed::Again,
-            Some(Landed { result: Err(error), .. }) => {
+            Some(Landed { result: Err(Ended::TurnedAway), .. }) => Followed::TurnedAway,
+            Some(Landed { result: Err(Ended::Failed(error)), .. }) => {
                 self.count(Event::Shared);
                 Followed::Answer(Err(error))
             }
@@ -290,72 +346,17 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         }
     }
 
-    fn is_usable(&self, key: &Key<'_>, entry: &Entry<V>) -> bool {
+    pub(super) fn is_usable(&self, key: &Key<'_>, entry: &Entry<V>) -> bool {
         entry.hard_expiry() > self.clock.now() && self.horizon.check(entry, key.source()) == Verdict::Usable
     }
 }
 
-enum Followed<V> {
+/// What a follower got.
+pub(super) enum Followed<V> {
     Answer(Result<Answer<V>, Error>),
+    /// There is no answer for this caller in that flight.
     Again,
+    /// The leader was not let through to the origin.
+    TurnedAway,
     OutOfPatience,
-}
-
-/// What a load that composes parts does about one of them that no tier has.
-#[derive(Debug)]
-pub enum PartRole<V: CacheValue, S: SyncFamily> {
-    /// Compute it, and publish it.
-    Lead(PartLeader<V, S>),
-    /// An older load computes it: wait.
-    Follow(PartFollower<V, S>),
-    /// Compute it for oneself. A younger load is at it, and waiting for younger ones could go round in a circle.
-    Alone,
-}
-
-/// The right and the duty to compute a part for others. Dropped, it sets them free.
-#[derive(Debug)]
-pub struct PartLeader<V: CacheValue, S: SyncFamily>(Leader<Landing<V>, S>);
-
-/// A wait for a part.
-#[derive(Debug)]
-pub struct PartFollower<V: CacheValue, S: SyncFamily>(Follower<Landing<V>, S>);
-
-impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
-    /// A place in the order of invocations and loads, for [`Chain::join_part`].
-    #[must_use]
-    pub fn invoked(&self) -> Invocation {
-        self.flights.invoked()
-    }
-
-    /// Joins the flight of a part on behalf of a load of age `order`, which was invoked at `invocation`. The part's first read counts as
-    /// begun when that load began: whoever was invoked since judges the part like a cached value.
-    #[must_use]
-    pub fn join_part(&self, key: &Key<'_>, order: u64, invocation: Invocation) -> PartRole<V, S> {
-        match self.role(key, invocation) {
-            Role::Leader(leader) => {
-                leader.began_reads_with(order);
-                PartRole::Lead(PartLeader(leader))
-            }
-            Role::Follower(follower) if follower.order() < order => PartRole::Follow(PartFollower(follower)),
-            Role::Follower(_) | Role::Full => PartRole::Alone,
-        }
-    }
-
-    /// Fills a part into the tiers and hands it to those who wait.
-    pub async fn publish_part(&self, ticket: &Ticket, key: &Key<'_>, leader: PartLeader<V, S>, draft: Draft<V>) {
-        let entry = self.entry(key, ticket, draft.clone(), true);
-        self.fill_many(ticket, vec![(*key, draft)]).await;
-        leader.0.finish(Ok(Published { entry, cacheable: true }));
-    }
-
-    /// Waits for a part: none where its leader gave up, failed, was too late, or read before a change that this caller must see.
-    pub async fn await_part(&self, key: &Key<'_>, follower: PartFollower<V, S>) -> Option<Hit<V>> {
-        match self.follow(key, &follower.0, self.flight_patience).await {
-            // A part of another load is a cached value to this one, fresh or not: it must be usable during this call.
-            Followed::Answer(Ok(answer)) if self.is_usable(key, &answer.entry) => {
-                Some(Hit { entry: answer.entry, tier: "flight" })
-            }
-            Followed::Answer(_) | Followed::Again | Followed::OutOfPatience => None,
-        }
-    }
 }

@@ -6,11 +6,13 @@
 //! - An error of a tier is neither a miss nor the end: the next tier is asked, and the error is kept.
 //! - Every value that enters a tier does so with a ticket that was taken before the value's first read.
 
+mod behind;
 mod builder;
 mod fill;
 mod inspect;
 mod invalidate;
 mod load;
+mod parts;
 mod read;
 mod statistics;
 
@@ -19,18 +21,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use behind::DEFAULT_FILLS_BEHIND;
 pub use builder::{BuildError, ChainBuilder};
 pub use fill::FillOutcome;
 pub use inspect::{Holding, Inspection};
 pub use invalidate::Invalidated;
-pub use load::{Answer, Load, PartFollower, PartLeader, PartRole, Source};
+pub use load::{Answer, Load, Source};
+pub use parts::{PartFollower, PartLeader, PartRole};
 pub use statistics::{Statistics, TierStatistics};
 
 use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
-use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Identity, Key, Keyer, KillSink, Log, Ticket};
+use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Log, Ticket};
 
 /// How long a follower waits for a flight before it loads itself.
 pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
@@ -49,6 +53,8 @@ pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
     events: Counters<{ Event::COUNT }>,
+    /// Where fills of remote tiers wait; none where whoever loads waits for them.
+    behind: Option<behind::Behind<V>>,
 }
 
 struct Tier<V> {
@@ -71,10 +77,11 @@ enum Event {
     FillRefused,
     Uncacheable,
     Invalidation,
+    FillDropped,
 }
 
 impl Event {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 }
 
 impl<V: CacheValue> Chain<V, Std> {
@@ -119,13 +126,6 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         &self.log
     }
 
-    /// Tells the tiers whose history their content belongs to: for a log that learns its identity after the chain was built, and tells others
-    /// than its sinks.
-    pub fn binder(&self) -> impl Fn(Identity) + Send + Sync + use<V, S> {
-        let tiers = Arc::clone(&self.tiers);
-        move |identity| tiers.iter().for_each(|tier| tier.layer.bind(identity))
-    }
-
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -135,6 +135,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// The names of the tiers, fastest first.
     pub fn tier_names(&self) -> impl Iterator<Item = &'static str> {
         self.tiers.iter().map(|tier| tier.name)
+    }
+
+    /// Whether a tier of this name lies outside of the process: what it holds may be newer than what this process knows of changes.
+    #[must_use]
+    pub fn is_remote(&self, name: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.name == name && !tier.local)
     }
 
     /// Switches a tier on or off. Off, it is neither asked nor filled; on again, what it still holds is judged like everything else. False

@@ -18,6 +18,8 @@ pub struct Statistics {
     pub shared: u64,
     /// Values that were dead before they could be stored.
     pub fills_refused: u64,
+    /// Fills of remote tiers that found no place to wait.
+    pub fills_dropped: u64,
     /// Loaded values that hold for one call only.
     pub uncacheable: u64,
     /// Invalidations that were appended through this chain.
@@ -88,6 +90,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             loads_failed: event(Event::LoadFailed),
             shared: event(Event::Shared),
             fills_refused: event(Event::FillRefused),
+            fills_dropped: event(Event::FillDropped),
             uncacheable: event(Event::Uncacheable),
             invalidations: event(Event::Invalidation),
             horizon: self.horizon.usage(),

@@ -58,6 +58,7 @@ struct State<S: SyncFamily> {
     calls: [AtomicU64; 4],
     late: Mutex<Option<Vec<(KeyBytes, Kept)>>>,
     loses_removals: AtomicBool,
+    bound: Mutex<Option<Identity>>,
 }
 
 type Predicate = Box<dyn Fn(Operation) -> bool + Send + Sync>;
@@ -114,6 +115,7 @@ impl<S: SyncFamily> FakeLayer<S> {
             calls: Default::default(),
             late: Mutex::default(),
             loses_removals: AtomicBool::new(false),
+            bound: Mutex::default(),
         };
         Self { name, local, durable: false, max_value_bytes: usize::MAX, state: Arc::new(state) }
     }
@@ -169,6 +171,12 @@ impl<S: SyncFamily> FakeLayer<S> {
     /// Confirms removals from now on without removing anything, or no more.
     pub fn lose_removals(&self, lose: bool) {
         self.state.loses_removals.store(lose, Ordering::SeqCst);
+    }
+
+    /// Whose history it was told that its content belongs to.
+    #[must_use]
+    pub fn bound(&self) -> Option<Identity> {
+        *lock(&self.state.bound)
     }
 
     /// How many entries it holds.
@@ -233,8 +241,10 @@ impl<S: SyncFamily> CacheLayer<TestValue> for FakeLayer<S> {
         Capabilities { local: self.local, durable: self.durable, fallible: true, fillable: true }
     }
 
-    /// It ends with its handles, whatever it claims.
-    fn bind(&self, _: Identity) {}
+    /// It ends with its handles, whatever it claims, and only remembers.
+    fn bind(&self, identity: Identity) {
+        *lock(&self.state.bound) = Some(identity);
+    }
 
     fn get_now(&self, key: &Key<'_>) -> Now<TestValue> {
         if !self.local {

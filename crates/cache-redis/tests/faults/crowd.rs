@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use cache_core::testing::{ALPHA, TestKey, TestValue};
 use cache_redis::RedisConfig;
+use fault_proxy::Direction;
 use test_services::{Redis, RedisOptions};
 
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::{Deployment, connection, patient};
+use crate::support::{Deployment, connection, late, patient, proxy};
 
 #[tokio::test]
 async fn more_operations_than_are_allowed_wait_a_little_and_then_the_tier_is_skipped() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     let config = RedisConfig { max_in_flight: 4, max_wait_ms: 10, ..patient(redis.url_at(proxy.address())) };
     let instance = Deployment::default().instance(&config);
     instance.put("a", "1").await;
-    proxy.set(Fault::Delay(Duration::from_millis(300)));
+    proxy.set_in(Direction::Replies, late(Duration::from_millis(300)));
     let gets = (0..40).map(|_| instance.get("a"));
     let answers = futures_util::future::join_all(gets).await;
     let busy =
@@ -26,7 +26,8 @@ async fn more_operations_than_are_allowed_wait_a_little_and_then_the_tier_is_ski
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 4, "{answers:?}");
     assert_eq!(busy, 36, "{answers:?}");
     let statistics = instance.redis.statistics();
-    assert_eq!((statistics.waits, statistics.failures("busy")), (36, 36));
+    assert!((33..=36).contains(&statistics.waits), "{statistics:?}");
+    assert_eq!(statistics.failures("busy"), statistics.waits);
 }
 
 /// A look-up that is given up is still on its way: its answer comes, and must not be taken for another's.

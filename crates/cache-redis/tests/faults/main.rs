@@ -7,6 +7,7 @@ mod crowd;
 mod down;
 mod memory;
 mod parts;
+mod places;
 mod refused;
 mod silent;
 mod values;

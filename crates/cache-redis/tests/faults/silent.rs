@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use cache_core::Moment;
-use cache_core::{Clock, SystemClock};
+use cache_core::{Clock, Moment, SystemClock};
 use cache_redis::{BreakerConfig, BreakerState, RedisConfig};
+use fault_proxy::{Direction, Fault};
 use test_services::{Redis, RedisOptions};
 
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::{Deployment, Instance, patient, until};
+use crate::support::{Deployment, Instance, late, patient, proxy, until};
 
 /// Settings with little patience for answers.
 fn hasty(url: impl Into<String>) -> RedisConfig {
@@ -63,10 +62,10 @@ async fn a_stopped_redis_costs_each_answer_little_and_then_nothing() {
 #[tokio::test]
 async fn a_slow_redis_costs_each_answer_little_and_then_nothing() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     let instance = Deployment::default().instance(&hasty(redis.url_at(proxy.address())));
     until(|| async { instance.get("a").await.ok() }).await;
-    proxy.set(Fault::Delay(Duration::from_millis(100)));
+    proxy.set_in(Direction::Replies, late(Duration::from_millis(100)));
     answers_stay_quick(&instance).await;
     proxy.set(Fault::None);
     comes_back(&instance).await;
@@ -76,7 +75,7 @@ async fn a_slow_redis_costs_each_answer_little_and_then_nothing() {
 #[tokio::test]
 async fn answers_that_are_slow_but_in_time_open_the_breaker_as_well() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     let breaker = BreakerConfig { minimum_calls: 5, slow_call_ms: 40, ..BreakerConfig::default() };
     let config = RedisConfig { breaker, ..patient(redis.url_at(proxy.address())) };
     let keyring = crate::support::keyring();
@@ -88,7 +87,7 @@ async fn answers_that_are_slow_but_in_time_open_the_breaker_as_well() {
     .expect("the settings are right");
     let redis = layer.handle();
     redis.ping().await.expect("it is there");
-    proxy.set(Fault::Delay(Duration::from_millis(60)));
+    proxy.set_in(Direction::Replies, late(Duration::from_millis(60)));
     until(|| async {
         let _ = redis.ping().await;
         (redis.statistics().breaker == BreakerState::Open).then_some(())
@@ -101,7 +100,7 @@ async fn answers_that_are_slow_but_in_time_open_the_breaker_as_well() {
 #[tokio::test]
 async fn a_half_open_connection_is_given_up_and_replaced() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     // The breaker would hide the connections that are still silent.
     let breaker = BreakerConfig { minimum_calls: 1_000_000, ..patient("").breaker };
     let config =
@@ -123,14 +122,15 @@ async fn a_half_open_connection_is_given_up_and_replaced() {
 #[tokio::test]
 async fn connections_that_are_cut_again_and_again_are_errors_and_then_a_connection() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     let instance = Deployment::default().instance(&patient(redis.url_at(proxy.address())));
     instance.put("a", "1").await;
-    proxy.set(Fault::Cut);
+    proxy.refuse();
+    proxy.reset();
     for _ in 0..5 {
         assert!(instance.get("a").await.is_err());
     }
-    proxy.set(Fault::None);
+    proxy.accept().expect("the same port again");
     assert_eq!(instance.get_at_last("a").await, "1");
 }
 

@@ -1,13 +1,15 @@
 //! What Redis holds is not what was put there: corrupt, another's, another release's, or made to harm. Each is a counted miss.
 
+use std::time::Duration;
+
 use cache_core::testing::TestValue;
 use cache_core::{CacheLayer, CacheValue, Identity, StoredValue};
 use cache_redis::{Fault, Keyring, RedisConfig, RedisLayer};
+use fault_proxy::Direction;
 use redis::AsyncCommands as _;
 use test_services::{Redis, RedisOptions};
 
-use crate::support::proxy::{self, Proxy};
-use crate::support::{Deployment, Instance, connection, machine, names, patient};
+use crate::support::{Deployment, Instance, connection, machine, names, patient, proxy};
 
 #[tokio::test]
 async fn corrupt_cut_and_empty_values_are_misses_and_the_next_fill_mends_them() {
@@ -71,18 +73,39 @@ async fn values_that_were_swapped_between_keys_are_misses() {
 #[tokio::test]
 async fn replies_that_belong_to_other_requests_are_never_accepted_and_the_connection_ends() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
-    let proxy = Proxy::before(redis.address()).await;
+    let proxy = proxy(&redis);
     let config = RedisConfig { connections: 1, ..patient(redis.url_at(proxy.address())) };
     let instance = Deployment::default().instance(&config);
     instance.put("a", "1").await;
     instance.put("b", "2").await;
-    proxy.set(proxy::Fault::Swap);
-    assert_eq!(instance.get_many(&["a", "b"]).await, [Ok(None), Ok(None)]);
-    proxy.set(proxy::Fault::None);
+    assert_eq!(instance.get("a").await, Ok(Some("1".to_owned())));
+    proxy.set_in(Direction::Replies, fault_proxy::Fault::SwapReplies { patience: Duration::from_secs(5) });
+    assert_eq!(tokio::join!(instance.get("a"), instance.get("b")), (Ok(None), Ok(None)));
+    assert_eq!(proxy.counters().replies.swapped, 1);
+    proxy.set(fault_proxy::Fault::None);
     let statistics = instance.redis.statistics();
     assert_eq!((statistics.faults(Fault::Seal), statistics.connections.suspected), (2, 1), "{statistics:?}");
     assert_eq!(instance.get_many(&["a", "b"]).await, [Ok(Some("1".to_owned())), Ok(Some("2".to_owned()))]);
     assert_eq!(instance.redis.statistics().connections.made, 2);
+}
+
+/// Bits that flip on the way, where nothing else notices.
+#[tokio::test]
+async fn values_that_are_corrupted_on_the_wire_are_misses() {
+    let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
+    let proxy = proxy(&redis);
+    let instance = Deployment::default().instance(&patient(redis.url_at(proxy.address())));
+    for number in 0..50 {
+        instance.put(&number.to_string(), &number.to_string()).await;
+    }
+    proxy.set_in(Direction::Replies, fault_proxy::Fault::CorruptValues { one_in: 2 });
+    for number in 0..50 {
+        assert_eq!(instance.get(&number.to_string()).await, Ok(None), "half of its bytes are wrong");
+    }
+    assert!(proxy.counters().replies.corrupted > 50);
+    proxy.set(fault_proxy::Fault::None);
+    assert_eq!(instance.get_at_last("7").await, "7");
+    assert_eq!(instance.redis.statistics().faults.iter().sum::<u64>(), 50);
 }
 
 #[tokio::test]

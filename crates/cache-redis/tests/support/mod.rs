@@ -2,7 +2,6 @@
 //! deployment.
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
 
-pub mod proxy;
 pub mod stub;
 
 use std::future::Future;
@@ -194,6 +193,16 @@ pub async fn until<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F
         }
     };
     tokio::time::timeout(PATIENCE, looking).await.expect("it happens within the patience of a test")
+}
+
+/// A proxy before a server, which does not misbehave yet.
+pub fn proxy(server: &test_services::Redis) -> fault_proxy::Proxy {
+    fault_proxy::Proxy::start(server.address()).expect("a free port")
+}
+
+/// Answers that come this much later.
+pub fn late(by: Duration) -> fault_proxy::Fault {
+    fault_proxy::Fault::Latency { fixed: by, jitter: Duration::ZERO }
 }
 
 /// A connection of the test's own.

@@ -5,10 +5,19 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 4] =
-    ["gateway.anonymous", "gateway.challenge", "http.public_url", "server.default_store"];
+pub(super) const OPTIONAL: [&str; 9] = [
+    "gateway.anonymous",
+    "gateway.challenge",
+    "http.public_url",
+    "keys.master",
+    "keys.master_file",
+    "postgres.url",
+    "redis.ca_file",
+    "redis.url",
+    "server.default_store",
+];
 /// Tables whose keys are names of the operator's own.
-const FREE: [&str; 1] = ["cache.assign."];
+const FREE: [&str; 3] = ["cache.assign.", "limits.rate.classes.", "redis.dictionaries."];
 /// Names are suggested from this likeness on (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.8;
 

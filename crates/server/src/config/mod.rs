@@ -2,20 +2,29 @@
 //!
 //! Invariants: a key that nobody reads is an error and not silence; nothing else in this crate reads the environment.
 
+mod cache;
 mod error;
 mod gateway;
 mod keys;
 mod load;
 mod loopback;
+mod master_key;
+mod postgres;
+mod rate;
+mod redis;
+mod secret;
 mod settings;
 mod show;
 mod validate;
 
+pub use cache::{CACHE_TYPES, Cache, CacheType, L1, L2, L3, Rollout};
 pub use error::ConfigError;
 pub use gateway::{Gateway, Route};
 pub use load::{CONFIG_FILE, ENV_PREFIX, Flag, Loaded, Sources};
 pub use loopback::require_loopback;
-pub use settings::{
-    Admin, CACHE_TYPES, Cache, CacheType, Data, Demo, Http, L1, Limits, Log, LogFormat, Server, Settings, Shutdown,
-    Sqlite,
-};
+pub use master_key::Keys;
+pub use postgres::Postgres;
+pub use rate::{ActionClass, Quota, Rate};
+pub use redis::{Breaker, Redis};
+pub use secret::{SecretText, SecretUrl};
+pub use settings::{Admin, Data, Demo, Http, Limits, Log, LogFormat, Server, Settings, Shutdown, Sqlite};

@@ -2,24 +2,13 @@
 //!
 //! Every bound of the process that somebody may want to move is here; what is not here is a constant beside the code it bounds.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Gateway;
-
-/// Cache types by name, with how long the memory tier keeps their values, in seconds.
-pub const CACHE_TYPES: [(&str, u64); 6] = [
-    ("generation_rights", 180),
-    ("user_permissions", 300),
-    ("team_access", 600),
-    ("project_visibility", 900),
-    ("media_access_tokens", 60),
-    ("rate_limit_status", 30),
-];
+use super::{Cache, Gateway, Keys, Postgres, Rate, Redis};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +28,12 @@ pub struct Settings {
     pub conditions: Conditions,
     /// The embedded origin.
     pub sqlite: Sqlite,
+    /// The origin in PostgreSQL, and the tier over its views.
+    pub postgres: Postgres,
+    /// The Redis tier's connections and bounds.
+    pub redis: Redis,
+    /// The master key.
+    pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
     /// Which store the plain AuthZEN paths stand for.
@@ -98,42 +93,12 @@ pub struct Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demo {
-    /// When the directory is empty.
+    /// When the directory is empty, and the origin is the embedded one.
     Auto,
+    /// Also in PostgreSQL, where it has no store.
+    On,
     /// Never.
     Off,
-}
-
-/// Tiers and lifetimes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cache {
-    /// Memory for what is known of changes; what it forgets counts as changed.
-    pub horizon_bytes: usize,
-    /// The memory tier.
-    pub l1: L1,
-    /// Lifetimes by cache type.
-    pub types: BTreeMap<String, CacheType>,
-    /// Which cache type the decisions on a resource type belong to.
-    pub assign: BTreeMap<String, String>,
-}
-
-/// The memory tier.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct L1 {
-    /// Whether it is used at first; it can be switched while the server runs.
-    pub enabled: bool,
-    /// Memory for entries and the tables around them.
-    pub budget_bytes: u64,
-}
-
-/// The lifetimes of one cache type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CacheType {
-    /// How long the memory tier keeps a value.
-    pub l1_ttl_seconds: u64,
 }
 
 /// The bounds of one evaluation, and of what it answers. A question that meets one of the evaluation has no answer.
@@ -150,6 +115,8 @@ pub struct Limits {
     pub condition_steps: u64,
     /// The most items of a list that OpenFGA's interface answers, where it does not stream.
     pub list_results: usize,
+    /// How often the origin may be asked.
+    pub rate: Rate,
 }
 
 /// How conditions are evaluated.
@@ -235,24 +202,6 @@ impl Default for Data {
     }
 }
 
-impl Default for Cache {
-    fn default() -> Self {
-        let types = CACHE_TYPES.map(|(name, l1_ttl_seconds)| (name.to_owned(), CacheType { l1_ttl_seconds }));
-        Self {
-            horizon_bytes: cache_core::DEFAULT_HORIZON_BYTES,
-            l1: L1::default(),
-            types: types.into(),
-            assign: BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for L1 {
-    fn default() -> Self {
-        Self { enabled: true, budget_bytes: cache_l1::DEFAULT_BUDGET_BYTES }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         let authz::evaluate::Limits { max_depth, max_nodes, max_reads, max_condition_steps, .. } = Default::default();
@@ -262,6 +211,7 @@ impl Default for Limits {
             reads: max_reads,
             condition_steps: max_condition_steps,
             list_results: 1_000,
+            rate: Rate::default(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What the decision point's errors mean to a caller.
 
-use authz::decide::CheckError;
+use authz::decide::{CheckError, Refused};
 use authz::model::ModelErrors;
 use authz::store::{StoreError, WriteConflict};
 
 use super::{Fault, FaultKind};
+use crate::limits::seconds;
 
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
@@ -17,6 +18,7 @@ impl From<CheckError> for Fault {
             CheckError::Overloaded => {
                 return Self::new(FaultKind::Unavailable, "resource_exhausted", error.to_string());
             }
+            CheckError::RateLimited(refused) => return rate_fault(refused),
             CheckError::NoModel(_) => "latest_authorization_model_not_found",
             CheckError::UnknownModel { .. } => "authorization_model_not_found",
             CheckError::TooMany { .. } => "exceeded_entity_limit",
@@ -64,6 +66,12 @@ fn store_fault(error: &CheckError) -> Fault {
             Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
+        StoreError::FateUnknown { .. } => {
+            tracing::error!(%error, "the origin was lost while it committed");
+            Fault::unavailable(
+                "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already",
+            )
+        }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
         // The cause and the remedy name files of ours: they are for the operator. Trying again does not help before somebody has acted.
@@ -76,6 +84,12 @@ fn store_fault(error: &CheckError) -> Fault {
             Fault::unavailable("the origin can't be used at the moment; try again")
         }
     }
+}
+
+/// In whole seconds, as `Retry-After` says it.
+fn rate_fault(refused: &Refused) -> Fault {
+    let retry_after_seconds = u32::try_from(seconds(refused.retry_after).max(1)).unwrap_or(u32::MAX);
+    Fault::new(FaultKind::RateLimited { retry_after_seconds }, "rate_limit_exceeded", refused.to_string())
 }
 
 fn internal(error: &CheckError) -> Fault {

@@ -37,7 +37,7 @@ pub(crate) struct ErrorBody<'a> {
     message: &'a str,
 }
 
-/// What gateways understand: the request was not allowed (403), or there is no answer (503). Nothing else is said, because some of them
+/// What gateways understand: the request was not allowed (403), or there is no answer (503, and 429 where it was asked for too often). Nothing else is said, because some of them
 /// show the answer to the client.
 #[derive(Debug)]
 pub struct Gateway;
@@ -85,13 +85,13 @@ impl Shape for AuthZen {
             FaultKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => status(fault.kind),
         };
-        respond(status, &fault.message)
+        respond(status, fault, &fault.message)
     }
 }
 
 impl Shape for OpenFga {
     fn response(fault: &Fault) -> Response {
-        respond(status(fault.kind), &ErrorBody { code: fault.code, message: &fault.message })
+        respond(status(fault.kind), fault, &ErrorBody { code: fault.code, message: &fault.message })
     }
 }
 
@@ -101,12 +101,13 @@ impl Shape for Gateway {
             // A path under /forward-auth that is none: a gateway that was set up wrongly should not look like one that denies.
             FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
             FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            FaultKind::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "too many requests"),
             FaultKind::Unavailable | FaultKind::Internal => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         if fault.kind == FaultKind::Forbidden {
             tracing::warn!(reason = %fault.message, "a request to /forward-auth was refused");
         }
-        respond(status, &body)
+        respond(status, fault, &body)
     }
 }
 
@@ -116,12 +117,13 @@ fn status(kind: FaultKind) -> StatusCode {
         FaultKind::Forbidden => StatusCode::FORBIDDEN,
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::Method => StatusCode::METHOD_NOT_ALLOWED,
+        FaultKind::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         FaultKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         FaultKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-fn respond(status: StatusCode, body: &impl Serialize) -> Response {
+fn respond(status: StatusCode, fault: &Fault, body: &impl Serialize) -> Response {
     // Strings always serialize.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
@@ -129,7 +131,9 @@ fn respond(status: StatusCode, body: &impl Serialize) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if let FaultKind::RateLimited { retry_after_seconds } = fault.kind {
+        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     response

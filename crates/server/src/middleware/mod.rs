@@ -31,6 +31,7 @@ use tower::Service;
 
 use crate::app::App;
 use crate::error::{Api, Fault};
+use crate::limits::{Limits, Meter};
 use gate::{Gate, Inside};
 use hosts::Hosts;
 use request_id::RequestId;
@@ -43,6 +44,7 @@ pub struct Edge {
     router: Router,
     hosts: Hosts,
     gate: Gate,
+    limits: Option<Arc<Limits>>,
     timeout: Duration,
 }
 
@@ -62,6 +64,7 @@ impl Edge {
             router,
             hosts: Hosts::of(app),
             gate: Gate::new(http.max_requests),
+            limits: app.limits.clone(),
             timeout: http.request_timeout(),
         })
     }
@@ -72,10 +75,17 @@ impl Edge {
         let api = Api::of(request.uri().path());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
         request.extensions_mut().insert(Peer { is_local: peer.is_loopback() });
+        let meter = self.meter(api, peer);
+        if let Some(meter) = &meter {
+            request.extensions_mut().insert(meter.clone());
+        }
         let mut response = match self.admit(&request, api) {
             Ok(_inside) => self.answer(request, api).await,
             Err(fault) => api.response(&fault),
         };
+        if let Some(meter) = meter.filter(|_| api != Api::Gateway) {
+            meter.put(response.headers_mut());
+        }
         if let Some(line) = line {
             line.write(&response, &id);
         }
@@ -91,6 +101,12 @@ impl Edge {
             Api::AuthZen | Api::OpenFga => self.hosts.check(request.uri(), request.headers())?,
         }
         self.gate.enter(api).ok_or_else(|| Fault::unavailable("too many requests at once; try again"))
+    }
+
+    /// What counts the questions of a request, where there are limits and it may have any. A gateway is not told where it stands: some show that to the client.
+    fn meter(&self, api: Api, peer: IpAddr) -> Option<Meter> {
+        let limits = self.limits.as_ref().filter(|_| api != Api::Health)?;
+        Some(Meter::new(limits, peer))
     }
 
     async fn answer(&self, request: Request<Body>, api: Api) -> Response {

@@ -55,7 +55,16 @@ const INTERNAL: &str = "A fault of the server's own; its log has the details.";
 const UNAVAILABLE: &str = "Too many requests, too slow, or the data can't be reached. Asking again later can help.";
 const FOREIGN_HOST: &str = "the Host header names another server; ask at localhost or 127.0.0.1, \
                             or set http.public_url to the URL by which clients know this one";
+const LIMITED: &str = "Too many questions that no cache could answer: of this caller, about this subject, or of this kind of action; where \
+                       `limits.rate` is enabled. What a cache holds is answered all the same.";
+const REFUSED: &str = "too many questions that no cache could answer; try again in 1500 ms";
 const OVERLOADED: &str = "too many requests at once; try again";
+
+/// The IETF draft's fields; answers that took something have them as well.
+const RATE_LIMIT_FIELDS: [(&str, &str); 2] = [
+    ("RateLimit-Policy", "The quotas that the request had to do with: `q` at once, and as much again in `w` seconds."),
+    ("RateLimit", "Where they stand: `r` is left, and in `t` seconds there is more."),
+];
 
 const FAULTS: &[Fault] = &[
     openfga(400, "OpenFgaInvalid", INVALID, "validation_error", "tuple_key is missing"),
@@ -67,6 +76,7 @@ const FAULTS: &[Fault] = &[
         "store_id_not_found",
         "store 01JADEMP00000000000000STRE does not exist",
     ),
+    openfga(429, "OpenFgaRateLimited", LIMITED, "rate_limit_exceeded", REFUSED),
     openfga(500, "OpenFgaInternal", INTERNAL, "internal_error", "internal error"),
     openfga(503, "OpenFgaUnavailable", UNAVAILABLE, "unavailable", OVERLOADED),
     authzen(400, "AuthZenInvalid", INVALID, "subject is missing"),
@@ -83,6 +93,7 @@ const FAULTS: &[Fault] = &[
         "The body is longer than `http.max_body_bytes` allows.",
         "the body has more than 1048576 bytes; send less at once",
     ),
+    authzen(429, "AuthZenRateLimited", LIMITED, REFUSED),
     authzen(500, "AuthZenInternal", INTERNAL, "internal error"),
     authzen(503, "AuthZenUnavailable", UNAVAILABLE, OVERLOADED),
     gateway(
@@ -92,6 +103,12 @@ const FAULTS: &[Fault] = &[
         "",
     ),
     gateway(403, "GatewayDenied", "The request must not go through: denied, of no route, or not understood.", ""),
+    gateway(
+        429,
+        "GatewayRateLimited",
+        "Too many questions that no cache could answer; no gateway takes that for an allow.",
+        "too many requests",
+    ),
     gateway(503, "GatewayUnavailable", "There is no answer; no gateway takes that for an allow.", "unavailable"),
 ];
 
@@ -132,11 +149,17 @@ impl Fault {
             let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
             response = response.content("application/json", content);
         }
-        if self.status == 503 {
+        if matches!(self.status, 429 | 503) {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
             let header =
                 HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds after which to ask again."));
             response = response.header("Retry-After", header.build());
+        }
+        if self.status == 429 && self.interface != Interface::Gateway {
+            for (name, says) in RATE_LIMIT_FIELDS {
+                let header = HeaderBuilder::new().schema(Some(text().build())).description(Some(says));
+                response = response.header(name, header.build());
+            }
         }
         response.build()
     }

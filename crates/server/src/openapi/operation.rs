@@ -35,7 +35,7 @@ impl Operation {
 
     /// Of what gateways ask.
     pub(crate) fn gateway(id: &str, summary: &str) -> Self {
-        Self::new(Interface::Gateway, "Gateways", id, summary).faults(&[401, 403, 503])
+        Self::new(Interface::Gateway, "Gateways", id, summary).faults(&[401, 403, 429, 503])
     }
 
     /// Of the probes, which anybody may ask under any name.
@@ -157,6 +157,11 @@ impl Operation {
         let response = ResponseBuilder::new().description(description).build();
         self.builder = self.builder.response(status.to_string(), response);
         self
+    }
+
+    /// Of what is only asked so often where no cache has the answer.
+    pub(crate) fn limited(self) -> Self {
+        self.faults(&[429])
     }
 
     /// Errors in the interface's shape.

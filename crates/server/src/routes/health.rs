@@ -2,12 +2,14 @@
 
 pub(crate) mod docs;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures_util::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,6 +18,12 @@ use crate::wire::{ok, reply};
 
 /// How long a dependency may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The part is well.
+const OK: &str = "ok";
+/// The part fails, and the server does without it.
+const DEGRADED: &str = "degraded";
+/// The part fails, and nothing can be answered without it.
+const FAILED: &str = "failed";
 
 /// Whether the server is well.
 #[derive(Serialize, ToSchema)]
@@ -54,24 +62,36 @@ pub(crate) async fn ready_in_detail(State(app): State<Arc<App>>) -> Response {
     answer(checks(&app).await)
 }
 
+/// All at once: the time that one takes is no other one's.
 async fn checks(app: &App) -> Vec<Check> {
-    let origin = match tokio::time::timeout(PATIENCE, app.decisions.health()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
-    };
+    let origin = async { within(app.decisions.health()).await };
+    let others = join_all(
+        app.dependencies
+            .iter()
+            .map(|dependency| async { check(dependency.name(), DEGRADED, within(dependency.check()).await) }),
+    );
+    let (origin, others) = tokio::join!(origin, others);
     let stopping = app.is_stopping().then(|| "the server is stopping".to_owned());
-    vec![check("origin", origin), check("server", stopping)]
+    [check("origin", FAILED, origin)].into_iter().chain(others).chain([check("server", FAILED, stopping)]).collect()
 }
 
-fn check(name: &'static str, message: Option<String>) -> Check {
-    Check { name, status: if message.is_none() { "ok" } else { "failed" }, message }
-}
-
-fn answer(checks: Vec<Check>) -> Response {
-    if checks.iter().all(|check| check.status == "ok") {
-        ok(&Health { status: "ready", checks })
-    } else {
-        reply(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "not_ready", checks })
+/// What is wrong with a part, within the time that it may take to say so.
+async fn within<E: Display>(asked: impl Future<Output = Result<(), E>>) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(result) => result.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
     }
+}
+
+fn check(name: &'static str, otherwise: &'static str, message: Option<String>) -> Check {
+    Check { name, status: if message.is_none() { OK } else { otherwise }, message }
+}
+
+/// A server that does without a part still answers questions, and should get them.
+fn answer(checks: Vec<Check>) -> Response {
+    let any = |status: &str| checks.iter().any(|check| check.status == status);
+    if any(FAILED) {
+        return reply(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "not_ready", checks });
+    }
+    ok(&Health { status: if any(DEGRADED) { "degraded" } else { "ready" }, checks })
 }

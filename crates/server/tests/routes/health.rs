@@ -1,8 +1,29 @@
 //! Probes.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use authz::store::memory::MemoryStore;
 use serde_json::json;
+use server::config::Settings;
+use server::dependency::Dependency;
+use server::open;
 
 use crate::support::World;
+
+/// A part that does not answer.
+struct Away;
+
+#[async_trait]
+impl Dependency for Away {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        Err("nobody listens at 127.0.0.1:1".to_owned())
+    }
+}
 
 #[tokio::test]
 async fn a_server_that_can_answer_is_ready_and_says_what_it_rests_on() {
@@ -35,4 +56,17 @@ async fn a_server_that_is_stopping_is_not_ready() {
     world.app.stop();
     assert_eq!(world.get("/readyz").await.status, 503);
     assert_eq!(world.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_that_does_without_a_tier_is_degraded_and_gets_questions_all_the_same() {
+    let settings = Settings::default();
+    let mut opened = open::decision_point(Arc::new(MemoryStore::default()), &settings).await.unwrap();
+    opened.dependencies.add(Arc::new(Away));
+    let world = World::of(opened, settings);
+    let (public, admin) = (world.get("/readyz").await, world.admin_get("/readyz").await);
+    assert_eq!((public.status, admin.status), (200, 200));
+    assert_eq!(public.body["status"], "degraded");
+    assert_eq!(public.body["checks"][1], json!({"name": "redis", "status": "degraded"}));
+    assert!(admin.body["checks"][1]["message"].as_str().unwrap().contains("nobody listens"));
 }

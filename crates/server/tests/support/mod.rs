@@ -59,8 +59,14 @@ impl World {
     /// Without any store, under settings.
     pub(crate) async fn with(settings: Settings) -> Self {
         let origin: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let (decisions, memory) = open::decision_point(origin, &settings).await.unwrap();
-        let app = Arc::new(App::new(Arc::clone(&decisions), memory, settings, "https://pdp.example.com".to_owned()));
+        let opened = open::decision_point(origin, &settings).await.unwrap();
+        Self::of(opened, settings)
+    }
+
+    /// Over what was opened.
+    pub(crate) fn of(opened: open::Opened, settings: Settings) -> Self {
+        let decisions = Arc::clone(&opened.decisions);
+        let app = Arc::new(App::new(opened, settings, "https://pdp.example.com".to_owned()));
         let public = Edge::new(router::public(Arc::clone(&app)), &app);
         let admin = Edge::new(router::admin(Arc::clone(&app)), &app);
         Self { app, decisions, public, admin }

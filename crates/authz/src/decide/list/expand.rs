@@ -4,7 +4,7 @@
 //! condition is met or not. It is read from one new snapshot and not cached.
 
 use super::super::error::CheckError;
-use super::super::{DecisionPoint, validate};
+use super::super::{Admission, Asked, DecisionPoint, Everybody, Work, validate};
 use super::origin::Origin;
 use super::sorted;
 use crate::evaluate::TooComplex;
@@ -69,14 +69,27 @@ impl DecisionPoint {
     /// # Errors
     /// Where the question makes no sense under the model, too many subjects are written, it takes too long, or the origin fails.
     pub async fn expand(&self, request: &ExpandRequest) -> Result<UsersetTree, CheckError> {
-        self.in_time(Box::pin(self.expanded(request))).await
+        self.expand_admitted(request, &Everybody).await
     }
 
-    async fn expanded(&self, request: &ExpandRequest) -> Result<UsersetTree, CheckError> {
+    /// As [`Self::expand`], for a caller that may be kept from the origin.
+    ///
+    /// # Errors
+    /// As [`Self::expand`], and where the caller may not go on.
+    pub async fn expand_admitted(
+        &self,
+        request: &ExpandRequest,
+        admission: &dyn Admission,
+    ) -> Result<UsersetTree, CheckError> {
+        self.in_time(Box::pin(self.expanded(request, admission))).await
+    }
+
+    async fn expanded(&self, request: &ExpandRequest, admission: &dyn Admission) -> Result<UsersetTree, CheckError> {
         let ExpandRequest { store, model, object, relation, contextual_tuples } = request;
         let version = self.models.resolve(*store, *model).await?;
         validate::relation_of(version.plan.model(), &object.type_name, relation)?;
         validate::contextual(contextual_tuples, &version.plan)?;
+        admission.admit(&Asked { store: *store, subject: None, action: relation, work: Work::Expand }).await?;
         let contextual = sorted(contextual_tuples);
         let level = level(&version.plan, object, relation);
         let mut origin = Origin::new(self.origin.snapshot().await?, *store, &contextual);

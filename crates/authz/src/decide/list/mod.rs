@@ -18,7 +18,7 @@ use super::circumstances::{Circumstances, Clocks, Given};
 use super::error::CheckError;
 use super::models::Version;
 use super::value::CachedValue;
-use super::{Consistency, DecisionPoint, from_chain, validate};
+use super::{Admission, Asked, Consistency, DecisionPoint, Everybody, Work, from_chain, validate};
 use crate::evaluate::Account;
 use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, StoreId};
@@ -66,7 +66,19 @@ impl DecisionPoint {
     /// Where the question makes no sense under the model, is too complex, takes too long, or the origin fails; and where the check of one of the objects
     /// that came into question has an error. Never a part of the list.
     pub async fn list_objects(&self, request: &ListObjectsRequest) -> Result<Listed<Text>, CheckError> {
-        let Answered { value, source, stamp, model } = self.in_time(Box::pin(self.objects(request))).await?;
+        self.list_objects_admitted(request, &Everybody).await
+    }
+
+    /// As [`Self::list_objects`], for a caller that may be kept from the origin.
+    ///
+    /// # Errors
+    /// As [`Self::list_objects`], and where no tier has the list and the caller may not go on.
+    pub async fn list_objects_admitted(
+        &self,
+        request: &ListObjectsRequest,
+        admission: &dyn Admission,
+    ) -> Result<Listed<Text>, CheckError> {
+        let Answered { value, source, stamp, model } = self.in_time(Box::pin(self.objects(request, admission))).await?;
         match value {
             CachedValue::Objects(items) => Ok(Listed { items, source, stamp, model }),
             _ => Err(CheckError::Overloaded),
@@ -79,7 +91,19 @@ impl DecisionPoint {
     /// # Errors
     /// As [`Self::list_objects`].
     pub async fn list_users(&self, request: &ListUsersRequest) -> Result<Listed<Subject>, CheckError> {
-        let Answered { value, source, stamp, model } = self.in_time(Box::pin(self.users(request))).await?;
+        self.list_users_admitted(request, &Everybody).await
+    }
+
+    /// As [`Self::list_users`], for a caller that may be kept from the origin.
+    ///
+    /// # Errors
+    /// As [`Self::list_users`], and where no tier has the list and the caller may not go on.
+    pub async fn list_users_admitted(
+        &self,
+        request: &ListUsersRequest,
+        admission: &dyn Admission,
+    ) -> Result<Listed<Subject>, CheckError> {
+        let Answered { value, source, stamp, model } = self.in_time(Box::pin(self.users(request, admission))).await?;
         match value {
             CachedValue::Users(items) => Ok(Listed { items, source, stamp, model }),
             _ => Err(CheckError::Overloaded),
@@ -93,7 +117,7 @@ impl DecisionPoint {
         }
     }
 
-    async fn objects(&self, request: &ListObjectsRequest) -> Result<Answered, CheckError> {
+    async fn objects(&self, request: &ListObjectsRequest, admission: &dyn Admission) -> Result<Answered, CheckError> {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::list_objects(request, &version.plan)?;
         let contextual = sorted(&request.contextual_tuples);
@@ -113,10 +137,10 @@ impl DecisionPoint {
                 resource: &nothing,
             },
         };
-        listing.answer(request.consistency).await
+        listing.answer(request.consistency, admission).await
     }
 
-    async fn users(&self, request: &ListUsersRequest) -> Result<Answered, CheckError> {
+    async fn users(&self, request: &ListUsersRequest, admission: &dyn Admission) -> Result<Answered, CheckError> {
         let version = self.models.resolve(request.store, request.model).await?;
         validate::list_users(request, &version.plan)?;
         let contextual = sorted(&request.contextual_tuples);
@@ -139,17 +163,19 @@ impl DecisionPoint {
                 resource: &request.object,
             },
         };
-        listing.answer(request.consistency).await
+        listing.answer(request.consistency, admission).await
     }
 }
 
 impl Listing<'_> {
     /// From a cache where possible.
-    async fn answer(&self, consistency: Consistency) -> Result<Answered, CheckError> {
+    async fn answer(&self, consistency: Consistency, admission: &dyn Admission) -> Result<Answered, CheckError> {
         let chain = &self.point.chain;
         let source = self.key();
         let key = chain.key(&source);
+        let asked = self.asked();
         if consistency == Consistency::Full {
+            admission.admit(&asked).await?;
             return self.answer_fully(&key).await;
         }
         if let Lookup::Hit(hit) | Lookup::NegativeHit(hit) = chain.find_now(&key) {
@@ -160,8 +186,9 @@ impl Listing<'_> {
                 model: self.version.id,
             });
         }
+        let admit = || async { admission.admit(&asked).await.map_err(CheckError::from) };
         let answer = chain
-            .load(&key, |load| async move {
+            .load_admitted(&key, admit, |load| async move {
                 let Drafted { draft, cacheable } = self.run().await?;
                 load.provenance(&draft);
                 if !cacheable {
@@ -195,6 +222,14 @@ impl Listing<'_> {
             What::Objects { subject, object_type } => self.run_objects(subject, object_type).await,
             What::Users { object, filters } => self.run_users(object, filters).await,
         }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let subject = match self.what {
+            What::Objects { subject, .. } => Some(subject),
+            What::Users { .. } => None,
+        };
+        Asked { store: self.store, subject, action: self.relation, work: Work::List }
     }
 
     /// The type of the objects that the question is about.

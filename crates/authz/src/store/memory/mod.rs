@@ -15,10 +15,10 @@ use ulid::Ulid;
 use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
 use super::{
-    CLOCK_SLACK, Change, ChangeFilter, ChangeSink, Committed, InvalidationScope, LoggedChange, MAX_CHANGES_LOOKED_AT,
-    ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple,
-    SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock, WriteBatch,
-    WriteConflict,
+    CLOCK_SLACK, Change, ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange,
+    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
+    StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock,
+    WriteBatch, WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -257,15 +257,15 @@ impl Store for MemoryStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         let state = self.state()?;
         state.content(store)?;
-        let after = page.after.unwrap_or(Revision::ZERO);
+        let after = page.after.unwrap_or_default();
         let not_before = filter.since.map_or(0, |since| since.saturating_sub(CLOCK_SLACK));
         let begin = state
             .log
-            .partition_point(|row| row.logged.revision <= after)
+            .partition_point(|row| ChangePlace::from(row.logged.revision) <= after)
             .max(state.log.partition_point(|row| row.at < not_before));
         let (mut items, mut looked_at) = (Vec::new(), 0);
         for LogRow { logged, condition, at } in &state.log[begin..] {
@@ -280,16 +280,16 @@ impl Store for MemoryStore {
             };
             if let Some((inserted, tuple)) = relationship {
                 let condition = condition.clone();
-                let change = TupleChange { inserted, tuple, condition, at: *at, revision: logged.revision };
+                let change = TupleChange { inserted, tuple, condition, at: *at, place: logged.revision.into() };
                 if filter.matches(&change) {
                     items.push(change);
                 }
             }
             if items.len() == page.bounded() || looked_at == MAX_CHANGES_LOOKED_AT {
-                return Ok(Page { items, next: Some(logged.revision) });
+                return Ok(Page { items, next: Some(logged.revision.into()) });
             }
         }
-        let next = items.last().map(|change| change.revision).or(page.after);
+        let next = items.last().map(|change| change.place).or(page.after);
         Ok(Page { items, next })
     }
 

@@ -7,7 +7,9 @@ use cache_core::Revision;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::super::{CLOCK_SLACK, ChangeFilter, MAX_CHANGES_LOOKED_AT, Page, PageRequest, TupleChange, UnixMillis};
+use super::super::{
+    CLOCK_SLACK, ChangeFilter, ChangePlace, MAX_CHANGES_LOOKED_AT, Page, PageRequest, TupleChange, UnixMillis,
+};
 use super::row::{Conditions, signed, tuple_of, unsigned};
 use super::schema::changes;
 
@@ -19,9 +21,9 @@ pub(super) fn page(
     connection: &mut SqliteConnection,
     store: &str,
     filter: &ChangeFilter,
-    page: &PageRequest<Revision>,
-) -> QueryResult<Page<TupleChange, Revision>> {
-    let mut after = signed(page.after.unwrap_or(Revision::ZERO).get());
+    page: &PageRequest<ChangePlace>,
+) -> QueryResult<Page<TupleChange, ChangePlace>> {
+    let mut after = signed(page.after.unwrap_or_default().0);
     if let Some(since) = filter.since {
         after = before(connection, store, after, since.saturating_sub(CLOCK_SLACK))?;
     }
@@ -44,9 +46,9 @@ pub(super) fn page(
     let rows = query.load(connection)?;
     let mut conditions = Conditions::default();
     let items = rows.into_iter().map(|row| row.read(&mut conditions)).collect::<QueryResult<Vec<_>>>()?;
-    let last = items.last().map(|change| change.revision);
+    let last = items.last().map(|change| change.place);
     let next = match through {
-        Some(through) if items.len() < page.bounded() => Some(Revision::new(unsigned(through))),
+        Some(through) if items.len() < page.bounded() => Some(Revision::new(unsigned(through)).into()),
         _ => last.or(page.after),
     };
     Ok(Page { items, next })
@@ -127,7 +129,7 @@ impl Row {
             ),
             condition: if inserted { conditions.read(&name, &context)? } else { None },
             at: unsigned(self.at),
-            revision: Revision::new(unsigned(self.revision)),
+            place: Revision::new(unsigned(self.revision)).into(),
         })
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::StoreError;
+use super::super::columns::{BrokenRow, ROW_PREFIX};
 
 /// The ways in which a data file fails, by who must act.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,20 +22,9 @@ enum Fault {
     Other,
 }
 
-/// A row that says what nobody here would write: somebody else wrote it, and only they know what was meant. The file is sound.
-#[derive(Debug, thiserror::Error)]
-#[error("{ROW_PREFIX}{what} that cannot be read ({cause})")]
-pub(super) struct BrokenRow {
-    what: &'static str,
-    cause: String,
-}
-
-/// Before everything else in the message, so that nothing in a row can make it look like another fault.
-const ROW_PREFIX: &str = "a row of the data file holds ";
-
-impl BrokenRow {
-    pub(super) fn of(what: &'static str, cause: impl std::fmt::Display) -> diesel::result::Error {
-        diesel::result::Error::DeserializationError(Box::new(Self { what, cause: cause.to_string() }))
+impl From<BrokenRow> for diesel::result::Error {
+    fn from(broken: BrokenRow) -> Self {
+        Self::DeserializationError(Box::new(broken))
     }
 }
 
@@ -118,7 +108,7 @@ mod tests {
         assert_eq!(Fault::of("attempt to write a readonly database"), Fault::ReadOnly);
         assert_eq!(Fault::of("unable to open database file"), Fault::CannotOpen);
         assert_eq!(Fault::of("no such table: tuples"), Fault::Other);
-        let row = BrokenRow::of("a condition", "malformed, is locked").to_string();
+        let row = diesel::result::Error::from(BrokenRow::of("a condition", "malformed, is locked")).to_string();
         assert_eq!(Fault::of(&row), Fault::Row, "{row}");
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cache_core::{Identity, Revision};
+use cache_core::Identity;
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
 use super::super::{
-    ChangeFilter, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store, StoreError,
-    StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{broken, running, unusable};
 use super::log::Log;
@@ -170,8 +170,8 @@ impl Store for SqliteStore {
         &self,
         store: StoreId,
         filter: ChangeFilter,
-        page: PageRequest<Revision>,
-    ) -> Result<Page<TupleChange, Revision>, StoreError> {
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
         self.in_store(store, "listing changes", move |connection, store| {
             changes::page(connection, store, &filter, &page)
         })

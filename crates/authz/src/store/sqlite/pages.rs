@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text as SqlText};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
+use super::super::range::{COLUMNS, Rest, fixed_columns};
 use super::super::{ModelId, Page, PageRequest, StoreId, StoreRecord, StoredTuple, TupleFilter};
-use super::row::{Conditions, IdText, NO_RELATION, StoreRow, TupleColumns, TupleRow, model_id, properties_of};
+use super::row::{Conditions, IdText, NO_RELATION, StoreRow, TupleRow, model_id, properties_of};
 use super::schema::{models, properties, stores, tuples};
 use crate::condition::Context;
 use crate::relation::{Object, Subject, Text, Tuple};
@@ -207,56 +208,6 @@ fn one_range(
     let mut conditions = Conditions::default();
     let items = rows.into_iter().map(|row| row.stored(&mut conditions)).collect::<QueryResult<Vec<_>>>()?;
     Ok(Page::cut(items, limit, |stored: &StoredTuple| stored.tuple.clone()))
-}
-
-/// The columns of the key after the store, in its order.
-const COLUMNS: [&str; 6] = ["object_type", "object_id", "relation", "subject_type", "subject_relation", "subject_id"];
-
-fn fixed_columns(filter: &TupleFilter) -> [Option<Text>; 6] {
-    let subject = filter.subject.as_ref();
-    [
-        filter.object_type.clone(),
-        filter.object_id.clone(),
-        filter.relation.clone(),
-        subject.map(|subject| subject.type_name().clone()),
-        subject.map(|subject| subject.relation().cloned().unwrap_or_else(|| Text::from(""))),
-        subject.map(|subject| Text::from(subject.id())),
-    ]
-}
-
-/// Which of the rows that match a filter come after a cursor.
-///
-/// The filter's columns are left out of the comparison, because they are equal in all rows: what remains is a range of the same
-/// index that the filter uses, so that the last page costs no more than the first.
-enum Rest {
-    Everything,
-    Nothing,
-    From { columns: Vec<(&'static str, String)>, or_equal: bool },
-}
-
-impl Rest {
-    fn after(cursor: &Tuple, fixed: &[Option<Text>; 6]) -> Self {
-        let at = TupleColumns::of("", cursor);
-        let values = [at.object_type, at.object_id, at.relation, at.subject_type, at.subject_relation, at.subject_id];
-        let mut columns = Vec::new();
-        let mut or_equal = false;
-        for ((name, value), fixed) in COLUMNS.into_iter().zip(values).zip(fixed) {
-            match fixed.as_deref().map(|fixed| fixed.cmp(value)) {
-                None => columns.push((name, value.to_owned())),
-                Some(std::cmp::Ordering::Equal) => {}
-                // A cursor of another list: from here on every row lies after it, or before it.
-                Some(order) => {
-                    or_equal = order.is_gt();
-                    break;
-                }
-            }
-        }
-        match (columns.is_empty(), or_equal) {
-            (true, true) => Self::Everything,
-            (true, false) => Self::Nothing,
-            (false, or_equal) => Self::From { columns, or_equal },
-        }
-    }
 }
 
 /// One item more than a page or an answer takes, to see whether there is another one.

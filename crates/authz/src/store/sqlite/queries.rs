@@ -40,7 +40,7 @@ pub(super) fn point(connection: &mut SqliteConnection, store: &str, tuple: &Tupl
         .first::<(String, String)>(connection)
         .optional()?;
     match found {
-        Some((name, context)) => Conditions::default().read(&name, &context).map(Presence::of),
+        Some((name, context)) => Ok(Presence::of(Conditions::default().read(&name, &context)?)),
         None => Ok(Presence::Absent),
     }
 }
@@ -108,7 +108,7 @@ fn properties(connection: &mut SqliteConnection, store: &str, object: &Object) -
         .select(properties::body)
         .first::<String>(connection)
         .optional()?;
-    body.as_deref().map_or(Ok(Context::default()), properties_of)
+    Ok(body.as_deref().map_or(Ok(Context::default()), properties_of)?)
 }
 
 pub(super) fn store_exists(connection: &mut SqliteConnection, store: &str) -> QueryResult<bool> {

@@ -24,6 +24,14 @@ macro_rules! laws {
                 super::$law::<crate::support::Sqlite>().await;
             })+
         }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                if crate::support::Postgres::is_there() {
+                    super::$law::<crate::support::Postgres>().await;
+                }
+            })+
+        }
     };
 }
 pub(crate) use laws;

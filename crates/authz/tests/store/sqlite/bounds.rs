@@ -69,7 +69,8 @@ async fn a_snapshot_whose_read_was_abandoned_answers_no_more() {
     let world = open_sqlite(config(&path), None).await;
     let mut snapshot = world.origin.snapshot().await.unwrap();
     {
-        let mut read = snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN))]);
+        // So much that it can't have ended before it was looked at.
+        let mut read = snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN)); 10_000]);
         assert!(futures_util::poll!(&mut read).is_pending());
     }
     assert!(snapshot.read(world.store, vec![TupleRead::Point(tuple(ANN))]).await.is_err());

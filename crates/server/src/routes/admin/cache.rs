@@ -19,6 +19,8 @@ pub(super) struct Cache {
     tiers: Vec<Tier>,
     origin: Origin,
     fills_refused: u64,
+    /// Fills of tiers elsewhere that found the queue full.
+    fills_dropped: u64,
     uncacheable: u64,
     invalidations: u64,
     horizon: Horizon,
@@ -66,13 +68,23 @@ pub(crate) async fn cache(State(app): State<Arc<App>>) -> Response {
 
 impl From<Statistics> for Cache {
     fn from(counted: Statistics) -> Self {
-        let Statistics { tiers, loads, loads_failed, shared, fills_refused, uncacheable, invalidations, horizon } =
-            counted;
+        let Statistics {
+            tiers,
+            loads,
+            loads_failed,
+            shared,
+            fills_refused,
+            fills_dropped,
+            uncacheable,
+            invalidations,
+            horizon,
+        } = counted;
         let HorizonUsage { tags, rules, bytes, floor } = horizon;
         Self {
             tiers: tiers.iter().map(Tier::from).collect(),
             origin: Origin { loads, failed: loads_failed, shared },
             fills_refused,
+            fills_dropped,
             uncacheable,
             invalidations,
             horizon: Horizon { tags, rules, bytes, floor: floor.get() },

@@ -68,6 +68,7 @@ pub(crate) fn cache() -> Operation {
                 }],
                 "origin": {"loads": 2, "failed": 0, "shared": 0},
                 "fills_refused": 0,
+                "fills_dropped": 0,
                 "uncacheable": 0,
                 "invalidations": 1,
                 "horizon": {"tags": 1, "rules": 0, "bytes": 64, "floor": 0},

@@ -7,6 +7,7 @@ use ulid::Ulid;
 use crate::app::App;
 use crate::error::Fault;
 use crate::ids::new_id;
+use crate::limits::Meter;
 
 /// What was decided.
 pub(crate) struct Verdict {
@@ -22,8 +23,8 @@ pub(crate) struct Verdict {
 ///
 /// # Errors
 /// Where there is no answer. What the model doesn't know is an answer: a deny.
-pub(crate) async fn decide(app: &App, request: &CheckRequest) -> Result<Verdict, Fault> {
-    let verdict = match app.decisions.check(request).await {
+pub(crate) async fn decide(app: &App, request: &CheckRequest, meter: &Meter) -> Result<Verdict, Fault> {
+    let verdict = match app.decisions.check_admitted(request, meter).await {
         Ok(decision) => Verdict::from(decision),
         Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {
             Verdict { id: new_id(), allowed: false, source: None, reason: Some(unknown.to_string()) }

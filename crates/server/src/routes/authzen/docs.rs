@@ -23,13 +23,14 @@ pub(crate) enum Of {
 
 pub(crate) fn evaluation(of: Of) -> Operation {
     of.operation("evaluation", "May the subject do this to the resource?")
+        .limited()
         .about("What the model doesn't know (a type, an action) is a deny, and no error.")
         .takes::<Question<'_>>(question())
         .answers::<Answer>(200, "The decision.", decision(true))
 }
 
 pub(crate) fn evaluations(of: Of) -> Operation {
-    of.operation("evaluations", "Many evaluations at once")
+    of.operation("evaluations", "Many evaluations at once").limited()
         .about(
             "What an item leaves out is taken from beside the items, part by part. Up to `http.max_batch` of them. An item without an answer \
              is a deny with an error in its context. A request without items is one evaluation, and is answered as one.",
@@ -48,7 +49,7 @@ pub(crate) fn evaluations(of: Of) -> Operation {
 }
 
 pub(crate) fn search_subject(of: Of) -> Operation {
-    of.operation("searchSubject", "Which subjects of a type may do this to the resource?")
+    of.operation("searchSubject", "Which subjects of a type may do this to the resource?").limited()
         .about("All that an evaluation would allow. Where everybody of the type may, nobody is listed for that; the context says so.")
         .takes::<SubjectSearch<'_>>(json!({
             "subject": {"type": "user"},
@@ -65,6 +66,7 @@ pub(crate) fn search_subject(of: Of) -> Operation {
 
 pub(crate) fn search_resource(of: Of) -> Operation {
     of.operation("searchResource", "To which resources of a type may the subject do this?")
+        .limited()
         .takes::<ResourceSearch<'_>>(json!({
             "subject": {"type": "user", "id": "ann"},
             "action": {"name": "can_view"},
@@ -80,6 +82,7 @@ pub(crate) fn search_resource(of: Of) -> Operation {
 
 pub(crate) fn search_action(of: Of) -> Operation {
     of.operation("searchAction", "What may the subject do to the resource?")
+        .limited()
         .takes::<ActionSearch<'_>>(json!({"subject": {"type": "user", "id": "ann"}, "resource": teaser()}))
         .answers_of::<SearchAnswer<FoundAction>, FoundAction>(
             "ActionSearchResponse",

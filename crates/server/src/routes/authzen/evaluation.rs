@@ -12,13 +12,19 @@ use super::question::Question;
 use super::{Answered, Body, StorePath};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::middleware::Peer;
 use crate::wire::ok;
 
 /// In the default store.
-pub(crate) async fn evaluation(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+pub(crate) async fn evaluation(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let question: Question<'_> = body.read()?;
-    Ok(ok(&answer(&app, app.default_store().await?, &question, peer).await?))
+    Ok(ok(&answer(&app, app.default_store().await?, &question, peer, &meter).await?))
 }
 
 /// In a store.
@@ -26,13 +32,20 @@ pub(crate) async fn store_evaluation(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let question: Question<'_> = body.read()?;
-    Ok(ok(&answer(&app, store, &question, peer).await?))
+    Ok(ok(&answer(&app, store, &question, peer, &meter).await?))
 }
 
-pub(super) async fn answer(app: &App, store: StoreId, question: &Question<'_>, peer: Peer) -> Result<Answer, Fault> {
+pub(super) async fn answer(
+    app: &App,
+    store: StoreId,
+    question: &Question<'_>,
+    peer: Peer,
+    meter: &Meter,
+) -> Result<Answer, Fault> {
     let request = question.request(store)?;
-    Ok(Answer::of(decide(app, &request).await?, peer))
+    Ok(Answer::of(decide(app, &request, meter).await?, peer))
 }

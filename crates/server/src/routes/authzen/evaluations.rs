@@ -20,6 +20,7 @@ use super::question::Question;
 use super::{AT_ONCE, Answered, Body, StorePath};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::middleware::Peer;
 use crate::wire::{Fields, ok};
 
@@ -58,10 +59,24 @@ enum Semantic {
     PermitOnFirstPermit,
 }
 
+/// Who asks, and where.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    app: &'a App,
+    store: StoreId,
+    peer: Peer,
+    meter: &'a Meter,
+}
+
 /// In the default store.
-pub(crate) async fn evaluations(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+pub(crate) async fn evaluations(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let request: Evaluations<'_> = body.read()?;
-    Ok(answers(&app, app.default_store().await?, request, peer).await?)
+    Ok(answers(Asking { app: &app, store: app.default_store().await?, peer, meter: &meter }, request).await?)
 }
 
 /// In a store.
@@ -69,43 +84,44 @@ pub(crate) async fn store_evaluations(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request: Evaluations<'_> = body.read()?;
-    Ok(answers(&app, store, request, peer).await?)
+    Ok(answers(Asking { app: &app, store, peer, meter: &meter }, request).await?)
 }
 
-async fn answers(app: &App, store: StoreId, request: Evaluations<'_>, peer: Peer) -> Result<Response, Fault> {
+async fn answers(asking: Asking<'_>, request: Evaluations<'_>) -> Result<Response, Fault> {
     let Evaluations { subject, action, resource, context, evaluations, options } = request;
     let defaults = Question { subject, action, resource, context };
     let items = evaluations.unwrap_or_default();
     if items.is_empty() {
         // Without items it is one question, and is answered as one.
-        return Ok(ok(&answer(app, store, &defaults, peer).await?));
+        return Ok(ok(&asking.answer(&defaults).await?));
     }
-    let max = app.settings.http.max_batch;
+    let max = asking.app.settings.http.max_batch;
     if items.len() > max {
         return Err(Fault::invalid(format!("{} evaluations in one request; at most {max} are allowed", items.len())));
     }
     let questions: Vec<_> = items.into_iter().map(|Fields(item)| item.or(&defaults)).collect();
     let evaluations = match options.and_then(|Fields(options)| options.evaluations_semantic).unwrap_or_default() {
-        Semantic::ExecuteAll => all(app, store, &questions, peer).await,
-        Semantic::DenyOnFirstDeny => until(false, app, store, &questions, peer).await,
-        Semantic::PermitOnFirstPermit => until(true, app, store, &questions, peer).await,
+        Semantic::ExecuteAll => all(asking, &questions).await,
+        Semantic::DenyOnFirstDeny => until(false, asking, &questions).await,
+        Semantic::PermitOnFirstPermit => until(true, asking, &questions).await,
     };
     Ok(ok(&Answers { evaluations }))
 }
 
-async fn all(app: &App, store: StoreId, questions: &[Question<'_>], peer: Peer) -> Vec<Answer> {
-    let answers: Vec<_> = questions.iter().map(|question| item(app, store, question, peer)).collect();
+async fn all(asking: Asking<'_>, questions: &[Question<'_>]) -> Vec<Answer> {
+    let answers: Vec<_> = questions.iter().map(|question| asking.item(question)).collect();
     stream::iter(answers).buffered(AT_ONCE).collect().await
 }
 
 /// The answers up to and including the first one with that decision.
-async fn until(decision: bool, app: &App, store: StoreId, questions: &[Question<'_>], peer: Peer) -> Vec<Answer> {
+async fn until(decision: bool, asking: Asking<'_>, questions: &[Question<'_>]) -> Vec<Answer> {
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions {
-        let answer = item(app, store, question, peer).await;
+        let answer = asking.item(question).await;
         let decides = answer.decision == decision;
         answers.push(answer);
         if decides {
@@ -115,8 +131,14 @@ async fn until(decision: bool, app: &App, store: StoreId, questions: &[Question<
     answers
 }
 
-async fn item(app: &App, store: StoreId, question: &Question<'_>, peer: Peer) -> Answer {
-    answer(app, store, question, peer).await.unwrap_or_else(|fault| Answer::without(&fault))
+impl Asking<'_> {
+    async fn answer(self, question: &Question<'_>) -> Result<Answer, Fault> {
+        answer(self.app, self.store, question, self.peer, self.meter).await
+    }
+
+    async fn item(self, question: &Question<'_>) -> Answer {
+        self.answer(question).await.unwrap_or_else(|fault| Answer::without(&fault))
+    }
 }
 
 impl Question<'_> {

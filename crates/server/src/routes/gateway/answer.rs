@@ -1,4 +1,4 @@
-//! What a gateway is told: 200, 401 or 403, which all of them understand, and 503 where there is no answer, which none takes for an allow.
+//! What a gateway is told: 200, 401 or 403, which all of them understand, and 503 or 429 where there is no answer, which none takes for an allow.
 
 use authz::condition::Context;
 use authz::decide::{CheckRequest, Consistency, RequestProperties};
@@ -11,6 +11,7 @@ use ulid::Ulid;
 use crate::app::App;
 use crate::error::{Fault, FaultKind, Gateway, Shape};
 use crate::gateway::{Meaning, Original, Refusal};
+use crate::limits::Meter;
 use crate::routes::authzen::decide;
 
 /// Names the decision, for the application's log.
@@ -19,14 +20,14 @@ const DECISION_ID: HeaderName = HeaderName::from_static("x-tiergate-decision-id"
 const MAX_LOGGED_BYTES: usize = 128;
 
 /// Decides about a request.
-pub(super) async fn answer(app: &App, original: Original<'_>, headers: &HeaderMap) -> Response {
+pub(super) async fn answer(app: &App, original: Original<'_>, headers: &HeaderMap, meter: &Meter) -> Response {
     match app.gateway.meaning(original, headers) {
-        Ok(meaning) => decided(app, meaning).await.unwrap_or_else(|fault| Gateway::response(&no_answer(fault))),
+        Ok(meaning) => decided(app, meaning, meter).await.unwrap_or_else(|fault| Gateway::response(&no_answer(fault))),
         Err(refusal) => refused(app, &refusal, Some(original)),
     }
 }
 
-async fn decided(app: &App, meaning: Meaning) -> Result<Response, Fault> {
+async fn decided(app: &App, meaning: Meaning, meter: &Meter) -> Result<Response, Fault> {
     let Meaning::Question { store, subject, relation, resource } = meaning else {
         return Ok(reply(StatusCode::OK, None));
     };
@@ -47,7 +48,7 @@ async fn decided(app: &App, meaning: Meaning) -> Result<Response, Fault> {
         properties,
         consistency,
     };
-    let verdict = decide(app, &request).await?;
+    let verdict = decide(app, &request, meter).await?;
     if let Some(reason) = &verdict.reason {
         // The map and the model don't fit: nobody would ever get through.
         tracing::warn!(id = %verdict.id, reason, "a route of the gateway asks for what the model does not have");
@@ -80,6 +81,9 @@ fn unauthenticated(challenge: Option<&HeaderValue>) -> Response {
 
 /// Whatever kept the decision point from deciding is no fault of the client: its words were checked before.
 fn no_answer(fault: Fault) -> Fault {
+    if matches!(fault.kind, FaultKind::RateLimited { .. }) {
+        return fault;
+    }
     if fault.kind != FaultKind::Unavailable {
         tracing::warn!(reason = %fault.message, "a request through the gateway can't be decided");
     }

@@ -15,26 +15,32 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::gateway::Refusal;
+use crate::limits::Meter;
 use answer::{answer, refused};
 
 /// For nginx's `auth_request`: `X-Original-Method` and `X-Original-URI`.
-pub(crate) async fn nginx(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    with(&app, &parts, original::nginx(&parts)).await
+pub(crate) async fn nginx(State(app): State<Arc<App>>, meter: Meter, parts: Parts) -> Response {
+    with(&app, &parts, original::nginx(&parts), &meter).await
 }
 
 /// For Traefik's `ForwardAuth` and Caddy's `forward_auth`: `X-Forwarded-Method` and `X-Forwarded-Uri`.
-pub(crate) async fn forwarded(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    with(&app, &parts, original::forwarded(&parts)).await
+pub(crate) async fn forwarded(State(app): State<Arc<App>>, meter: Meter, parts: Parts) -> Response {
+    with(&app, &parts, original::forwarded(&parts), &meter).await
 }
 
 /// For Envoy's `ext_authz` over HTTP: the request's own method, and its path after the prefix.
-pub(crate) async fn envoy(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    with(&app, &parts, original::envoy(&parts)).await
+pub(crate) async fn envoy(State(app): State<Arc<App>>, meter: Meter, parts: Parts) -> Response {
+    with(&app, &parts, original::envoy(&parts), &meter).await
 }
 
-async fn with(app: &App, parts: &Parts, original: Result<crate::gateway::Original<'_>, Refusal>) -> Response {
+async fn with(
+    app: &App,
+    parts: &Parts,
+    original: Result<crate::gateway::Original<'_>, Refusal>,
+    meter: &Meter,
+) -> Response {
     match original {
-        Ok(original) => answer(app, original, &parts.headers).await,
+        Ok(original) => answer(app, original, &parts.headers, meter).await,
         Err(refusal) => refused(app, &refusal, None),
     }
 }

@@ -21,7 +21,8 @@ pub(crate) fn healthy() -> Operation {
 
 fn readiness(operation: Operation) -> Operation {
     let of = |status: &str, server: &str| json!({"status": status, "checks": [{"name": "origin", "status": "ok"}, {"name": "server", "status": server}]});
-    operation.answers::<Health>(200, "They can.", of("ready", "ok")).answers::<Health>(
+    let about = "They can: all is well (`ready`), or with a tier left out that does not answer (`degraded`).";
+    operation.answers::<Health>(200, about, of("ready", "ok")).answers::<Health>(
         503,
         "They can't, or the server is about to stop.",
         of("not_ready", "failed"),

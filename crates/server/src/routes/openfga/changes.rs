@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use authz::relation::check_type;
-use authz::store::{ChangeFilter, PageRequest, TupleChange, UnixMillis};
+use authz::store::{ChangeFilter, ChangePlace, PageRequest, TupleChange, UnixMillis};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use cache_core::Revision;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -57,7 +56,7 @@ pub(crate) async fn changes(
     let since = given(query.start_time.as_deref()).map(start_time).transpose()?;
     let object_type = given(query.object_type.as_deref()).map(check_type).transpose()?;
     // The time is no part of the list: whoever follows it goes on with the token alone.
-    let list = List::new::<Revision>(Some(store), &object_type);
+    let list = List::new::<ChangePlace>(Some(store), &object_type);
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
     let page = app

@@ -14,6 +14,7 @@ use super::tuples::{TupleKey, TupleKeys, context};
 use super::{Answered, Body, StorePath, given, model_id};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
@@ -53,11 +54,16 @@ pub(super) struct Scope {
 }
 
 /// Whether the user stands in the relation to the object.
-pub(crate) async fn check(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
+pub(crate) async fn check(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let Check { tuple_key, authorization_model_id, contextual_tuples, context, consistency } = body.read()?;
     let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
     let request = scope.question(tuple_key, contextual_tuples, context)?;
-    let decision = app.decisions.check(&request).await.map_err(|error| app.fault(error))?;
+    let decision = app.decisions.check_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     Ok(ok(&Answer { allowed: decision.allowed, resolution: "" }))
 }
 

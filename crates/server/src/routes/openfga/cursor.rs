@@ -7,10 +7,9 @@
 use std::hash::{Hash, Hasher};
 
 use authz::relation::Tuple;
-use authz::store::{ModelId, StoreId};
+use authz::store::{ChangePlace, ModelId, StoreId};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cache_core::Revision;
 use siphasher::sip::SipHasher13;
 use ulid::Ulid;
 
@@ -105,15 +104,16 @@ impl Cursor for ModelId {
     }
 }
 
-impl Cursor for Revision {
+impl Cursor for ChangePlace {
     const KIND: &'static str = "changes";
 
     fn encode(&self) -> Vec<u8> {
-        self.get().to_be_bytes().to_vec()
+        [self.0.to_be_bytes(), self.1.to_be_bytes()].concat()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(Self::new(u64::from_be_bytes(bytes.try_into().ok()?)))
+        let (first, second) = bytes.split_first_chunk()?;
+        Some(Self(u64::from_be_bytes(*first), u64::from_be_bytes(second.try_into().ok()?)))
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
         let elsewhere = [
             List::new::<Tuple>(Some(STORE), &"other filter"),
             List::new::<Tuple>(Some(StoreId(Ulid::from_parts(1, 2))), &"filter"),
-            List::new::<Revision>(Some(STORE), &"filter"),
+            List::new::<ChangePlace>(Some(STORE), &"filter"),
         ];
         for list in elsewhere {
             assert!(list.place::<Tuple>(Some(&token)).is_err());
@@ -166,16 +166,16 @@ mod tests {
 
     #[test]
     fn an_altered_token_is_refused_whichever_byte_it_is() {
-        let list = List::new::<Revision>(Some(STORE), &());
-        let token = list.token(Some(&Revision::new(77)));
+        let list = List::new::<ChangePlace>(Some(STORE), &());
+        let token = list.token(Some(&ChangePlace(77, 7)));
         let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            assert!(list.place::<Revision>(Some(&URL_SAFE_NO_PAD.encode(altered))).is_err());
+            assert!(list.place::<ChangePlace>(Some(&URL_SAFE_NO_PAD.encode(altered))).is_err());
         }
         for forged in ["x", "!!", "AAAAAAAAAAAAAAAAAAAAAA", &"A".repeat(1 << 20)] {
-            assert!(list.place::<Revision>(Some(forged)).is_err());
+            assert!(list.place::<ChangePlace>(Some(forged)).is_err());
         }
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn get_model() -> Operation {
 pub(crate) fn check() -> Operation {
     Operation::openfga("check", "Does the user stand in the relation to the object?")
         .of_store()
+        .limited()
         .takes::<Check<'_>>(json!({"tuple_key": viewer("user:ann")}))
         .answers::<CheckAnswer>(200, "Whether it is so.", json!({"allowed": true, "resolution": ""}))
 }
@@ -132,6 +133,7 @@ pub(crate) fn list_objects() -> Operation {
     Operation::openfga("listObjects", "To which objects of a type does the user stand in the relation?")
         .about("Up to `limits.list_results` of them.")
         .of_store()
+        .limited()
         .takes::<ListObjects<'_>>(objects_of_ann())
         .answers::<Objects>(200, "The objects.", json!({"objects": ["project:launch"]}))
 }
@@ -139,6 +141,7 @@ pub(crate) fn list_objects() -> Operation {
 pub(crate) fn streamed_list_objects() -> Operation {
     Operation::openfga("streamedListObjects", "The same, all of them, one JSON object a line")
         .of_store()
+        .limited()
         .takes::<ListObjects<'_>>(objects_of_ann())
         .answers::<Line>(
             200,
@@ -151,6 +154,7 @@ pub(crate) fn list_users() -> Operation {
     Operation::openfga("listUsers", "Who stands in the relation to the object?")
         .about("Up to `limits.list_results` of them.")
         .of_store()
+        .limited()
         .takes::<ListUsers<'_>>(json!({
             "object": {"type": "project", "id": "launch"},
             "relation": "can_edit",
@@ -163,6 +167,7 @@ pub(crate) fn expand() -> Operation {
     Operation::openfga("expand", "How is a relation of an object computed?")
         .about("One level of it; usersets among its leaves can be expanded in turn.")
         .of_store()
+        .limited()
         .takes::<Expand<'_>>(json!({"tuple_key": {"relation": "member", "object": "team:studio"}}))
         .answers::<ExpandAnswer<'_>>(
             200,

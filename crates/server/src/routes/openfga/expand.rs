@@ -13,6 +13,7 @@ use super::tuples::{TupleKey, TupleKeys};
 use super::{Answered, Body, StorePath, given};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
@@ -92,7 +93,12 @@ struct Computed {
 }
 
 /// One level of the tree.
-pub(crate) async fn expand(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
+pub(crate) async fn expand(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let Expand { tuple_key, authorization_model_id, contextual_tuples, consistency } = body.read()?;
     // It is always read from the origin, which is as consistent as anybody can ask for.
     let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
@@ -100,7 +106,7 @@ pub(crate) async fn expand(State(app): State<Arc<App>>, StorePath { store, .. }:
     let name = format!("{object}#{relation}");
     let contextual_tuples = contextual_tuples.unwrap_or_default().contextual()?;
     let request = ExpandRequest { store, model: scope.model, object, relation, contextual_tuples };
-    let tree = app.decisions.expand(&request).await.map_err(|error| app.fault(error))?;
+    let tree = app.decisions.expand_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     Ok(ok(&Answer { tree: Tree { root: Node::new(&name, &tree) } }))
 }
 

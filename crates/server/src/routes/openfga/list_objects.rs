@@ -24,6 +24,7 @@ use super::tuples::{TupleKeys, context};
 use super::{Answered, Body, StorePath, given};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::wire::{Word, ok};
 
 /// Objects that are written out at a time.
@@ -78,10 +79,11 @@ struct Found {
 pub(crate) async fn list_objects(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
-    let listed = app.decisions.list_objects(&request).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     let ids = listed.items.iter().take(app.settings.limits.list_results);
     Ok(ok(&Objects { objects: ids.map(|id| named(&request.object_type, id)).collect() }))
 }
@@ -90,10 +92,11 @@ pub(crate) async fn list_objects(
 pub(crate) async fn streamed_list_objects(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
-    let listed = app.decisions.list_objects(&request).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     Ok(streamed(request.object_type, listed.items))
 }
 

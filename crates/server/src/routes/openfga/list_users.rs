@@ -15,6 +15,7 @@ use super::tuples::{TupleKey, context, contextual};
 use super::{Answered, Body, StorePath, given};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::wire::{Word, ok};
 
 #[derive(Deserialize, ToSchema)]
@@ -94,10 +95,11 @@ enum User<'a> {
 pub(crate) async fn list_users(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request = body.read::<ListUsers<'_>>()?.request(store)?;
-    let listed = app.decisions.list_users(&request).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_users_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     // Whoever asks who has access must not miss that everybody has.
     let is_everybody = |subject: &&Subject| matches!(subject, Subject::Wildcard { .. });
     let (everybody, others): (Vec<_>, Vec<_>) = listed.items.iter().partition(is_everybody);

@@ -16,6 +16,7 @@ use super::page::{PageWish, Paging};
 use super::{Circumstances, Findings, Place};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::middleware::Peer;
 use crate::routes::authzen::parts::{Entity, Environment, required};
 use crate::routes::authzen::{AT_ONCE, Answered, Body, StorePath};
@@ -44,9 +45,14 @@ pub(in crate::routes::authzen) struct Found {
 }
 
 /// In the default store.
-pub(crate) async fn action(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+pub(crate) async fn action(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let request: ActionSearch<'_> = body.read()?;
-    Ok(search(&app, app.default_store().await?, &request, peer).await?)
+    Ok(search(&app, app.default_store().await?, &request, peer, &meter).await?)
 }
 
 /// In a store.
@@ -54,13 +60,20 @@ pub(crate) async fn store_action(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request: ActionSearch<'_> = body.read()?;
-    Ok(search(&app, store, &request, peer).await?)
+    Ok(search(&app, store, &request, peer, &meter).await?)
 }
 
-async fn search(app: &App, store: StoreId, request: &ActionSearch<'_>, peer: Peer) -> Result<Response, Fault> {
+async fn search(
+    app: &App,
+    store: StoreId,
+    request: &ActionSearch<'_>,
+    peer: Peer,
+    meter: &Meter,
+) -> Result<Response, Fault> {
     let subject = required(request.subject.as_ref(), "subject")?;
     let resource = required(request.resource.as_ref(), "resource")?;
     let properties = RequestProperties {
@@ -73,7 +86,7 @@ async fn search(app: &App, store: StoreId, request: &ActionSearch<'_>, peer: Pee
     let place = Place::of(app, store).await?;
     let bound = (place, &subject, &resource, &circumstances);
     let paging = Paging::new(app, "actions", &bound, request.page.as_deref())?;
-    let findings = match allowed(app, place, &subject, &resource, &circumstances).await {
+    let findings = match allowed(app, place, &subject, &resource, &circumstances, meter).await {
         Ok(items) => Findings { items: Arc::new(items), ..Findings::default() },
         Err(error) => Findings::nothing_for(app, error)?,
     };
@@ -87,6 +100,7 @@ async fn allowed(
     subject: &Subject,
     resource: &Object,
     circumstances: &Circumstances,
+    meter: &Meter,
 ) -> Result<Vec<Text>, CheckError> {
     let model = app.decisions.model(place.store, place.model).await?;
     let mut names: Vec<Text> = match model.type_definition(&resource.type_name) {
@@ -107,7 +121,7 @@ async fn allowed(
     });
     let checks: Vec<_> = questions
         .map(async |question| {
-            let allowed = app.decisions.check(&question).await?.allowed;
+            let allowed = app.decisions.check_admitted(&question, meter).await?.allowed;
             Ok::<_, CheckError>(allowed.then_some(question.relation))
         })
         .collect();

@@ -16,6 +16,7 @@ use super::sought::Sought;
 use super::{Circumstances, Findings, Place};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::middleware::Peer;
 use crate::routes::authzen::decide::source_name;
 use crate::routes::authzen::parts::{Action, Entity, Environment, required};
@@ -50,9 +51,14 @@ pub(in crate::routes::authzen) struct Found<'a> {
 }
 
 /// In the default store.
-pub(crate) async fn resource(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+pub(crate) async fn resource(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let request: ResourceSearch<'_> = body.read()?;
-    Ok(search(&app, app.default_store().await?, &request, peer).await?)
+    Ok(search(&app, app.default_store().await?, &request, peer, &meter).await?)
 }
 
 /// In a store.
@@ -60,13 +66,20 @@ pub(crate) async fn store_resource(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request: ResourceSearch<'_> = body.read()?;
-    Ok(search(&app, store, &request, peer).await?)
+    Ok(search(&app, store, &request, peer, &meter).await?)
 }
 
-async fn search(app: &App, store: StoreId, request: &ResourceSearch<'_>, peer: Peer) -> Result<Response, Fault> {
+async fn search(
+    app: &App,
+    store: StoreId,
+    request: &ResourceSearch<'_>,
+    peer: Peer,
+    meter: &Meter,
+) -> Result<Response, Fault> {
     let subject = required(request.subject.as_ref(), "subject")?;
     let action = required(request.action.as_ref(), "action")?;
     let resource = required(request.resource.as_ref(), "resource")?;
@@ -93,7 +106,7 @@ async fn search(app: &App, store: StoreId, request: &ResourceSearch<'_>, peer: P
         properties,
         consistency,
     };
-    let findings = match app.decisions.list_objects(&question).await {
+    let findings = match app.decisions.list_objects_admitted(&question, meter).await {
         Ok(listed) => Findings { items: listed.items, source: Some(source_name(listed.source)), ..Findings::default() },
         Err(error) => Findings::nothing_for(app, error)?,
     };

@@ -16,6 +16,7 @@ use super::sought::Sought;
 use super::{Circumstances, Findings, Place};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::middleware::Peer;
 use crate::routes::authzen::decide::source_name;
 use crate::routes::authzen::parts::{Action, Entity, Environment, required};
@@ -50,9 +51,14 @@ pub(in crate::routes::authzen) struct Found<'a> {
 }
 
 /// In the default store.
-pub(crate) async fn subject(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, body: Body) -> Answered {
+pub(crate) async fn subject(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    meter: Meter,
+    body: Body,
+) -> Answered {
     let request: SubjectSearch<'_> = body.read()?;
-    Ok(search(&app, app.default_store().await?, &request, peer).await?)
+    Ok(search(&app, app.default_store().await?, &request, peer, &meter).await?)
 }
 
 /// In a store.
@@ -60,13 +66,20 @@ pub(crate) async fn store_subject(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let request: SubjectSearch<'_> = body.read()?;
-    Ok(search(&app, store, &request, peer).await?)
+    Ok(search(&app, store, &request, peer, &meter).await?)
 }
 
-async fn search(app: &App, store: StoreId, request: &SubjectSearch<'_>, peer: Peer) -> Result<Response, Fault> {
+async fn search(
+    app: &App,
+    store: StoreId,
+    request: &SubjectSearch<'_>,
+    peer: Peer,
+    meter: &Meter,
+) -> Result<Response, Fault> {
     let subject = required(request.subject.as_ref(), "subject")?;
     let action = required(request.action.as_ref(), "action")?;
     let resource = required(request.resource.as_ref(), "resource")?;
@@ -93,7 +106,7 @@ async fn search(app: &App, store: StoreId, request: &SubjectSearch<'_>, peer: Pe
         properties,
         consistency,
     };
-    let findings = match app.decisions.list_users(&question).await {
+    let findings = match app.decisions.list_users_admitted(&question, meter).await {
         Ok(listed) => Findings::from(listed),
         Err(error) => Findings::nothing_for(app, error)?,
     };

@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use super::Scope;
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 
 /// Questions of one request that are looked up at the same time.
 const AT_ONCE: usize = 8;
@@ -25,6 +26,7 @@ pub(super) async fn ask(
     app: &App,
     Scope { store, model, .. }: Scope,
     questions: Vec<Result<CheckRequest, Fault>>,
+    meter: &Meter,
 ) -> Result<Vec<Answer>, Fault> {
     let known = app.decisions.check_now_all(store, model, questions.iter().map(|question| question.as_ref().ok()));
     let mut waiting = Waiting::default();
@@ -46,7 +48,7 @@ pub(super) async fn ask(
     let asked: Vec<_> = waiting
         .questions
         .into_iter()
-        .map(|(request, places)| async move { (app.decisions.check(request).await, places) })
+        .map(|(request, places)| async move { (app.decisions.check_admitted(request, meter).await, places) })
         .collect();
     let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
     while let Some((result, places)) = asked.next().await {

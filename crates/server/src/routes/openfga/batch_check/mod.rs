@@ -18,6 +18,7 @@ use super::tuples::{TupleKey, TupleKeys};
 use super::{Answered, Body, StorePath, given};
 use crate::app::App;
 use crate::error::Fault;
+use crate::limits::Meter;
 use crate::wire::{Word, ok};
 use ask::ask;
 use result::Results;
@@ -70,6 +71,7 @@ pub(in crate::routes::openfga) struct Answer<'a> {
 pub(crate) async fn batch_check(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    meter: Meter,
     body: Body,
 ) -> Answered {
     let BatchCheck { checks, authorization_model_id, consistency } = body.read()?;
@@ -82,7 +84,7 @@ pub(crate) async fn batch_check(
             (correlation_id, scope.question(tuple_key, contextual_tuples, context))
         })
         .unzip();
-    let answers = ask(&app, scope, questions).await?;
+    let answers = ask(&app, scope, questions, &meter).await?;
     Ok(ok(&Answer { result: Results::new(&ids, answers) }))
 }
 

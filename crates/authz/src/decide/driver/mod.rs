@@ -8,14 +8,15 @@
 //! **Waiting.** An evaluation waits only for parts of older evaluations, and gives its snapshot back before: so neither waiting nor
 //! a small pool of readers can go round in a circle.
 
+mod look_up;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache_core::single_flight::Invocation;
 use cache_core::sync::Std;
 use cache_core::{
-    Draft, Entry, Hit, Key, Mistake, Moment, PartFollower, PartLeader, PartRole, ReadSet, Stamp, Ticket, TypeSet,
-    Verdict, planted,
+    Draft, Entry, Mistake, Moment, PartFollower, PartLeader, ReadSet, Stamp, Ticket, TypeSet, Verdict, planted,
 };
 
 use super::circumstances::{Circumstances, Clocks, Given};
@@ -110,6 +111,7 @@ impl Evaluation<'_> {
             contextual: self.contextual,
             given: self.given,
             reads: self.version.plan.reads(&object.type_name, relation),
+            direct: self.version.plan.direct(&object.type_name, relation),
         }
     }
 
@@ -149,6 +151,8 @@ struct Run<'a> {
     snapshots: usize,
     /// Whether anything came from a cache or from another evaluation.
     used_parts: bool,
+    /// Whether a part came from outside of the process since the log was asked last: it may contain a change that is unknown here.
+    ahead: bool,
     /// The lowest stamp of the snapshots.
     stamp: Option<Stamp>,
     led: Vec<(NodeId, PartLeader<CachedValue, Std>)>,
@@ -182,6 +186,7 @@ impl<'a> Run<'a> {
             snapshot: None,
             snapshots: 0,
             used_parts: false,
+            ahead: false,
             stamp: None,
             led: Vec::new(),
             awaited: Vec::new(),
@@ -201,7 +206,7 @@ impl<'a> Run<'a> {
         self.graph.expand(Graph::ROOT)?;
         loop {
             self.resolve_without_origin().await?;
-            self.publish().await;
+            self.publish().await?;
             if self.graph.value(Graph::ROOT).is_some() {
                 break;
             }
@@ -242,88 +247,8 @@ impl<'a> Run<'a> {
             if fresh.is_empty() && reads.is_empty() {
                 return Ok(());
             }
-            self.look_up_parts(fresh).await?;
-            self.look_up_reads(reads).await?;
+            self.look_up(fresh, reads).await?;
         }
-    }
-
-    /// Gives nodes their values from the caches; joins those that an older evaluation computes; expands the others.
-    async fn look_up_parts(&mut self, fresh: Vec<NodeId>) -> Result<(), CheckError> {
-        let Some(flight) = self.flight.filter(|_| self.evaluation.contextual.is_empty()) else {
-            for node in fresh {
-                self.graph.expand(node)?;
-            }
-            return Ok(());
-        };
-        let chain = self.evaluation.chain;
-        let questions: Vec<(NodeId, Object, Text)> = fresh
-            .into_iter()
-            .map(|node| {
-                let (object, relation) = self.graph.question(node);
-                (node, object.clone(), relation.clone())
-            })
-            .collect();
-        let sources: Vec<_> =
-            questions.iter().map(|(_, object, relation)| self.evaluation.decision_key(object, relation)).collect();
-        let keys: Vec<Key<'_>> = sources.iter().map(|source| chain.key(source)).collect();
-        let found = chain.find_many(&keys).await;
-        for (((node, _, _), key), lookup) in questions.iter().zip(&keys).zip(found) {
-            match lookup.hit() {
-                Some(hit) if self.take_part(*node, &hit.entry) => {}
-                _ => match chain.join_part(key, flight.order, flight.invocation) {
-                    PartRole::Lead(leader) => {
-                        self.led.push((*node, leader));
-                        self.graph.expand(*node)?;
-                    }
-                    PartRole::Follow(follower) => {
-                        self.awaited.push((*node, follower));
-                        self.graph.await_elsewhere(*node);
-                    }
-                    PartRole::Alone => self.graph.expand(*node)?,
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn take_part(&mut self, node: NodeId, entry: &Entry<CachedValue>) -> bool {
-        let CachedValue::Decision(allowed) = entry.value() else { return false };
-        self.used_parts = true;
-        self.graph.give(node, *allowed, provenance(entry));
-        true
-    }
-
-    /// Answers what all subjects share from the caches.
-    async fn look_up_reads(&mut self, reads: Vec<(ReadId, TupleRead)>) -> Result<(), CheckError> {
-        if self.flight.is_none() {
-            self.missing.extend(reads);
-            return Ok(());
-        }
-        let chain = self.evaluation.chain;
-        let sources: Vec<_> = reads.iter().map(|(_, read)| ReadKey::of(self.evaluation.store, read)).collect();
-        let keys: Vec<Key<'_>> = sources.iter().flatten().map(|source| chain.key(source)).collect();
-        let mut found = chain.find_many(&keys).await.into_iter();
-        let mut misses = Vec::new();
-        for ((id, read), source) in reads.iter().zip(&sources) {
-            let hit: Option<Hit<CachedValue>> =
-                source.as_ref().and_then(|_| found.next()).and_then(|lookup| lookup.hit());
-            let answer = hit.as_ref().and_then(|hit| match hit.value() {
-                CachedValue::Exists(presence) => Some(TupleAnswer::Found(presence.clone())),
-                CachedValue::Subjects(members) => Some(TupleAnswer::Members(members.to_vec())),
-                CachedValue::Decision(_) | CachedValue::Objects(_) | CachedValue::Users(_) => None,
-            });
-            match (hit, answer) {
-                (Some(hit), Some(answer)) => {
-                    self.used_parts = true;
-                    let answer = with_contextual(self.evaluation.contextual, read, answer);
-                    let answer = self.circumstances.judged(read, answer);
-                    self.graph.answer(*id, answer, provenance(&hit.entry))?;
-                }
-                _ => misses.push((*id, read.clone())),
-            }
-        }
-        self.missing.extend(misses);
-        Ok(())
     }
 
     /// Reads from the snapshot, which is taken when it is needed first. Its stamp is known after the read.
@@ -378,8 +303,13 @@ impl<'a> Run<'a> {
     }
 
     /// Hands parts that became known to whoever waits for them.
-    async fn publish(&mut self) {
-        let Some(flight) = self.flight else { return };
+    async fn publish(&mut self) -> Result<(), CheckError> {
+        let Some(flight) = self.flight else { return Ok(()) };
+        if self.ahead {
+            // What is composed now is compared with the horizon: that must know whatever the parts contain.
+            self.evaluation.origin.snapshot().await?.latest_model(self.evaluation.store).await?;
+            self.ahead = false;
+        }
         let mut open = Vec::with_capacity(self.led.len());
         for (node, leader) in std::mem::take(&mut self.led) {
             let Some(justified) = self.graph.justify(node, |kind| self.evaluation.part_types(kind)) else {
@@ -397,6 +327,7 @@ impl<'a> Run<'a> {
             chain.publish_part(&flight.ticket, &chain.key(&source), leader, draft).await;
         }
         self.led = open;
+        Ok(())
     }
 
     fn is_usable_part(&self, node: NodeId, justified: &Justified) -> bool {
@@ -417,7 +348,7 @@ impl<'a> Run<'a> {
         let chain = self.evaluation.chain;
         let part = chain.await_part(&chain.key(&source), follower).await;
         match part {
-            Some(hit) if self.take_part(node, &hit.entry) => Ok(()),
+            Some(hit) if self.take_part(node, &hit) => Ok(()),
             _ => Ok(self.graph.expand(node)?),
         }
     }

@@ -1,0 +1,353 @@
+//! [`PostgresStore`]: the parts put together.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pg_log::{LogReader, Migration, Pg, PgConfig, PgError};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::super::batch::{check_assertions, check_properties};
+use super::super::columns::IdText;
+use super::super::{
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+};
+use super::failure::{connecting, failed, running};
+use super::job::Job;
+use super::snapshot::PostgresSnapshot;
+use super::transaction::Desk;
+use super::{changes, join, pages, reads};
+use crate::condition::Context;
+use crate::relation::{Object, Tuple};
+
+/// The name of our tables among the migrated components.
+pub(super) const COMPONENT: &str = "origin";
+
+/// The migrations of the origin's tables, which build on those of the log.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "stores, models, relationships",
+        sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
+    },
+    Migration { version: 2, name: "secrets", sql: include_str!("../../../migrations/postgres/0002_secrets.sql") },
+];
+
+/// The bytes of a secret that is drawn here.
+const SECRET_BYTES: usize = 32;
+/// How often it is looked whether the log was joined.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long [`Store::attach`] waits for a PostgreSQL that answers: to migrate, and to read the log that is retained.
+const JOIN_WAIT: Duration = Duration::from_secs(5);
+
+/// The origin in PostgreSQL. Needs a tokio runtime with time and network.
+pub struct PostgresStore {
+    pg: Pg,
+    clock: Arc<dyn WallClock>,
+    joining: Arc<Joining>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
+    trips: Arc<AtomicU64>,
+}
+
+/// What the task that waits for PostgreSQL and whoever asks for its outcome share.
+#[derive(Default)]
+struct Joining {
+    reader: OnceLock<Arc<LogReader>>,
+    follows: Notify,
+    trouble: Mutex<Option<PgError>>,
+    attached: AtomicBool,
+}
+
+impl PostgresStore {
+    /// Reads the settings. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where the URL, the schema or a certificate can't be right.
+    pub fn new(config: PgConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
+        let pg = Pg::new(config).map_err(connecting("reading the settings of PostgreSQL"))?;
+        Ok(Self {
+            pg,
+            clock,
+            joining: Arc::default(),
+            task: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            trips: Arc::default(),
+        })
+    }
+
+    /// Its connections, for whoever shares them: a tier over its views.
+    #[must_use]
+    pub fn pg(&self) -> &Pg {
+        &self.pg
+    }
+
+    /// How many round trips its snapshots have made, those that have ended.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    /// Waits until PostgreSQL has answered and the log was joined; false where the store was closed before.
+    pub async fn joined(&self) -> bool {
+        while !self.closed.load(Ordering::Acquire) {
+            if self.reader().is_ok() {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
+    }
+
+    /// A secret that all instances share. Whoever asks first draws it.
+    ///
+    /// # Errors
+    /// As those of a read.
+    pub async fn shared_secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        const OPERATION: &str = "reading a secret";
+        self.reader()?;
+        let mut drawn = [0; SECRET_BYTES];
+        getrandom::fill(&mut drawn).map_err(|error| StoreError::Unavailable {
+            operation: OPERATION,
+            cause: Arc::from(error.to_string()),
+            remedy: "the operating system has no randomness to give; look at it",
+        })?;
+        let client = self.pg.shared().await.map_err(connecting(OPERATION))?;
+        let schema = self.pg.schema();
+        let find = format!("SELECT value FROM {schema}.secrets WHERE name = $1");
+        if let Some(row) = client.query_opt(&find, &[&name]).await.map_err(failed(OPERATION))? {
+            return Ok(row.get(0));
+        }
+        let add = format!("INSERT INTO {schema}.secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        client.execute(&add, &[&name, &drawn.as_slice()]).await.map_err(failed(OPERATION))?;
+        let row = client.query_one(&find, &[&name]).await.map_err(failed(OPERATION))?;
+        Ok(row.get(0))
+    }
+
+    /// The reader of the log, once there is nothing of the past that this process does not know.
+    fn reader(&self) -> Result<&Arc<LogReader>, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        match self.joining.reader.get() {
+            Some(reader) if reader.is_joined() => Ok(reader),
+            Some(reader) => Err(not_joined(reader)),
+            None => {
+                let trouble = self.joining.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Err(unreachable(trouble.as_ref()))
+            }
+        }
+    }
+
+    /// Has a job done by a task of its own: once begun it ends, whether or not anybody waits for it.
+    pub(super) async fn submit(&self, job: Job) -> Result<(usize, Committed), StoreError> {
+        let operation = job.operation();
+        let reader = Arc::clone(self.reader()?);
+        let desk = Desk { pg: self.pg.clone(), reader, now: self.clock.unix_millis() };
+        let done = tokio::spawn(async move { desk.transact(&job).await });
+        done.await.unwrap_or_else(|error| {
+            Err(StoreError::Unavailable {
+                operation,
+                cause: Arc::from(error.to_string()),
+                remedy: "restart the server",
+            })
+        })
+    }
+
+    /// A shared connection, and the text of a store that is there.
+    async fn in_store(&self, store: StoreId, operation: &'static str) -> Result<(pg_log::Shared, IdText), StoreError> {
+        self.reader()?;
+        let client = self.pg.shared().await.map_err(connecting(operation))?;
+        let id = IdText::of(store.0);
+        let sql = format!("SELECT EXISTS (SELECT FROM {}.stores WHERE id = $1)", self.pg.schema());
+        let row = client.query_one(&sql, &[&id.as_str()]).await.map_err(failed(operation))?;
+        if row.get(0) { Ok((client, id)) } else { Err(StoreError::UnknownStore(store)) }
+    }
+}
+
+/// The log is not followed, or not any more.
+pub(super) fn not_joined(reader: &LogReader) -> StoreError {
+    match reader.trouble() {
+        Some(error) => running("following the log", &error),
+        None => unreachable(None),
+    }
+}
+
+fn unreachable(trouble: Option<&PgError>) -> StoreError {
+    match trouble {
+        Some(error) => running("reaching PostgreSQL", error),
+        None => StoreError::Unavailable {
+            operation: "reaching PostgreSQL",
+            cause: Arc::from("its log has not been read yet"),
+            remedy: "try again in a moment",
+        },
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError> {
+        if self.joining.attached.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Unusable(Arc::from("this origin has a sink already; attach once")));
+        }
+        let (pg, joining) = (self.pg.clone(), Arc::clone(&self.joining));
+        let task = tokio::spawn(async move {
+            let trouble = |error| *joining.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
+            let tell = |error: Option<PgError>| {
+                let failed = error.is_some();
+                trouble(error);
+                if failed {
+                    joining.follows.notify_one();
+                }
+            };
+            let reader = join::follow(pg, sink, tell).await;
+            reader_joined(&joining, reader).await;
+        });
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        // The first answer, or the first failure: who starts with PostgreSQL at hand need not try again.
+        let _ = tokio::time::timeout(JOIN_WAIT, self.joining.follows.notified()).await;
+        Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let reader = Arc::clone(self.reader()?);
+        Ok(Box::new(PostgresSnapshot::new(self.pg.clone(), reader, Arc::clone(&self.trips))))
+    }
+
+    async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
+        let contexts = batch.check()?;
+        self.submit(Job::Write(store, batch, contexts)).await.map(|(_, committed)| committed)
+    }
+
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+        let created_at = self.clock.unix_millis();
+        self.submit(Job::CreateStore(id, name.to_owned(), created_at)).await?;
+        Ok(StoreRecord { id, name: name.to_owned(), created_at })
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError> {
+        self.reader()?;
+        let client = self.pg.shared().await.map_err(connecting("reading a store"))?;
+        pages::store(&client, self.pg.schema(), id).await
+    }
+
+    async fn stores(&self, page: PageRequest<StoreId>) -> Result<Page<StoreRecord, StoreId>, StoreError> {
+        self.reader()?;
+        let client = self.pg.shared().await.map_err(connecting("listing stores"))?;
+        pages::stores(&client, self.pg.schema(), &page).await
+    }
+
+    async fn delete_store(&self, id: StoreId) -> Result<Option<Committed>, StoreError> {
+        let (deleted, committed) = self.submit(Job::DeleteStore(id)).await?;
+        Ok((deleted > 0).then_some(committed))
+    }
+
+    async fn write_model(&self, store: StoreId, id: ModelId, body: &str) -> Result<Committed, StoreError> {
+        self.submit(Job::WriteModel(store, id, body.to_owned())).await.map(|(_, committed)| committed)
+    }
+
+    async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        const OPERATION: &str = "reading a model";
+        let (client, store) = self.in_store(store, OPERATION).await?;
+        let (sql, id) = (reads::model_sql(self.pg.schema()), IdText::of(id.0));
+        let row = client.query_opt(&sql, &[&store.as_str(), &id.as_str()]).await.map_err(failed(OPERATION))?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn models(
+        &self,
+        store: StoreId,
+        page: PageRequest<ModelId>,
+    ) -> Result<Page<(ModelId, String), ModelId>, StoreError> {
+        let (client, store) = self.in_store(store, "listing models").await?;
+        pages::models(&client, self.pg.schema(), store.as_str(), &page).await
+    }
+
+    async fn read_tuples(
+        &self,
+        store: StoreId,
+        filter: TupleFilter,
+        page: PageRequest<Tuple>,
+    ) -> Result<Page<StoredTuple, Tuple>, StoreError> {
+        let (client, store) = self.in_store(store, "listing relationships").await?;
+        pages::tuples(&client, self.pg.schema(), store.as_str(), &filter, &page).await
+    }
+
+    async fn changes(
+        &self,
+        store: StoreId,
+        filter: ChangeFilter,
+        page: PageRequest<ChangePlace>,
+    ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
+        let (client, store) = self.in_store(store, "listing changes").await?;
+        changes::page(&client, self.pg.schema(), store.as_str(), &filter, &page).await
+    }
+
+    async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {
+        check_assertions(body)?;
+        self.submit(Job::WriteAssertions(store, model, body.to_owned())).await.map(drop)
+    }
+
+    async fn assertions(&self, store: StoreId, model: ModelId) -> Result<Option<String>, StoreError> {
+        const OPERATION: &str = "reading assertions";
+        let (client, store) = self.in_store(store, OPERATION).await?;
+        let sql = format!("SELECT body FROM {}.assertions WHERE store = $1 AND model = $2", self.pg.schema());
+        let model = IdText::of(model.0);
+        let row = client.query_opt(&sql, &[&store.as_str(), &model.as_str()]).await.map_err(failed(OPERATION))?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn write_properties(
+        &self,
+        store: StoreId,
+        properties: Vec<(Object, Context)>,
+    ) -> Result<Committed, StoreError> {
+        let texts = check_properties(&properties)?;
+        let given = properties.into_iter().map(|(object, _)| object).zip(texts).collect();
+        self.submit(Job::WriteProperties(store, given)).await.map(|(_, committed)| committed)
+    }
+
+    async fn properties(
+        &self,
+        store: StoreId,
+        page: PageRequest<Object>,
+    ) -> Result<Page<(Object, Context), Object>, StoreError> {
+        let (client, store) = self.in_store(store, "listing properties").await?;
+        pages::properties(&client, self.pg.schema(), store.as_str(), &page).await
+    }
+
+    async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
+        self.submit(Job::Append(scope)).await.map(|(_, committed)| committed)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "asking PostgreSQL for its health";
+        let reader = self.reader()?;
+        if let Some(trouble) = reader.trouble() {
+            return Err(running("following the log", &trouble));
+        }
+        let client = self.pg.shared().await.map_err(connecting(OPERATION))?;
+        client.batch_execute("").await.map_err(failed(OPERATION))
+    }
+
+    async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+        if let Some(reader) = self.joining.reader.get() {
+            reader.stop().await;
+        }
+    }
+}
+
+/// Waits for the past, and says that it is known.
+async fn reader_joined(joining: &Joining, reader: Arc<LogReader>) {
+    let _ = joining.reader.set(Arc::clone(&reader));
+    reader.joined().await;
+    joining.follows.notify_one();
+}

@@ -1,0 +1,210 @@
+//! Connections that are lent to one user each: callers are served in the order they came, wait for a bounded time, and can leave nothing behind.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_postgres::{Client, Statement};
+
+use super::link::{Link, lock};
+use super::open::Opener;
+use crate::{PgConfig, PgError, PgErrorKind};
+
+const LENDING: &str = "lend a connection";
+
+/// Connections that nobody uses, the last used one on top.
+pub(crate) struct Idle {
+    links: Mutex<Vec<Link>>,
+    timeout: Duration,
+}
+
+impl Idle {
+    pub(crate) fn put(&self, link: Link) {
+        let mut links = lock(&self.links);
+        links.push(link);
+        // The one that has been unused for longest lies at the bottom; one at a time is enough.
+        let stale = links.first().is_some_and(|oldest| oldest.idle_since.elapsed() > self.timeout);
+        let closed = stale.then(|| links.remove(0));
+        drop(links);
+        drop(closed);
+    }
+
+    fn take(&self) -> Option<Link> {
+        loop {
+            let link = lock(&self.links).pop()?;
+            if !link.client.is_closed() {
+                return Some(link);
+            }
+        }
+    }
+}
+
+/// Lends connections.
+pub(crate) struct Lender {
+    semaphore: Arc<Semaphore>,
+    max: usize,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    wait: Duration,
+    idle: Arc<Idle>,
+}
+
+impl Lender {
+    pub(crate) fn new(settings: &PgConfig) -> Self {
+        let max = settings.exclusive_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            semaphore: Arc::new(Semaphore::new(max)),
+            max,
+            waiting: AtomicUsize::new(0),
+            max_waiting: settings.max_waiting,
+            wait: settings.wait,
+            idle: Arc::new(Idle { links: Mutex::default(), timeout: settings.idle_timeout }),
+        }
+    }
+
+    pub(crate) async fn lend(&self, opener: &Opener) -> Result<Exclusive, PgError> {
+        let permit = self.permit(opener).await?;
+        let link = match self.idle.take() {
+            Some(link) => link,
+            None => opener.open(None).await?,
+        };
+        opener.counters.lent.add(1);
+        opener.counters.most_in_use.raise(self.in_use() as u64);
+        Ok(Exclusive { link: Some((link, permit)), pool: Arc::downgrade(&self.idle), single_use: false })
+    }
+
+    async fn permit(&self, opener: &Opener) -> Result<OwnedSemaphorePermit, PgError> {
+        if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let Some(_turn) = Turn::take(&self.waiting, self.max_waiting) else {
+            opener.counters.refused.add(1);
+            return Err(self.busy(format!("{} callers wait already", self.max_waiting)));
+        };
+        let since = Instant::now();
+        match tokio::time::timeout(self.wait, Arc::clone(&self.semaphore).acquire_owned()).await {
+            Ok(Ok(permit)) => {
+                opener.counters.note_wait(since.elapsed());
+                Ok(permit)
+            }
+            Ok(Err(_)) => Err(PgError::new(PgErrorKind::Unavailable, LENDING, "closing")),
+            Err(_) => {
+                opener.counters.note_wait(since.elapsed());
+                opener.counters.refused.add(1);
+                Err(self.busy(format!("none was given back within {} ms", self.wait.as_millis())))
+            }
+        }
+    }
+
+    fn busy(&self, why: String) -> PgError {
+        let message =
+            format!("all {} exclusive connections are in use, and {why}; raise exclusive_max, or try again", self.max);
+        PgError::new(PgErrorKind::Busy, LENDING, message)
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    pub(crate) fn in_use(&self) -> usize {
+        self.max - self.semaphore.available_permits()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// A place in the queue, given up however the wait ends.
+struct Turn<'a>(&'a AtomicUsize);
+
+impl<'a> Turn<'a> {
+    fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1)).ok()?;
+        Some(Self(waiting))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection of one's own, for transactions.
+///
+/// It may be dropped at any moment: in a transaction it is rolled back, with a statement in flight it is waited for briefly and closed
+/// then, and only an idle connection is lent again. What a *session* keeps is not undone, though: who sets a parameter, listens, or takes an
+/// advisory lock of the session says [`Exclusive::single_use`] first.
+pub struct Exclusive {
+    /// Taken when it is dropped.
+    link: Option<(Link, OwnedSemaphorePermit)>,
+    pool: Weak<Idle>,
+    single_use: bool,
+}
+
+impl Exclusive {
+    /// The connection is closed when it is dropped, and everything that the session held with it.
+    pub fn single_use(&mut self) {
+        self.single_use = true;
+    }
+
+    /// A statement that is prepared once for each connection.
+    ///
+    /// # Errors
+    /// Where PostgreSQL refuses it, or can't be reached.
+    pub async fn prepared(&self, sql: &str) -> Result<Statement, PgError> {
+        self.link().prepared(sql).await
+    }
+
+    /// How many round trips this connection has made so far: requests that were sent while an answer was due count as one.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.link().wire.trips()
+    }
+
+    fn link(&self) -> &Link {
+        match &self.link {
+            Some((link, _)) => link,
+            None => unreachable!("it is taken in drop alone"),
+        }
+    }
+}
+
+impl Deref for Exclusive {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.link().client
+    }
+}
+
+impl DerefMut for Exclusive {
+    fn deref_mut(&mut self) -> &mut Client {
+        match &mut self.link {
+            Some((link, _)) => &mut link.client,
+            None => unreachable!("it is taken in drop alone"),
+        }
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        if let Some((link, permit)) = self.link.take() {
+            if self.single_use {
+                link.close();
+            } else {
+                link.part(permit, self.pool.clone());
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Exclusive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exclusive")
+    }
+}

@@ -1,0 +1,196 @@
+//! Applying the answer to a poll, in one order: rows, then floor, then stamp, and only then is the position published.
+//!
+//! Any number of tasks may apply at once. The rows of an answer are those between the position that it was asked relative to, which had been
+//! applied entirely before it was published, and its own snapshot. So once they are applied everything that the snapshot sees is, whatever
+//! others do meanwhile; applying twice or in another order changes nothing; and the position moves only to a snapshot that covers it. An answer
+//! that comes late publishes nothing.
+//!
+//! **After a crash** of the server the numbers of transactions that had ended, but not reached the disk, are given again, so that a position may
+//! claim to have seen what is yet to come. The floor is raised above all such numbers before anything is applied (see `settle` in the migration),
+//! which stands for the rows that a poll relative to that position does not bring.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cache_core::{Identity, Revision};
+use tokio::sync::watch;
+use tokio_postgres::Row;
+
+use super::poll::{Answer, Header, PollStatement, Statements};
+use super::row::{LogRow, LogSink};
+use crate::connect::lock;
+use crate::{PgError, PgErrorKind, PgSnapshot};
+
+const APPLYING: &str = "apply the log";
+
+/// So high that no stamp will ever be above it.
+const EVERYTHING: Revision = Revision::new(u64::MAX / 2);
+
+/// How far this process has come, and what it does with more.
+pub(super) struct Applied {
+    sink: Arc<dyn LogSink>,
+    max_poll_rows: usize,
+    statements: OnceLock<Statements>,
+    identity: OnceLock<Identity>,
+    forgotten: AtomicU64,
+    position: watch::Sender<Option<Arc<PgSnapshot>>>,
+    /// The incarnation of the server that the position is of. Held while a position is published.
+    incarnation: Mutex<Arc<str>>,
+    /// Why nothing cached may be used in this process again.
+    dead: OnceLock<PgError>,
+}
+
+/// What an answer led to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Polled {
+    /// The snapshot of the poll: everything that it sees is applied here.
+    pub snapshot: Arc<PgSnapshot>,
+    /// How many rows it brought.
+    pub rows: usize,
+}
+
+impl Applied {
+    pub(super) fn new(sink: Arc<dyn LogSink>, max_poll_rows: usize) -> Self {
+        Self {
+            sink,
+            max_poll_rows,
+            statements: OnceLock::new(),
+            identity: OnceLock::new(),
+            forgotten: AtomicU64::new(0),
+            position: watch::Sender::new(None),
+            incarnation: Mutex::new(Arc::from("")),
+            dead: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn statements(&self, make: impl FnOnce() -> Statements) -> &Statements {
+        self.statements.get_or_init(make)
+    }
+
+    /// The statements, once a connection told which ones fit.
+    pub(super) fn known_statements(&self) -> Option<&Statements> {
+        self.statements.get()
+    }
+
+    pub(super) fn position(&self) -> Option<Arc<PgSnapshot>> {
+        self.position.borrow().clone()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Arc<PgSnapshot>>> {
+        self.position.subscribe()
+    }
+
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.identity.get().copied()
+    }
+
+    pub(super) fn dead(&self) -> Option<&PgError> {
+        self.dead.get()
+    }
+
+    /// The poll relative to the position; none before the log was joined.
+    pub(super) fn poll(&self) -> Option<PollStatement> {
+        let incarnation = lock(&self.incarnation);
+        let position = self.position()?;
+        Some(PollStatement::new(Arc::clone(&self.statements.get()?.poll), &position, &incarnation))
+    }
+
+    /// Applies an answer to [`Applied::poll`].
+    pub(super) fn apply(&self, answer: &[Row]) -> Result<Polled, PgError> {
+        let Answer { header, rows } = Answer::read(answer)?;
+        self.check(&header)?;
+        // Each half of the statement may bring one more than allowed, which says that it was cut.
+        let cut = rows.len() > self.max_poll_rows;
+        if cut {
+            // What was left out is at most as high as the last transaction that the snapshot may see.
+            self.forget(header.snapshot.xmax());
+        } else {
+            self.tell(&rows);
+        }
+        self.forget(header.trimmed_below);
+        Ok(Polled { snapshot: self.publish(header), rows: rows.len() })
+    }
+
+    /// Tells rows of the past, in pieces, before the position is known.
+    pub(super) fn tell(&self, rows: &[LogRow]) {
+        if !rows.is_empty() {
+            self.sink.apply(rows);
+        }
+    }
+
+    /// The whole retained log has been told; `cut` where it had more rows than are read.
+    pub(super) fn join(&self, header: Header, cut: bool) -> Result<(), PgError> {
+        let identity = *self.identity.get_or_init(|| header.identity);
+        self.check(&header)?;
+        if cut {
+            self.forget(header.snapshot.xmax());
+        }
+        self.forget(header.trimmed_below);
+        self.sink.joined(identity, header.snapshot.stamp());
+        self.publish(header);
+        Ok(())
+    }
+
+    /// Values that do not contain everything below `below` become misses.
+    fn forget(&self, below: u64) {
+        if below > 0 && self.forgotten.fetch_max(below, Ordering::AcqRel) < below {
+            self.sink.forget(Revision::new(below - 1));
+        }
+    }
+
+    fn check(&self, header: &Header) -> Result<(), PgError> {
+        if let Some(error) = self.dead.get() {
+            return Err(error.clone());
+        }
+        if self.identity.get().is_some_and(|known| *known != header.identity) {
+            return Err(self.die("it is another history than before (another cluster, timeline, database or epoch)"));
+        }
+        let Some(base) = &header.base else { return Ok(()) };
+        let Header { snapshot, incarnation, trimmed_below, .. } = header;
+        if *base.incarnation == **incarnation {
+            // A poll is sent after the position was known: whatever that saw, this sees too, or history went backwards.
+            if !snapshot.covers(&base.snapshot) {
+                let saw = &base.snapshot;
+                return Err(
+                    self.die(&format!("{snapshot} does not see what {saw} saw before it: transactions were lost"))
+                );
+            }
+        } else if *trimmed_below < base.snapshot.xmax() {
+            // Numbers may have been given twice across a crash; the floor has to lie above all that were given before.
+            let (floor, xmax) = (trimmed_below, base.snapshot.xmax());
+            return Err(self.die(&format!(
+                "it lost transactions up to {xmax} in a crash, and has settled those below {floor} only"
+            )));
+        }
+        Ok(())
+    }
+
+    fn die(&self, why: &str) -> PgError {
+        let message = format!("{why}; nothing that was cached is used from now on: restart this process");
+        let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();
+        tracing::error!(%error, "the log of postgres can't be followed");
+        self.sink.forget(EVERYTHING);
+        self.sink.lost();
+        let _publishing = lock(&self.incarnation);
+        self.position.send_replace(None);
+        error
+    }
+
+    fn publish(&self, header: Header) -> Arc<PgSnapshot> {
+        let snapshot = Arc::new(header.snapshot);
+        let mut incarnation = lock(&self.incarnation);
+        let newer = match (&*self.position.borrow(), &header.base) {
+            (None, _) => true,
+            (Some(known), _) if *incarnation == header.incarnation => snapshot.covers(known),
+            // The server crashed after the position was applied, and this is the first that is applied after. Otherwise it is late.
+            (Some(_), base) => base.as_ref().is_some_and(|base| *base.incarnation == **incarnation),
+        };
+        if newer && self.dead.get().is_none() {
+            *incarnation = header.incarnation;
+            self.sink.advance(snapshot.stamp());
+            self.position.send_replace(Some(Arc::clone(&snapshot)));
+        }
+        snapshot
+    }
+}

@@ -1,0 +1,383 @@
+//! The reader of the log in this process: joins when PostgreSQL answers, then polls at its interval and whenever it is woken. What it says is in
+//! force rests on the polls alone; a wake-up that is lost costs an interval.
+//!
+//! It has one connection of its own, on which it listens, polls and wakes others. When that breaks another one is opened and the polls go on from
+//! the position that was applied last: nothing was missed, because a poll asks for whatever that position did not see.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cache_core::Identity;
+use futures_util::TryStreamExt;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::applied::{Applied, Polled};
+use super::poll::{Line, PollStatement, Statements, no_header, standby};
+use super::row::{LogRow, LogSink};
+use super::trim;
+use crate::connect::{Link, backoff, lock};
+use crate::{LogConfig, Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
+
+/// The shortest time between two polls, however often it is woken, and between two wake-ups of others.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The waits after a failure, doubled from the first to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_LAST: Duration = Duration::from_secs(1);
+/// Rows that are applied at a time while the past is read.
+const JOIN_PIECE: usize = 1_000;
+/// The oldest server that is supported, as `server_version_num`.
+const OLDEST_SERVER: i32 = 150_000;
+
+const CONNECTING: &str = "follow the log";
+const POLLING: &str = "poll the log";
+const WAKING: &str = "wake the others";
+const SETTLING: &str = "settle what a crash lost";
+const JOINING: &str = "read the retained log";
+
+/// Follows the log of one PostgreSQL. Ends when it is dropped.
+pub struct LogReader {
+    inner: Arc<Inner>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Inner {
+    pg: Pg,
+    config: LogConfig,
+    applied: Applied,
+    /// Somebody wants a poll now.
+    wake: Arc<Notify>,
+    /// The others have to be told.
+    tell_others: AtomicBool,
+    stopping: AtomicBool,
+    stop: Notify,
+    trouble: Mutex<Option<PgError>>,
+}
+
+impl LogReader {
+    /// Starts following, in a task of its own: where PostgreSQL is down it joins later.
+    #[must_use]
+    pub fn start(pg: Pg, sink: Arc<dyn LogSink>) -> Arc<Self> {
+        let config = pg.config().log.clone();
+        let inner = Arc::new(Inner {
+            applied: Applied::new(sink, config.max_poll_rows),
+            pg,
+            config,
+            wake: Arc::new(Notify::new()),
+            tell_others: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+            trouble: Mutex::new(None),
+        });
+        let task = tokio::spawn(Arc::clone(&inner).run());
+        Arc::new(Self { inner, task: Mutex::new(Some(task)) })
+    }
+
+    /// Whether the whole retained log has been applied, and nothing has ended that since.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.position().is_some()
+    }
+
+    /// Waits until it is joined, for as long as that takes.
+    pub async fn joined(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.inner.applied.watch().wait_for(Option::is_some).await;
+    }
+
+    /// Which history it follows; none before it was joined.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        self.inner.applied.identity()
+    }
+
+    /// Polls soon, and tells the others to: call it after a commit that wrote to the log.
+    pub fn wake(&self) {
+        self.inner.tell_others.store(true, Ordering::Release);
+        self.inner.wake.notify_one();
+    }
+
+    /// What has been applied here, entirely.
+    #[must_use]
+    pub fn position(&self) -> Option<Arc<PgSnapshot>> {
+        self.inner.applied.position()
+    }
+
+    /// A poll relative to the position, for a transaction that is about to read: send it as the first statement of a READ ONLY transaction on the
+    /// primary, and give the answer to [`LogReader::apply_polled`] before anything that is cached is used. None before the log was joined.
+    #[must_use]
+    pub fn poll_statement(&self) -> Option<PollStatement> {
+        self.inner.applied.poll()
+    }
+
+    /// Applies the answer to a [`PollStatement`].
+    ///
+    /// # Errors
+    /// Where the answer is of another history, of a standby, or of a transaction that has written. Nothing is applied then; of another history
+    /// everything that was cached is dead.
+    pub fn apply_polled(&self, answer: &[Row]) -> Result<Polled, PgError> {
+        self.inner.applied.apply(answer)
+    }
+
+    pub(super) fn statements(&self) -> Option<&Statements> {
+        self.inner.applied.known_statements()
+    }
+
+    /// Waits until what a transaction wrote, which has been committed, is applied here.
+    ///
+    /// # Errors
+    /// [`PgErrorKind::Timeout`] where that takes longer than [`LogConfig::apply_timeout`]. The change is committed nevertheless, and will be applied.
+    pub async fn applied(&self, xid: u64) -> Result<(), PgError> {
+        let mut positions = self.inner.applied.watch();
+        let seen = positions.wait_for(|position| position.as_ref().is_some_and(|snapshot| snapshot.sees(xid)));
+        match tokio::time::timeout(self.inner.config.apply_timeout, seen).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let mut message = format!(
+                    "transaction {xid} is committed, and was not applied here within {} ms; it will be",
+                    self.inner.config.apply_timeout.as_millis()
+                );
+                if let Some(trouble) = self.trouble() {
+                    message.push_str(&format!(" ({trouble})"));
+                }
+                Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
+            }
+        }
+    }
+
+    /// Why the log can't be followed at the moment; none where it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<PgError> {
+        self.inner.applied.dead().cloned().or_else(|| lock(&self.inner.trouble).clone())
+    }
+
+    /// Ends, and waits for the end.
+    pub async fn stop(&self) {
+        self.inner.stop();
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for LogReader {
+    fn drop(&mut self) {
+        self.inner.stop();
+    }
+}
+
+impl std::fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogReader")
+            .field("pg", &self.inner.pg)
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.notify_one();
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut failures = 0;
+        while !self.ended() {
+            let result = tokio::select! {
+                biased;
+                () = self.stop.notified() => break,
+                result = self.follow(&mut failures) => result,
+            };
+            let Err(error) = result else { continue };
+            if lock(&self.trouble).replace(error.clone()).is_none() {
+                tracing::warn!(%error, "the log of postgres can't be followed for now");
+            }
+            let wait = backoff(failures, RETRY_FIRST, RETRY_LAST);
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = self.stop.notified() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.stopping.load(Ordering::Acquire) || self.applied.dead().is_some()
+    }
+
+    /// Follows the log over one connection, until that fails.
+    async fn follow(&self, failures: &mut u32) -> Result<(), PgError> {
+        let link = self.connect().await?;
+        if self.applied.position().is_none() {
+            let joined = self.bounded(self.config.join_timeout, JOINING, self.join(&link)).await;
+            if !self.or_settle(&link, joined).await? {
+                self.bounded(self.config.join_timeout, JOINING, self.join(&link)).await?;
+            }
+            tracing::info!(place = self.pg.place(), "joined the log of postgres");
+        }
+        let mut next_trim = Instant::now();
+        loop {
+            // Sent together: the others poll while the answer is applied here.
+            let told = self.tell_others.swap(false, Ordering::AcqRel);
+            let polled = self.bounded(self.config.poll_timeout, POLLING, self.poll(&link));
+            let (polled, notified) = tokio::join!(polled, self.notify(&link, told));
+            notified?;
+            if !self.or_settle(&link, polled).await? {
+                continue;
+            }
+            *failures = 0;
+            if lock(&self.trouble).take().is_some() {
+                tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
+            }
+            let polled_at = Instant::now();
+            if self.config.trims && polled_at >= next_trim {
+                next_trim = polled_at + self.config.retention / trim::MARKS_PER_RETENTION;
+                self.bounded(
+                    self.config.join_timeout,
+                    trim::TRIMMING,
+                    trim::trim(&link, self.pg.schema(), &self.config),
+                )
+                .await?;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(polled_at + self.config.poll_interval) => {}
+                () = self.wake.notified() => tokio::time::sleep_until(polled_at + PAUSE).await,
+            }
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        limit: Duration,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, PgError>>,
+    ) -> Result<T, PgError> {
+        match tokio::time::timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("{} gave no answer within {} ms", self.pg.place(), limit.as_millis());
+                Err(PgError::new(PgErrorKind::Timeout, operation, message))
+            }
+        }
+    }
+
+    /// Whether it was done. Where a crash of the server kept it from that, this has been settled, and it can be done now.
+    async fn or_settle(&self, link: &Link, result: Result<(), PgError>) -> Result<bool, PgError> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == PgErrorKind::Unsettled => {
+                tracing::warn!(
+                    place = self.pg.place(),
+                    "the server came up from a crash: what was cached before is forgotten"
+                );
+                let call = format!("CALL {}.settle()", self.pg.schema());
+                let settle = async { link.client.batch_execute(&call).await.during(SETTLING) };
+                self.bounded(self.config.join_timeout, SETTLING, settle).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<OwnLink, PgError> {
+        let link = OwnLink(self.pg.open_listening(Arc::clone(&self.wake)).await?);
+        let work = async {
+            let row = link
+                .client
+                .query_one(
+                    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::int,
+                         pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')",
+                    &[],
+                )
+                .await
+                .during(CONNECTING)?;
+            if row.try_get(0).during(CONNECTING)? {
+                return Err(standby(CONNECTING));
+            }
+            let version: i32 = row.try_get(1).during(CONNECTING)?;
+            if version < OLDEST_SERVER {
+                let message =
+                    format!("this server is PostgreSQL {}, the oldest that is supported is 15", version / 10_000);
+                return Err(PgError::new(PgErrorKind::Refused, CONNECTING, message));
+            }
+            let controlled = row.try_get(2).during(CONNECTING)?;
+            self.applied.statements(|| {
+                Statements::new(self.pg.schema(), controlled, self.config.max_poll_rows, self.config.max_join_rows)
+            });
+            // Waking others is no promise: it need not wait for the disk.
+            let session = format!(
+                "SET synchronous_commit = off; SET statement_timeout = {}; LISTEN {}",
+                self.config.join_timeout.as_millis(),
+                self.pg.schema()
+            );
+            link.client.batch_execute(&session).await.during(CONNECTING)
+        };
+        self.bounded(self.config.poll_timeout, CONNECTING, work).await?;
+        Ok(link)
+    }
+
+    async fn join(&self, link: &Link) -> Result<(), PgError> {
+        let sql = Arc::clone(&self.applied.statements(|| unreachable!("made while connecting")).join);
+        let statement = link.prepared(&sql).await?;
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let rows = link.client.query_raw(&statement, none).await.during(JOINING)?;
+        let mut rows = std::pin::pin!(rows);
+        let mut header = None;
+        let mut told = 0;
+        let mut piece: Vec<LogRow> = Vec::with_capacity(JOIN_PIECE);
+        while let Some(row) = rows.try_next().await.during(JOINING)? {
+            match Line::read(&row)? {
+                Line::Header(found) => header = Some(*found),
+                Line::Row(row) => piece.push(row),
+            }
+            if piece.len() == JOIN_PIECE {
+                told += piece.len();
+                self.applied.tell(&piece);
+                piece.clear();
+            }
+        }
+        told += piece.len();
+        self.applied.tell(&piece);
+        self.applied.join(header.ok_or_else(no_header)?, told > self.config.max_join_rows)
+    }
+
+    async fn poll(&self, link: &Link) -> Result<(), PgError> {
+        let Some(poll) = self.applied.poll() else { return Ok(()) };
+        let statement = link.prepared(poll.sql()).await?;
+        let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
+        self.applied.apply(&answer).map(drop)
+    }
+
+    async fn notify(&self, link: &Link, wanted: bool) -> Result<(), PgError> {
+        if !wanted {
+            return Ok(());
+        }
+        let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
+        let sent =
+            async { link.client.execute(&statement, &[&self.pg.config().schema]).await.during(WAKING).map(drop) };
+        self.bounded(self.config.poll_timeout, WAKING, sent).await
+    }
+}
+
+/// The reader's own connection, closed when it is dropped, with whatever is in flight on it.
+struct OwnLink(Link);
+
+impl std::ops::Deref for OwnLink {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.0
+    }
+}
+
+impl Drop for OwnLink {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,60 @@
+//! The tables of the log, and how a table of anybody's is attached to it.
+
+use crate::migrate::quote;
+use crate::{Migration, PgError};
+
+/// The name of the log's tables among the migrated components.
+pub const COMPONENT: &str = "log";
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "the invalidation log", sql: include_str!("../../migrations/0001_log.sql") }];
+
+/// The migrations of the log, for [`migrate`](crate::migrate()).
+#[must_use]
+pub const fn migrations() -> &'static [Migration] {
+    MIGRATIONS
+}
+
+/// The statement that logs every change of a table from now on, as rows of `kind` whose fields are `columns`. Safe to repeat; for `psql` it is
+/// `SELECT tiergate.attach('public.members', 'member', ARRAY['team', 'person'])`.
+///
+/// `table` is a name as in a statement, quoted where it must be, with its schema.
+///
+/// # Errors
+/// Where the schema or a column is no name.
+pub fn attach_sql(schema: &str, table: &str, kind: &str, columns: &[&str]) -> Result<String, PgError> {
+    let schema = quote(schema)?;
+    let columns: Vec<_> = columns.iter().map(|column| literal(column)).collect();
+    Ok(format!(
+        "SELECT {schema}.attach({}::pg_catalog.regclass, {}, ARRAY[{}]::pg_catalog.text[])",
+        literal(table),
+        literal(kind),
+        columns.join(", ")
+    ))
+}
+
+fn literal(text: &str) -> String {
+    // With the E prefix backslashes have one meaning, whatever standard_conforming_strings says.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_kinds_are_quoted() {
+        assert_eq!(
+            attach_sql("tiergate", "public.\"it's\"", "a\\b", &["x", "y'z"]).unwrap(),
+            "SELECT \"tiergate\".attach(E'public.\"it''s\"'::pg_catalog.regclass, E'a\\\\b', ARRAY[E'x', E'y''z']::pg_catalog.text[])"
+        );
+        assert!(attach_sql("tier\"gate", "t", "k", &[]).is_err());
+    }
+
+    #[test]
+    fn migrations_are_numbered_from_one() {
+        for (index, migration) in migrations().iter().enumerate() {
+            assert_eq!(migration.version as usize, index + 1);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The settings of PostgreSQL: where it is, and what may be asked of it at once.
+
+use std::time::Duration;
+
+use cache_pg::pg_log::PgConfig;
+use serde::{Deserialize, Serialize};
+
+use super::SecretUrl;
+
+/// The origin in PostgreSQL, and the tier over its views. In use where `url` is set; else the origin is the embedded one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// Where it is: `postgres://user:password@host/database`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<SecretUrl>,
+    /// The schema of our tables in that database.
+    pub schema: String,
+    /// Connections for evaluations and writes, each of which has one for itself as long as it takes.
+    pub connections: usize,
+    /// Connections that many look-ups share at once.
+    pub shared_connections: usize,
+    /// How long an evaluation or a write waits for a connection before it is refused.
+    pub wait_ms: u64,
+    /// How long a connection may take to be made.
+    pub connect_timeout_ms: u64,
+    /// How long one statement may take.
+    pub statement_timeout_ms: u64,
+    /// How long a statement may wait for a lock.
+    pub lock_timeout_ms: u64,
+    /// How often the log of changes is asked for what nobody has announced.
+    pub poll_interval_ms: u64,
+    /// How long the log tells of changes to instances that join or were away; older values count as changed.
+    pub log_retention_seconds: u64,
+}
+
+impl Postgres {
+    /// As connections take them; none where there is no URL.
+    #[must_use]
+    pub fn connections(&self) -> Option<PgConfig> {
+        let mut config = PgConfig::new(self.url.as_ref()?.expose()).schema(&self.schema);
+        config.exclusive_max = self.connections;
+        config.shared_connections = self.shared_connections;
+        config.wait = Duration::from_millis(self.wait_ms);
+        config.connect_timeout = Duration::from_millis(self.connect_timeout_ms);
+        config.statement_timeout = Duration::from_millis(self.statement_timeout_ms);
+        config.lock_timeout = Duration::from_millis(self.lock_timeout_ms);
+        config.log.poll_interval = Duration::from_millis(self.poll_interval_ms);
+        config.log.retention = Duration::from_secs(self.log_retention_seconds);
+        config.log.history = config.log.history.max(config.log.retention);
+        Some(config)
+    }
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            url: None,
+            schema: "tiergate".to_owned(),
+            connections: 16,
+            shared_connections: 2,
+            wait_ms: 1_000,
+            connect_timeout_ms: 2_000,
+            statement_timeout_ms: 2_000,
+            lock_timeout_ms: 1_000,
+            poll_interval_ms: 50,
+            log_retention_seconds: 3_600,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Secrets among the settings, and URLs that may hold one: used as they are, shown without it.
+//!
+//! Invariant: neither Debug nor Serialize gives the password away, so that no log, dump or listing of the configuration does.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What stands in the place of a password.
+const MASK: &str = "***";
+
+/// A URL with what may be a password in it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// A URL.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// As it is, for whoever connects.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Without the password.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let url = self.0.as_str();
+        // Without a scheme nothing says what is what.
+        let Some(begin) = url.find("://").map(|at| at + 3) else { return MASK.to_owned() };
+        // The last one: a password may hold a bare `@`, and a bare slash; a host may not hold the first.
+        let masked = match url.rfind('@').filter(|at| *at >= begin) {
+            Some(at) => {
+                let (user, password) = match url[begin..at].split_once(':') {
+                    Some((user, _)) => (user, format!(":{MASK}")),
+                    None => (&url[begin..at], String::new()),
+                };
+                format!("{}{user}{password}{}", &url[..begin], &url[at..])
+            }
+            None => url.to_owned(),
+        };
+        mask_parameter(&masked)
+    }
+}
+
+/// libpq also takes the password as a parameter.
+fn mask_parameter(url: &str) -> String {
+    let Some((before, query)) = url.split_once('?') else { return url.to_owned() };
+    let parts: Vec<String> = query
+        .split('&')
+        .map(|part| match part.split_once('=') {
+            Some((name, _)) if name.eq_ignore_ascii_case("password") || name.eq_ignore_ascii_case("sslpassword") => {
+                format!("{name}={MASK}")
+            }
+            _ => part.to_owned(),
+        })
+        .collect();
+    format!("{before}?{}", parts.join("&"))
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Some text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl Serialize for SecretUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let shown = |url: &str| SecretUrl::new(url).masked();
+        assert_eq!(shown("redis://:hunter2@cache:6379/0"), "redis://:***@cache:6379/0");
+        assert_eq!(shown("redis://app:hunter2@cache:6379"), "redis://app:***@cache:6379");
+        assert_eq!(shown("postgres://app:p@ss:word@db/x"), "postgres://app:***@db/x");
+        assert_eq!(shown("postgres://app@db/x?password=hunter2&a=b"), "postgres://app@db/x?password=***&a=b");
+        assert_eq!(shown("redis://cache:6379"), "redis://cache:6379");
+        for odd in ["hunter2@cache", "host=db password=hunter2", "postgres://app:hun/ter2@db/x"] {
+            assert!(!shown(odd).contains("ter2"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_debug_and_files_show() {
+        let url = SecretUrl::new("redis://:hunter2@cache");
+        assert_eq!(format!("{url:?}"), "redis://:***@cache");
+        assert_eq!(serde_json::to_string(&url).unwrap(), "\"redis://:***@cache\"");
+    }
+}

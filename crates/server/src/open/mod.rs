@@ -1,0 +1,199 @@
+//! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
+
+mod origin;
+mod postgres;
+mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
+use authz::evaluate::Limits;
+use authz::store::postgres::PostgresStore;
+use authz::store::{Store, StoreError};
+use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock};
+use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
+use cache_redis::limit::RedisLimiter;
+use cache_redis::{Keyring, Machine, RedisConfig};
+
+use self::postgres::ViewTier;
+use self::redis::MasterKey;
+pub use self::redis::RedisTier;
+pub use origin::{Origin, data_file};
+
+use crate::config::{Cache, Settings};
+use crate::dependency::{Dependencies, Dependency};
+use crate::limits::Limits as RateLimits;
+
+/// Why there is no decision point.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The memory tier can't be built.
+    #[error("cache.l1: {0}")]
+    Memory(#[from] cache_l1::ConfigError),
+    /// The tier over views can't be built.
+    #[error("cache.l3: {0}")]
+    Views(#[from] cache_pg::ConfigError),
+    /// The Redis tier can't be built.
+    #[error("redis: {0}")]
+    Redis(#[from] cache_redis::ConfigError),
+    /// The master key that the server makes itself can't be written.
+    #[error(
+        "the master key can't be written to {path}: {error}; make the data directory writable, or set keys.master_file"
+    )]
+    KeyFile {
+        /// Where it should lie.
+        path: String,
+        /// What the operating system said.
+        error: Arc<std::io::Error>,
+    },
+    /// The parts don't fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// A decision point with what belongs to it.
+pub struct Opened {
+    /// The decision point.
+    pub decisions: Arc<DecisionPoint>,
+    /// Resizes its memory tier.
+    pub memory: MemoryHandle<CachedValue>,
+    /// What it can do without.
+    pub dependencies: Dependencies,
+    /// How often the origin may be asked; none without limits.
+    pub limits: Option<Arc<RateLimits>>,
+}
+
+/// A decision point over the origin that the settings name, with every tier that they name.
+///
+/// # Errors
+/// Where the parts don't fit, or the origin can't tell its log.
+pub async fn with_tiers(origin: &Origin, settings: &Settings) -> Result<Opened, OpenError> {
+    let postgres = match origin {
+        Origin::Postgres(store) => Some(store),
+        Origin::Sqlite(_) => None,
+    };
+    assemble(origin.store(), postgres, settings).await
+}
+
+/// A decision point over any origin, with the tiers that need nothing of it.
+///
+/// # Errors
+/// As [`with_tiers`].
+pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Opened, OpenError> {
+    assemble(origin, None, settings).await
+}
+
+async fn assemble(
+    origin: Arc<dyn Store>,
+    postgres: Option<&Arc<PostgresStore>>,
+    settings: &Settings,
+) -> Result<Opened, OpenError> {
+    let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
+    let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
+    let memory = MemoryLayer::new(memory)?;
+    let handle = memory.handle();
+    let mut dependencies = Dependencies::default();
+    let mut builder = DecisionPoint::builder(origin).tier(memory);
+    let redis = settings.redis.tier();
+    let mut tier = None;
+    if redis.is_some() {
+        let (place, there) = RedisTier::place();
+        builder = builder.tier(place);
+        dependencies.add(Arc::new(there.clone()));
+        tier = Some(there);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(store) = postgres {
+        let views = Arc::new(ViewTier::new(store, &settings.cache.l3, Arc::clone(&clock))?);
+        builder = builder.tier(views.layer(Arc::clone(&clock))?);
+        dependencies.add(Arc::clone(&views) as Arc<dyn Dependency>);
+        if settings.cache.uses_l3() {
+            tokio::spawn(views.run(Arc::clone(store)));
+        }
+    }
+    let point = builder
+        .clock(clock)
+        .policy(policy(&settings.cache, redis.is_some()))
+        .fills_behind(DEFAULT_FILLS_BEHIND)
+        .horizon(horizon)
+        .assignment(assignment(&settings.cache))
+        .limits(limits(settings))
+        .clock_parameter(Some(settings.conditions.clock.as_str()).filter(|name| !name.is_empty()))
+        .timeout(Duration::from_millis(settings.http.request_timeout_ms))
+        .build()
+        .await?;
+    point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
+    point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
+    point.switch_tier(cache_pg::DEFAULT_NAME, settings.cache.uses_l3());
+    let decisions = Arc::new(point);
+    let limits = RateLimits::new(settings, Arc::clone(&decisions), Arc::clone(decisions.chain().clock()))?;
+    if let (Some(config), Some(tier)) = (redis, tier) {
+        let shared = Shared { config, tier, limits: limits.clone() };
+        match (MasterKey::find(settings)?, postgres) {
+            (MasterKey::AtHand(keyring), _) => shared.begin(&keyring)?,
+            (MasterKey::AtOrigin, Some(store)) => {
+                let store = Arc::clone(store);
+                tokio::spawn(async move {
+                    let Some(keyring) = postgres::master_key(&store).await else { return };
+                    if let Err(error) = shared.begin(&keyring) {
+                        tracing::error!(%error, "the redis tier can't be used");
+                    }
+                });
+            }
+            // An origin that is none of those that the settings can name: only this process knows its key.
+            (MasterKey::AtOrigin, None) => shared.begin(&Keyring::random()?)?,
+        }
+    }
+    Ok(Opened { decisions, memory: handle, dependencies, limits })
+}
+
+/// What instances share in Redis, as soon as there is a master key.
+struct Shared {
+    config: RedisConfig,
+    tier: RedisTier,
+    limits: Option<Arc<RateLimits>>,
+}
+
+impl Shared {
+    fn begin(&self, keyring: &Keyring) -> Result<(), OpenError> {
+        self.tier.put(&self.config, keyring)?;
+        if let Some(limits) = &self.limits {
+            limits.share(RedisLimiter::new(&self.config, keyring, Machine::default())?);
+        }
+        Ok(())
+    }
+}
+
+/// Lifetimes of the tiers that there are.
+fn policy(cache: &Cache, has_redis: bool) -> Policy {
+    let mut policy = Policy::default();
+    for (name, times) in &cache.types {
+        let Some(cache_type) = cache_type(name) else { continue };
+        let lifetime = |seconds| Lifetime::of(Duration::from_secs(seconds));
+        policy = policy.lifetime(cache_l1::DEFAULT_NAME, cache_type, lifetime(times.l1_ttl_seconds));
+        if has_redis {
+            policy = policy.lifetime(cache_redis::DEFAULT_NAME, cache_type, lifetime(times.l2_ttl_seconds));
+        }
+    }
+    policy
+}
+
+fn assignment(cache: &Cache) -> Assignment {
+    let known = cache.assign.iter().filter_map(|(resource, name)| Some((resource, cache_type(name)?)));
+    known.fold(Assignment::default(), |assignment, (resource, cache_type)| assignment.assign(resource, cache_type))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        max_depth: limits.depth,
+        max_nodes: limits.breadth,
+        max_reads: limits.reads,
+        max_condition_steps: limits.condition_steps,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,141 @@
+//! The Redis tier as the settings describe it, and the master key that it needs.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use authz::decide::CachedValue;
+use cache_core::Capabilities;
+use cache_core::wrap::{Late, LateHandle};
+use cache_redis::{Keyring, MIN_MASTER_KEY_BYTES, Machine, RedisConfig, RedisLayer};
+
+use super::OpenError;
+use crate::config::Settings;
+use crate::dependency::Dependency;
+
+/// The name of the file within the data directory that holds a master key which the server made itself.
+const KEY_FILE: &str = "master.key";
+
+/// What the Redis tier is to the chain, as long as it is not there.
+const CAPABILITIES: Capabilities = Capabilities { local: false, durable: true, fallible: true, fillable: true };
+
+/// The place of the Redis tier in the chain. It is taken once there is a master key.
+pub(super) type Place = Late<RedisLayer<CachedValue>>;
+
+/// Reaches the Redis tier.
+#[derive(Clone, Debug)]
+pub struct RedisTier(LateHandle<RedisLayer<CachedValue>>);
+
+impl RedisTier {
+    /// The place for the chain, and what reaches the tier.
+    pub(super) fn place() -> (Place, Self) {
+        let (place, handle) = Late::new(cache_redis::DEFAULT_NAME, CAPABILITIES);
+        (place, Self(handle))
+    }
+
+    /// Makes the tier, and puts it into its place.
+    ///
+    /// # Errors
+    /// Where a setting, a certificate or a dictionary can't be used.
+    pub(super) fn put(&self, config: &RedisConfig, keyring: &Keyring) -> Result<(), OpenError> {
+        self.0.put(RedisLayer::new(config, keyring, Machine::default())?);
+        Ok(())
+    }
+
+    /// The tier, once it is there.
+    #[must_use]
+    pub fn layer(&self) -> Option<&RedisLayer<CachedValue>> {
+        self.0.get()
+    }
+}
+
+#[async_trait]
+impl Dependency for RedisTier {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.layer() {
+            Some(layer) => layer.handle().ping().await.map_err(|error| error.to_string()),
+            None => Err("the master key lies in PostgreSQL, which has not answered yet".to_owned()),
+        }
+    }
+}
+
+/// Where the master key comes from.
+pub(super) enum MasterKey {
+    /// It is at hand.
+    AtHand(Keyring),
+    /// The origin keeps it for all instances.
+    AtOrigin,
+}
+
+impl MasterKey {
+    /// The key that the settings name; without one, that of the origin, which the server makes at its first start.
+    pub(super) fn find(settings: &Settings) -> Result<Self, OpenError> {
+        let keys = &settings.keys;
+        if let Some(text) = &keys.master {
+            return Ok(Self::AtHand(Keyring::from_text(text.expose())?));
+        }
+        if let Some(path) = &keys.master_file {
+            return Ok(Self::AtHand(Keyring::from_file(path)?));
+        }
+        if settings.postgres.url.is_some() {
+            return Ok(Self::AtOrigin);
+        }
+        let path = settings.data.directory.join(KEY_FILE);
+        make(&path).map_err(|error| OpenError::KeyFile { path: path.display().to_string(), error: Arc::new(error) })?;
+        Ok(Self::AtHand(Keyring::from_file(&path)?))
+    }
+}
+
+/// Makes a key where there is none. Another process that does the same at this moment wins or loses as a whole.
+fn make(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let mut key = [0; MIN_MASTER_KEY_BYTES];
+    getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.data.directory = directory.path().join("data");
+        assert!(matches!(MasterKey::find(&settings), Ok(MasterKey::AtHand(_))));
+        let path = settings.data.directory.join(KEY_FILE);
+        let first = std::fs::read(&path).unwrap();
+        assert!(matches!(MasterKey::find(&settings), Ok(MasterKey::AtHand(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), first);
+        settings.keys.master_file = Some(directory.path().join("nothing"));
+        assert!(MasterKey::find(&settings).is_err());
+    }
+
+    #[test]
+    fn with_postgresql_all_instances_have_the_key_that_lies_there() {
+        let mut settings = Settings::default();
+        settings.postgres.url = Some(crate::config::SecretUrl::new("postgres://db/x"));
+        assert!(matches!(MasterKey::find(&settings), Ok(MasterKey::AtOrigin)));
+    }
+}
