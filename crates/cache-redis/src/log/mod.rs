@@ -22,6 +22,7 @@
 
 mod config;
 mod id;
+mod known;
 mod limit;
 #[cfg(test)]
 mod model;

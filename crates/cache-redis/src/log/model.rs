@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::config::LogConfig;
 use super::id;
 use super::record::{Content, Record};
-use super::state::{Lost, State};
+use super::state::{Lost, State, Trust};
 use super::step::{Answer, LEAP_MS};
 
 const TAGS: usize = 3;
@@ -166,6 +166,7 @@ impl Instance {
 
     /// As the reader does: looks, reads what there is, and trusts what it has read.
     fn catch_up(&self, server: &mut Server, now: Moment) {
+        self.state.begin_anew();
         let mut begin = false;
         // Each time it is lost an epoch begins that it has not lost.
         for _ in 0..4 {
@@ -175,10 +176,11 @@ impl Instance {
                 Err(lost) => begin = lost == Lost::Records,
                 Ok(()) => {
                     self.state.settle(answer.last);
-                    while !self.state.trust(now) {
+                    while self.state.trust(now) == Trust::NeedsRecord {
                         let bump = self.step(server, false, Some(&[]));
                         self.state.enter(&bump, now);
                     }
+                    assert_eq!(self.state.trust(now), Trust::Given);
                     return;
                 }
             }
@@ -309,7 +311,7 @@ fn run(events: Vec<Event>) {
             let stale = value.version < origin[value.tag];
             assert!(!(stale && instance.usable(&value)), "{value:?} is used, but it is {origin:?}");
         }
-        for (tag, version) in origin.iter().copied().enumerate() {
+        for (tag, version) in origin.into_iter().enumerate() {
             let fresh = Value { tag, stamp: instance.state.stamp(), version };
             assert!(instance.usable(&fresh), "nothing is cached any more");
         }

@@ -12,7 +12,7 @@ use cache_core::{Clock, Entropy, Kill, Moment, SystemEntropy};
 use super::PLACE;
 use super::config::LogConfig;
 use super::limit::limited;
-use super::state::{Lost, State};
+use super::state::{Lost, State, Trust};
 use super::step::{Answer, Names, Operation, PAGE, Step, page, tail};
 use crate::connect::{Connector, Link};
 use crate::error::Failure;
@@ -52,6 +52,7 @@ impl Reader {
     /// One connection, until it fails.
     async fn session(&self) -> Result<Infallible, Failure> {
         let mut link = self.connector.connect().await.map_err(|error| Failure::of(&error))?;
+        self.state.begin_anew();
         let mut operation = Operation::Look;
         loop {
             let asked_at = self.clock.now();
@@ -81,18 +82,28 @@ impl Reader {
         self.state.settle(answer.last);
         let mut looked_at = asked_at;
         loop {
-            while !self.state.trust(asked_at) {
-                // The floor is above everything that was ever appended. Without a record above it nothing could be cached until the next change.
-                let answer = self.step(link, Operation::Append(&Kill::encode_all(&[]))).await?;
-                if Some(answer.epoch) != self.state.place().epoch {
-                    return Ok(Lost::Epoch);
+            loop {
+                match self.state.trust(asked_at) {
+                    Trust::Given => break,
+                    Trust::Doubted => return Err(doubted()),
+                    Trust::NeedsRecord => {
+                        let answer = self.step(link, Operation::Append(&Kill::encode_all(&[]))).await?;
+                        if Some(answer.epoch) != self.state.place().epoch {
+                            return Ok(Lost::Epoch);
+                        }
+                        self.state.enter(&answer, asked_at);
+                    }
                 }
-                self.state.enter(&answer, asked_at);
             }
             let now = self.clock.now();
             let waited = tail(&self.names, link, self.state.place().applied, self.patience);
             let limit = self.patience + self.config.answer_timeout();
-            let Some(records) = limited(&*self.clock, limit, waited).await? else { return Ok(Lost::Records) };
+            let records = tokio::select! {
+                biased;
+                () = self.state.doubted() => return Err(doubted()),
+                records = limited(&*self.clock, limit, waited) => records?,
+            };
+            let Some(records) = records else { return Ok(Lost::Records) };
             let full = records.len() == PAGE;
             let silent = records.is_empty();
             if let Err(lost) = self.state.take(records) {
@@ -129,6 +140,11 @@ impl Reader {
     async fn answered<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         limited(&*self.clock, self.config.answer_timeout(), work).await
     }
+}
+
+/// Appends may go to another server by now. A new connection may find it where they do.
+fn doubted() -> Failure {
+    Failure::Broken("appends go to another log than the one that is read".to_owned())
 }
 
 /// Watches the silence of the log, apart from the task that reads: that one may hang.

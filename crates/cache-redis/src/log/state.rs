@@ -8,22 +8,19 @@
 //! - A stamp claims no more than was committed before it was given: a record is appended after its change, so that whoever has seen a record
 //!   reads a state with its change, and with those of all records before it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use cache_core::{CacheType, Identity, Kill, KillSink, Moment, Revision, Stamp};
-use tokio::sync::watch;
+use cache_core::{CacheType, Kill, KillSink, Moment, Revision, Stamp};
+use tokio::sync::{Notify, watch};
 
 use super::config::LogConfig;
 use super::id;
+use super::known::{Known, Place};
 use super::record::Record;
 use super::status::LogStatus;
 use super::step::{Answer, LEAP_MS};
-
-/// What a retained record takes besides its bytes, about.
-const BYTES_PER_RECORD: usize = 64;
 
 /// What this process knows of the log.
 pub(super) struct State {
@@ -31,28 +28,10 @@ pub(super) struct State {
     /// The stamp of a read that begins now; read by every ticket, hence outside of the lock.
     stamp: AtomicU64,
     status: watch::Sender<LogStatus>,
+    /// An append has found another log than the one that is read.
+    doubt: Notify,
     types: Vec<CacheType>,
-    max_records: usize,
-    max_bytes: usize,
     max_silence: Duration,
-}
-
-struct Known {
-    epoch: Option<Identity>,
-    /// Every record up to here was applied.
-    applied: Revision,
-    /// The highest record of the epoch that was seen, here or by an append.
-    seen: Revision,
-    /// Whoever attaches now must take everything up to here for killed.
-    floor: Revision,
-    retained: BTreeMap<Revision, Box<[u8]>>,
-    retained_bytes: usize,
-    sinks: Vec<Weak<dyn KillSink>>,
-    trusted: bool,
-    /// When it was asked for everything that this process has applied since.
-    heard_at: Moment,
-    /// The server's time, and when it was asked for.
-    server_clock: (u64, Moment),
 }
 
 /// Why reading can't go on where it stands.
@@ -64,26 +43,25 @@ pub(super) enum Lost {
     Records,
 }
 
+/// Whether the log is trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trust {
+    /// It is.
+    Given,
+    /// The floor is above everything that was ever appended: without a record above it nothing could be cached until the next change.
+    NeedsRecord,
+    /// Appends go to another log than the one that is read.
+    Doubted,
+}
+
 impl State {
     pub(super) fn new(config: &LogConfig) -> Self {
         Self {
-            known: Mutex::new(Known {
-                epoch: None,
-                applied: Revision::ZERO,
-                seen: Revision::ZERO,
-                floor: Revision::ZERO,
-                retained: BTreeMap::new(),
-                retained_bytes: 0,
-                sinks: Vec::new(),
-                trusted: false,
-                heard_at: Moment::from_millis(0),
-                server_clock: (0, Moment::from_millis(0)),
-            }),
+            known: Mutex::new(Known::new(config)),
             stamp: AtomicU64::new(Stamp::OLDEST.get()),
             status: watch::Sender::new(LogStatus::default()),
+            doubt: Notify::new(),
             types: config.types.clone(),
-            max_records: config.retained_records,
-            max_bytes: config.retained_bytes,
             max_silence: config.max_silence(),
         }
     }
@@ -121,6 +99,7 @@ impl State {
     pub(super) fn enter(&self, answer: &Answer, asked_at: Moment) {
         self.with(|known| {
             known.server_clock = (answer.server_ms, asked_at);
+            known.elsewhere = known.elsewhere.filter(|elsewhere| *elsewhere != answer.epoch);
             match known.epoch {
                 Some(epoch) if epoch == answer.epoch => known.seen = known.seen.max(answer.last),
                 None => {
@@ -173,7 +152,7 @@ impl State {
         // What was appended here is retained already, and was applied then.
         if !known.retained.contains_key(&revision) {
             known.apply(revision, &Kill::decode_all(&content.kills, &self.types));
-            self.retain(known, revision, content.kills);
+            known.retain(revision, content.kills);
         }
         known.advance(revision);
         Ok(())
@@ -195,23 +174,40 @@ impl State {
         self.with(|known| {
             if known.epoch == Some(answer.epoch) {
                 known.apply(answer.last, kills);
-                self.retain(known, answer.last, encoded.into());
+                known.retain(answer.last, encoded.into());
                 known.seen = known.seen.max(answer.last);
             } else {
-                // The log has become another one, which the reader will find out. Until then nothing from before may be used here.
+                // The log has become another one, which the reader must find out. Until then nothing from before may be used here.
                 known.distrust();
                 known.kill_everything(known.above_all_stamps().max(answer.last));
+                known.elsewhere = Some(answer.epoch);
+                self.doubt.notify_one();
             }
             self.show(known);
         });
     }
 
-    /// Trusts the log from now on: everything that it had at `asked_at` was applied. False where no stamp would be above the floor: a record
-    /// must be appended first.
-    pub(super) fn trust(&self, asked_at: Moment) -> bool {
+    /// Waits until an append has found another log than the one that is read.
+    pub(super) async fn doubted(&self) {
+        // Who finds no doubt was told of one that is resolved.
+        while self.with(|known| known.elsewhere.is_none()) {
+            self.doubt.notified().await;
+        }
+    }
+
+    /// A new connection may find the log where appends do.
+    pub(super) fn begin_anew(&self) {
+        self.with(|known| known.elsewhere = None);
+    }
+
+    /// Trusts the log from now on, if it may be trusted: everything that it had at `asked_at` was applied.
+    pub(super) fn trust(&self, asked_at: Moment) -> Trust {
         self.with(|known| {
+            if known.elsewhere.is_some() {
+                return Trust::Doubted;
+            }
             if known.seen < known.floor {
-                return false;
+                return Trust::NeedsRecord;
             }
             known.heard_at = known.heard_at.max(asked_at);
             if !known.trusted {
@@ -220,7 +216,7 @@ impl State {
                 self.status.send_modify(|status| status.joins += 1);
             }
             self.show(known);
-            true
+            Trust::Given
         })
     }
 
@@ -254,22 +250,9 @@ impl State {
         });
     }
 
-    fn retain(&self, known: &mut Known, revision: Revision, kills: Box<[u8]>) {
-        known.retained_bytes += kills.len() + BYTES_PER_RECORD;
-        if let Some(again) = known.retained.insert(revision, kills) {
-            known.retained_bytes -= again.len() + BYTES_PER_RECORD;
-        }
-        while known.retained.len() > self.max_records || known.retained_bytes > self.max_bytes {
-            let Some((forgotten, kills)) = known.retained.pop_first() else { break };
-            known.retained_bytes -= kills.len() + BYTES_PER_RECORD;
-            known.floor = known.floor.max(forgotten);
-        }
-    }
-
     /// Publishes what changed: the stamp for tickets, the rest for whoever watches.
     fn show(&self, known: &Known) {
-        let stamp = if known.trusted { known.seen.stamp_after() } else { Stamp::OLDEST };
-        self.stamp.store(stamp.get(), Ordering::Release);
+        self.stamp.store(known.stamp().get(), Ordering::Release);
         self.status.send_if_modified(|status| {
             let before = (status.identity, status.applied);
             (status.identity, status.applied) = (known.identity(), known.applied);
@@ -279,74 +262,5 @@ impl State {
 
     fn with<R>(&self, f: impl FnOnce(&mut Known) -> R) -> R {
         f(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Where a reader stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) epoch: Option<Identity>,
-    pub(super) applied: Revision,
-    pub(super) seen: Revision,
-    pub(super) floor: Revision,
-}
-
-impl Known {
-    fn place(&self) -> Place {
-        let Self { epoch, applied, seen, floor, .. } = *self;
-        Place { epoch, applied, seen, floor }
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        self.epoch.filter(|_| self.trusted)
-    }
-
-    /// What tiers are bound to: the epoch, or an identity that nobody has.
-    fn binding(&self) -> Identity {
-        // Without randomness the number of all zeros does: no epoch is drawn that way, and nothing is filled under it for lack of a stamp.
-        self.identity().or_else(|| Identity::random().ok()).unwrap_or(Identity([0; 16]))
-    }
-
-    fn bind(&mut self) {
-        let identity = self.binding();
-        self.for_each_sink(|sink| sink.bind(identity));
-    }
-
-    fn distrust(&mut self) {
-        if self.trusted {
-            self.trusted = false;
-            self.bind();
-        }
-    }
-
-    fn apply(&mut self, revision: Revision, kills: &[Kill]) {
-        self.for_each_sink(|sink| sink.apply(revision, kills));
-    }
-
-    /// Nothing up to `revision` may be used any more, here or by whoever attaches later.
-    fn kill_everything(&mut self, revision: Revision) {
-        self.apply(revision, &[Kill::All]);
-        self.floor = self.floor.max(revision);
-        self.retained = self.retained.split_off(&revision);
-        self.retained.remove(&revision);
-        self.retained_bytes = self.retained.values().map(|kills| kills.len() + BYTES_PER_RECORD).sum();
-    }
-
-    /// A floor that no stamp from here is above, not even that of a load which is under way.
-    fn above_all_stamps(&self) -> Revision {
-        Revision::new(self.seen.stamp_after().get())
-    }
-
-    fn advance(&mut self, revision: Revision) {
-        self.applied = self.applied.max(revision);
-        self.seen = self.seen.max(revision);
-    }
-
-    fn for_each_sink(&mut self, tell: impl Fn(&dyn KillSink)) {
-        self.sinks.retain(|sink| {
-            let Some(sink) = sink.upgrade() else { return false };
-            tell(&*sink);
-            true
-        });
     }
 }

@@ -19,7 +19,7 @@ async fn warm(bed: &Bed) -> (Instance, Instance, Origin) {
 }
 
 /// Both have seen that it is another log now, and it is the same one for both; from then on everything works as before.
-async fn renewed(a: &Instance, b: &Instance, origin: &Origin, before: cache_core::Identity) {
+pub(crate) async fn renewed(a: &Instance, b: &Instance, origin: &Origin, before: cache_core::Identity) {
     for instance in [a, b] {
         instance.until(|status| status.identity.is_some_and(|identity| identity != before)).await;
     }

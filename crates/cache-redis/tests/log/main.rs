@@ -10,3 +10,4 @@ mod mistakes;
 mod silence;
 
 mod support;
+mod topologies;
