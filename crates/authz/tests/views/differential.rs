@@ -180,7 +180,7 @@ struct Seen {
 
 async fn world(kind: Kind, seed: u64, seen: &mut Seen) -> Option<Mirror> {
     let mut rng = Rng::with_seed(seed);
-    let mut mirror = Mirror::new(kind, seed % 3 == 0).await?;
+    let mut mirror = Mirror::new(kind, seed.is_multiple_of(3)).await?;
     let mut models = vec![mirror.model(MODELS[0]).await];
     let mut known: BTreeSet<Tuple> = BTreeSet::new();
     for step in 0..30 {

@@ -1,4 +1,5 @@
 //! Views over relationships, on a real PostgreSQL: a row that is usable says what an evaluation says.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
 mod differential;
 mod mirror;

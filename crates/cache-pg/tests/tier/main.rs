@@ -1,4 +1,5 @@
 //! The PostgreSQL tier, on a real PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bounds;
 mod conformance;
