@@ -48,6 +48,17 @@ pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) 
     }
 }
 
+/// Asks for the values of names that are no batch of their own.
+pub(crate) fn get_each<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Request {
+    let verb = if names.len() == 1 { "GET" } else { "MGET" };
+    let mut get = Cmd::new();
+    get.arg(verb);
+    names.for_each(|name| {
+        get.arg(name);
+    });
+    Request::One(get)
+}
+
 /// Stores values.
 pub(crate) fn write(writes: &[Write], is_cluster: bool) -> Request {
     let commands = writes.iter().map(|write| match write {

@@ -49,7 +49,7 @@ pub(crate) enum Request {
 /// What came back: a value or a failure for each command, and on which connection.
 pub(crate) struct Answer {
     pub(crate) replies: Vec<Result<Value, Failure>>,
-    pub(crate) line: Line,
+    pub(crate) line: Arc<Line>,
 }
 
 pub(crate) struct Core {
@@ -102,17 +102,27 @@ impl Core {
 
     /// Does it.
     pub(crate) async fn run(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
-        let done = self.run_within_bounds(operation, request).await;
+        self.run_after(Duration::ZERO, operation, request).await
+    }
+
+    /// Does it for somebody who has waited already: that is part of its limit.
+    pub(crate) async fn run_after(
+        &self,
+        waited: Duration,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Answer, Failure> {
+        let limit = self.limits.of(operation).saturating_sub(waited);
+        let done = self.run_within(limit, operation, request).await;
         if let Err(failure) = &done {
             self.counters.failed(failure);
         }
         done
     }
 
-    async fn run_within_bounds(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
+    async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
         let permit = self.breaker.permit().ok_or(Failure::BreakerOpen)?;
         let _turn = self.turn().await?;
-        let limit = self.limits.of(operation);
         let mut line = None;
         let done = match timeout(limit, self.try_twice(operation, &request, &mut line)).await {
             Ok(done) => done,
@@ -158,7 +168,7 @@ impl Core {
         &self,
         operation: Operation,
         request: &Request,
-        line: &mut Option<Line>,
+        line: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         self.budget.earn();
         let first = self.try_once(request, line).await;
@@ -184,11 +194,11 @@ impl Core {
     async fn try_once(
         &self,
         request: &Request,
-        used: &mut Option<Line>,
+        used: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
         let line = used.insert(self.pool.line(busy).await?);
-        let link = &mut line.link;
+        let mut link = line.link.clone();
         let reply = |value: Value| match value {
             Value::ServerError(error) => Err(Failure::of(&error.into())),
             value => Ok(value),
@@ -207,7 +217,6 @@ impl Core {
                 values.into_iter().map(reply).collect()
             }
             Request::Spread(commands) => {
-                let link = &*link;
                 let each = commands.iter().map(|command| {
                     let mut link = link.clone();
                     async move { link.req_packed_command(command).await }

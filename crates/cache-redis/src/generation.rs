@@ -46,10 +46,12 @@ impl Binding {
         self.read_at_ms.store(0, Ordering::Relaxed);
     }
 
-    /// What the mark says. True where it is another number than the one that was known.
-    pub(crate) fn was_read(&self, mark: Option<&[u8]>) -> bool {
+    /// What the mark says. True where it is another number than the one that was known when it was asked for. A clear that came in between
+    /// knows better.
+    pub(crate) fn was_read(&self, known: u64, mark: Option<&[u8]>) -> bool {
         let generation = mark.and_then(|mark| mark.try_into().ok()).map_or(0, u64::from_le_bytes);
-        self.generation.swap(generation, Ordering::Relaxed) != generation
+        let _ = self.generation.compare_exchange(known, generation, Ordering::Relaxed, Ordering::Relaxed);
+        generation != known
     }
 
     /// A clear has set the mark.

@@ -1,8 +1,6 @@
 //! The Redis tier behind the contract.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cache_core::{
@@ -10,24 +8,17 @@ use cache_core::{
     SystemEntropy, Usage,
 };
 
-use crate::commands::{self, ReadMark, Write};
-use crate::compress::Compressors;
+use crate::commands;
 use crate::config::RedisConfig;
-use crate::connect::Connector;
-use crate::core::{Answer, Core, Operation};
-use crate::envelope::{Codec, Encoded, Fault, Sealed, context};
+use crate::core::Operation;
 use crate::error::{ConfigError, Failure};
-use crate::generation::Binding;
 use crate::keyring::Keyring;
-use crate::name::{Namer, Names};
-use crate::seal::Checksum;
-use crate::statistics::{RedisStatistics, count};
-use crate::time::{self, SystemWallClock, Timeline, WallClock};
+use crate::statistics::RedisStatistics;
+use crate::store::Store;
+use crate::time::{SystemWallClock, WallClock};
 
 /// The tier's name unless it is given another one.
 pub const DEFAULT_NAME: &str = "l2";
-/// Bytes from which on a batch is encoded or decoded off the executor: what takes a millisecond would hold up everybody else.
-const OFFLOAD_BYTES: usize = 256 << 10;
 
 /// What the tier needs of the machine. Tests bring their own.
 #[derive(Clone)]
@@ -55,24 +46,13 @@ impl std::fmt::Debug for Machine {
 /// The Redis tier.
 pub struct RedisLayer<V: StoredValue> {
     name: &'static str,
-    inner: Arc<Inner<V>>,
-}
-
-struct Inner<V> {
-    core: Core,
-    codec: Codec<V>,
-    namer: Namer,
-    timeline: Timeline,
-    entropy: Arc<dyn Entropy>,
-    binding: RwLock<Option<Arc<Binding>>>,
-    mark_life_ms: u64,
-    max_batch: usize,
+    store: Arc<Store<V>>,
 }
 
 /// Reaches a Redis tier that a chain has taken. Clones reach the same one.
 pub struct RedisHandle<V: StoredValue> {
     name: &'static str,
-    inner: Arc<Inner<V>>,
+    store: Arc<Store<V>>,
 }
 
 impl<V: StoredValue> RedisLayer<V> {
@@ -81,27 +61,8 @@ impl<V: StoredValue> RedisLayer<V> {
     /// # Errors
     /// Where a setting is out of its bounds, or a certificate or dictionary can't be used.
     pub fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
-        let Machine { clock, wall, entropy } = machine;
-        let connector = Connector::new(config)?;
-        let codec = Codec::new(
-            Checksum::new(keyring),
-            Compressors::new(config)?,
-            config.max_value_bytes,
-            config.max_lifetime_ms,
-        );
-        let memory = Duration::from_millis(config.max_lifetime_ms);
-        let inner = Inner {
-            core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy)),
-            codec,
-            namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
-            timeline: Timeline::new(clock, wall, memory),
-            entropy,
-            binding: RwLock::new(None),
-            // Longer than anything that it may have cleared.
-            mark_life_ms: config.max_lifetime_ms * 2,
-            max_batch: config.max_batch,
-        };
-        Ok(Self { name: DEFAULT_NAME, inner: Arc::new(inner) })
+        let store = Arc::new(Store::new(config, keyring, machine)?);
+        Ok(Self { name: DEFAULT_NAME, store })
     }
 
     /// Another name, for a chain with two Redis tiers.
@@ -114,11 +75,11 @@ impl<V: StoredValue> RedisLayer<V> {
     /// Reaches the tier after a chain has taken it: for what it counted, and to ask whether Redis is there.
     #[must_use]
     pub fn handle(&self) -> RedisHandle<V> {
-        RedisHandle { name: self.name, inner: Arc::clone(&self.inner) }
+        RedisHandle { name: self.name, store: Arc::clone(&self.store) }
     }
 
     fn error(&self, operation: Operation) -> impl Fn(Failure) -> Error {
-        error(self.name, &self.inner, operation)
+        error(self.name, &self.store, operation)
     }
 }
 
@@ -126,7 +87,7 @@ impl<V: StoredValue> RedisHandle<V> {
     /// What the tier counted.
     #[must_use]
     pub fn statistics(&self) -> RedisStatistics {
-        self.inner.core.statistics()
+        self.store.core.statistics()
     }
 
     /// Asks whether Redis is there, and within the breaker's rules: where it is open, the answer is no without asking.
@@ -134,194 +95,14 @@ impl<V: StoredValue> RedisHandle<V> {
     /// # Errors
     /// Where it is not.
     pub async fn ping(&self) -> Result<(), Error> {
-        let error = error(self.name, &self.inner, Operation::Ping);
-        let answer = self.inner.core.run(Operation::Ping, commands::ping()).await.map_err(&error)?;
+        let error = error(self.name, &self.store, Operation::Ping);
+        let answer = self.store.core.run(Operation::Ping, commands::ping()).await.map_err(&error)?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop)).map_err(&error)
     }
 }
 
-fn error<V>(tier: &'static str, inner: &Inner<V>, operation: Operation) -> impl Fn(Failure) -> Error {
-    move |failure| failure.into_error(tier, operation.verb(), &inner.core.address)
-}
-
-impl<V: StoredValue> Inner<V> {
-    fn binding(&self) -> Option<Arc<Binding>> {
-        self.binding.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn names<'k>(&self, binding: &Binding, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
-        self.namer.of_values(binding.identity, binding.generation(), keys.map(Key::encoded))
-    }
-
-    async fn get(self: &Arc<Self>, binding: &Arc<Binding>, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Failure> {
-        let names = self.names(binding, keys.iter());
-        // Also for what comes back: an end is the same moment whenever it is computed.
-        let now = self.timeline.now();
-        let due = binding.is_due(now.moment);
-        let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
-        let request = commands::get(&names, mark.as_ref(), self.core.is_cluster);
-        let done = self.core.run(Operation::Get, request).await;
-        if due && done.is_err() {
-            binding.was_not_read();
-        }
-        let Answer { mut replies, line } = done?;
-        if due {
-            let mark = replies.remove(0).and_then(commands::bytes).inspect_err(|_| binding.was_not_read())?;
-            if binding.was_read(mark.as_deref()) {
-                // The names were those of values that somebody has cleared.
-                return Ok(keys.iter().map(|_| None).collect());
-            }
-        }
-        let found = commands::values(replies, names.len()).inspect_err(|failure| {
-            if *failure == Failure::Protocol {
-                line.condemn();
-            }
-        })?;
-        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
-        if is_suspect {
-            self.core.suspect(&line);
-        }
-        Ok(entries)
-    }
-
-    /// The entries of envelopes, and whether one of them was not sealed for its name.
-    async fn decode(
-        self: &Arc<Self>,
-        identity: Identity,
-        names: Names,
-        found: Vec<Option<Vec<u8>>>,
-        now: time::Now,
-    ) -> (Vec<Option<Entry<V>>>, bool) {
-        let bytes: usize = found.iter().flatten().map(Vec::len).sum();
-        if bytes < OFFLOAD_BYTES {
-            return self.decode_now(identity, &names, found, now);
-        }
-        count(&self.core.counters.offloaded);
-        let (inner, asked) = (Arc::clone(self), names.len());
-        let decoded = tokio::task::spawn_blocking(move || inner.decode_now(identity, &names, found, now)).await;
-        // It ends early only with the process.
-        decoded.unwrap_or_else(|_| ((0..asked).map(|_| None).collect(), false))
-    }
-
-    fn decode_now(
-        &self,
-        identity: Identity,
-        names: &Names,
-        found: Vec<Option<Vec<u8>>>,
-        now: time::Now,
-    ) -> (Vec<Option<Entry<V>>>, bool) {
-        let mut is_suspect = false;
-        let mut entry =
-            |(name, sealed): (&str, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now) {
-                Ok(Some(entry)) => Some(entry),
-                Ok(None) => {
-                    count(&self.core.counters.expired);
-                    None
-                }
-                Err(fault) => {
-                    count(&self.core.counters.faults[fault as usize]);
-                    is_suspect |= fault == Fault::Seal;
-                    None
-                }
-            };
-        let entries = names.iter().zip(found).map(&mut entry).collect();
-        (entries, is_suspect)
-    }
-
-    async fn fill(self: &Arc<Self>, binding: &Arc<Binding>, fills: &[Fill<'_, V>]) -> Result<Filled, Failure> {
-        let names = self.names(binding, fills.iter().map(Fill::key));
-        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
-        let (writes, too_large) = self.encode(binding.identity, names, parts).await;
-        if writes.is_empty() {
-            return Ok(Filled { stored: 0, too_large });
-        }
-        let answer = self.core.run(Operation::Fill, commands::write(&writes, self.core.is_cluster)).await?;
-        let mut filled = Filled { stored: 0, too_large };
-        let (mut refused, mut failure) = (Vec::new(), None);
-        for (write, reply) in writes.into_iter().zip(answer.replies) {
-            match (write, reply) {
-                (Write::Set { bytes, .. }, Ok(_)) => {
-                    filled.stored += 1;
-                    self.core.counters.stored_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                }
-                (Write::Set { name, .. }, Err(Failure::OutOfMemory)) => {
-                    count(&self.core.counters.out_of_memory);
-                    refused.push(name);
-                    failure = Some(Failure::OutOfMemory);
-                }
-                (Write::Unlink { .. }, Ok(_)) => {}
-                (_, Err(other)) => failure = Some(other),
-            }
-        }
-        if !refused.is_empty() {
-            // What lies there is older than what was refused, and its room is needed. That it stays where this fails is safe.
-            let _ = self
-                .core
-                .run(Operation::Remove, commands::unlink_each(refused.iter().map(String::as_str), self.core.is_cluster))
-                .await;
-        }
-        match failure {
-            Some(failure) if filled.stored == 0 => Err(failure),
-            _ => Ok(filled),
-        }
-    }
-
-    /// The commands that store entries, and how many of them are too large.
-    async fn encode(
-        self: &Arc<Self>,
-        identity: Identity,
-        names: Names,
-        parts: Vec<(&'static str, Entry<V>)>,
-    ) -> (Vec<Write>, usize) {
-        let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
-        if bytes < OFFLOAD_BYTES {
-            return self.encode_now(identity, &names, parts);
-        }
-        count(&self.core.counters.offloaded);
-        let inner = Arc::clone(self);
-        // It ends early only with the process.
-        tokio::task::spawn_blocking(move || inner.encode_now(identity, &names, parts)).await.unwrap_or_default()
-    }
-
-    fn encode_now(
-        &self,
-        identity: Identity,
-        names: &Names,
-        parts: Vec<(&'static str, Entry<V>)>,
-    ) -> (Vec<Write>, usize) {
-        let now = self.timeline.now();
-        let mut too_large = 0;
-        let writes = names.iter().zip(parts).filter_map(|(name, (cache_type, entry))| {
-            match self.codec.encode(context(identity, name), cache_type, &entry, now) {
-                Encoded::Sealed(Sealed { bytes, life_ms }) => {
-                    Some(Write::Set { name: name.to_owned(), bytes, life_ms })
-                }
-                Encoded::Over => None,
-                Encoded::TooLarge => {
-                    too_large += 1;
-                    Some(Write::Unlink { name: name.to_owned() })
-                }
-            }
-        });
-        (writes.collect(), too_large)
-    }
-
-    async fn remove(&self, binding: &Binding, keys: &[Key<'_>]) -> Result<(), Failure> {
-        let names = self.names(binding, keys.iter());
-        let answer = self.core.run(Operation::Remove, commands::unlink(&names, self.core.is_cluster)).await?;
-        answer.replies.into_iter().try_for_each(|reply| reply.map(drop))
-    }
-
-    async fn clear(&self, binding: &Binding) -> Result<(), Failure> {
-        // Zero is what an absent mark says.
-        let generation = self.entropy.next().max(1) ^ binding.generation();
-        let generation = if generation == binding.generation() { generation.wrapping_add(1) } else { generation };
-        let request = commands::set_mark(&binding.mark, generation, self.mark_life_ms);
-        let answer = self.core.run(Operation::Clear, request).await?;
-        answer.replies.into_iter().try_for_each(|reply| reply.map(drop))?;
-        binding.was_set(generation);
-        Ok(())
-    }
+fn error<V>(tier: &'static str, store: &Store<V>, operation: Operation) -> impl Fn(Failure) -> Error {
+    move |failure| failure.into_error(tier, operation.verb(), &store.core.address)
 }
 
 #[async_trait]
@@ -335,10 +116,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     fn bind(&self, identity: Identity) {
-        let mut binding = self.inner.binding.write().unwrap_or_else(PoisonError::into_inner);
-        if binding.as_ref().is_none_or(|bound| bound.identity != identity) {
-            *binding = Some(Arc::new(Binding::new(identity, self.inner.namer.of_generation(identity))));
-        }
+        self.store.bind(identity);
     }
 
     fn get_now(&self, _: &Key<'_>) -> Now<V> {
@@ -346,21 +124,21 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Error> {
-        let Some(binding) = self.inner.binding() else {
+        let Some(binding) = self.store.binding() else {
             return Ok(keys.iter().map(|_| None).collect());
         };
         let mut entries = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(self.inner.max_batch) {
-            entries.extend(self.inner.get(&binding, keys).await.map_err(self.error(Operation::Get))?);
+        for keys in keys.chunks(self.store.max_batch) {
+            entries.extend(self.store.get(&binding, keys).await.map_err(self.error(Operation::Get))?);
         }
         Ok(entries)
     }
 
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(Filled::default()) };
+        let Some(binding) = self.store.binding() else { return Ok(Filled::default()) };
         let mut filled = Filled::default();
-        for fills in fills.chunks(self.inner.max_batch) {
-            let some = self.inner.fill(&binding, fills).await.map_err(self.error(Operation::Fill))?;
+        for fills in fills.chunks(self.store.max_batch) {
+            let some = self.store.fill(&binding, fills).await.map_err(self.error(Operation::Fill))?;
             filled.stored += some.stored;
             filled.too_large += some.too_large;
         }
@@ -368,16 +146,16 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn remove_many(&self, keys: &[Key<'_>]) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
-        for keys in keys.chunks(self.inner.max_batch) {
-            self.inner.remove(&binding, keys).await.map_err(self.error(Operation::Remove))?;
+        let Some(binding) = self.store.binding() else { return Ok(()) };
+        for keys in keys.chunks(self.store.max_batch) {
+            self.store.remove(&binding, keys).await.map_err(self.error(Operation::Remove))?;
         }
         Ok(())
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
-        self.inner.clear(&binding).await.map_err(self.error(Operation::Clear))
+        let Some(binding) = self.store.binding() else { return Ok(()) };
+        self.store.clear(&binding).await.map_err(self.error(Operation::Clear))
     }
 
     /// It can't tell without asking; Redis tells whoever asks it.
@@ -388,18 +166,18 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
 
 impl<V: StoredValue> Clone for RedisHandle<V> {
     fn clone(&self) -> Self {
-        Self { name: self.name, inner: Arc::clone(&self.inner) }
+        Self { name: self.name, store: Arc::clone(&self.store) }
     }
 }
 
 impl<V: StoredValue> std::fmt::Debug for RedisHandle<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RedisHandle({} at {})", self.name, self.inner.core.address)
+        write!(f, "RedisHandle({} at {})", self.name, self.store.core.address)
     }
 }
 
 impl<V: StoredValue> std::fmt::Debug for RedisLayer<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RedisLayer({} at {})", self.name, self.inner.core.address)
+        write!(f, "RedisLayer({} at {})", self.name, self.store.core.address)
     }
 }

@@ -9,6 +9,7 @@ mod connect;
 mod core;
 mod envelope;
 mod error;
+mod gather;
 mod generation;
 mod keyring;
 mod layer;
@@ -20,6 +21,7 @@ mod retry;
 mod seal;
 mod secret;
 mod statistics;
+mod store;
 mod time;
 
 pub use breaker::{BreakerConfig, BreakerState};

@@ -7,8 +7,9 @@
 //! the pool makes another one in the background.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use redis::RedisError;
 use tokio::sync::Notify;
 
@@ -27,7 +28,7 @@ pub(crate) struct Pool {
     pool: bb8::Pool<Manager>,
     state: Arc<State>,
     /// Clones of connections, for as many as there may be.
-    at_hand: Box<[RwLock<Option<Line>>]>,
+    at_hand: Box<[ArcSwapOption<Line>]>,
 }
 
 /// A connection of the pool. Clones share it.
@@ -76,20 +77,19 @@ impl Pool {
             .retry_connection(false)
             .connection_timeout(config.connect_timeout())
             .build_unchecked(Manager { connector, state: Arc::clone(&state) });
-        let at_hand = (0..config.connections).map(|_| RwLock::new(None)).collect();
+        let at_hand = (0..config.connections).map(|_| ArcSwapOption::empty()).collect();
         Self { pool, state, at_hand }
     }
 
     /// A connection that nobody has condemned, for who is one of so many. Where there is none it waits for one to be made, or for the first
     /// that can't be.
-    pub(crate) async fn line(&self, busy: usize) -> Result<Line, Failure> {
+    pub(crate) async fn line(&self, busy: usize) -> Result<Arc<Line>, Failure> {
         let place = &self.at_hand[(busy / SHARE).min(self.at_hand.len() - 1)];
-        let at_hand = place.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match at_hand {
+        match place.load_full() {
             Some(line) if !line.is_condemned() => Ok(line),
             _ => {
-                let line = Box::pin(self.draw()).await?;
-                *place.write().unwrap_or_else(PoisonError::into_inner) = Some(line.clone());
+                let line = Arc::new(Box::pin(self.draw()).await?);
+                place.store(Some(Arc::clone(&line)));
                 Ok(line)
             }
         }

@@ -1,5 +1,5 @@
 //! The PostgreSQL tier, on a real PostgreSQL.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod bounds;
 mod conformance;

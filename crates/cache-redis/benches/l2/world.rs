@@ -1,6 +1,5 @@
 //! What the benchmark runs against: a server of its own, a chain with the tier in two lines, and values like decisions and lists.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use cache_core::{
@@ -16,6 +15,9 @@ use test_services::Redis;
 pub(crate) const DECISION: CacheType = CacheType::new(0, "decision");
 /// Values of some hundred bytes, which are compressed.
 pub(crate) const LIST: CacheType = CacheType::new(1, "list");
+
+/// What an envelope adds to a value with eight tags.
+const ENVELOPE_BYTES: usize = 100;
 
 /// May this subject do this to this object?
 #[derive(Clone)]
@@ -43,13 +45,19 @@ impl CacheKey for Question {
     }
 }
 
-/// Bytes that stand for a decision with its fields, or for a list.
+/// A decision with its fields, or a list.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer(Vec<u8>);
+pub(crate) enum Answer {
+    Decision([u64; 6]),
+    List(Box<[u8]>),
+}
 
 impl CacheValue for Answer {
     fn heap_bytes(&self) -> usize {
-        self.0.capacity()
+        match self {
+            Self::Decision(_) => 0,
+            Self::List(list) => list.len(),
+        }
     }
 }
 
@@ -57,11 +65,18 @@ impl StoredValue for Answer {
     const SCHEMA: u16 = 1;
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.0);
+        match self {
+            Self::Decision(fields) => fields.iter().for_each(|field| bytes.extend_from_slice(&field.to_le_bytes())),
+            Self::List(list) => bytes.extend_from_slice(list),
+        }
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        Some(Self(bytes.to_vec()))
+        let (fields, rest) = bytes.as_chunks();
+        match <[_; 6]>::try_from(fields) {
+            Ok(fields) if rest.is_empty() => Some(Self::Decision(fields.map(u64::from_le_bytes))),
+            _ => Some(Self::List(bytes.into())),
+        }
     }
 }
 
@@ -73,16 +88,18 @@ pub(crate) struct World {
     pub(crate) questions: [Vec<Question>; 2],
     /// The names of all values in Redis, for who asks it without us.
     pub(crate) decisions: Vec<String>,
-    pub(crate) lists: Vec<String>,
     /// The mean bytes of a list's envelope.
     pub(crate) list_bytes: usize,
+    /// The names of as many lists, each as long as its envelope would be without compression.
+    pub(crate) plain_lists: Vec<String>,
+    pub(crate) plain_list_bytes: usize,
 }
 
 impl World {
     pub(crate) async fn new(server: &Redis, keys: usize) -> Self {
         let url = server.url();
         let folder = tempfile::tempdir().expect("a folder");
-        let samples: Vec<_> = (0..1_000).map(|number| value(LIST, keys + number)).collect();
+        let samples: Vec<_> = (0..1_000).map(|number| list(keys + number)).collect();
         let dictionary = Dictionary::train(&samples, DEFAULT_DICTIONARY_BYTES).expect("the samples are alike");
         let path = folder.path().join("lists.dict");
         std::fs::write(&path, dictionary.as_bytes()).expect("written");
@@ -93,7 +110,6 @@ impl World {
             get_timeout_ms: 1_000,
             fill_timeout_ms: 5_000,
             max_wait_ms: 1_000,
-            connections: std::env::var("CONNS").ok().and_then(|n| n.parse().ok()).unwrap_or(4),
             ..RedisConfig::at(url.as_str())
         };
         let keyring = Keyring::random().expect("the system has randomness");
@@ -110,11 +126,20 @@ impl World {
         let before = redis.statistics().stored_bytes;
         fill(&chain, LIST, keys).await;
         let list_bytes = ((redis.statistics().stored_bytes - before) as usize) / keys;
-        let known: HashSet<&String> = decisions.iter().collect();
-        let lists: Vec<String> = names().await.into_iter().filter(|name| !known.contains(name)).collect();
-        assert_eq!((decisions.len(), lists.len()), (keys, keys), "every value is stored");
+        assert_eq!((decisions.len(), names().await.len()), (keys, 2 * keys), "every value is stored");
+        let plain_lists: Vec<String> = (0..keys).map(|number| format!("plain:{number}")).collect();
+        for (at, names) in plain_lists.chunks(500).enumerate() {
+            let mut pipeline = redis::pipe();
+            for (number, name) in (at * 500..).zip(names) {
+                let mut envelope = vec![7; ENVELOPE_BYTES];
+                envelope.extend(list(number));
+                pipeline.set(name, envelope).ignore();
+            }
+            let () = pipeline.query_async(&mut raw).await.expect("stored");
+        }
+        let plain_list_bytes = ENVELOPE_BYTES + list(1).len();
         let questions = [DECISION, LIST].map(|kind| (0..keys).map(|number| Question::number(kind, number)).collect());
-        Self { chain, redis, url, questions, decisions, lists, list_bytes }
+        Self { chain, redis, url, questions, decisions, list_bytes, plain_lists, plain_list_bytes }
     }
 }
 
@@ -124,7 +149,7 @@ async fn fill(chain: &Chain<Answer>, cache_type: CacheType, keys: usize) {
         let ticket = chain.ticket();
         let drafts = some.iter().enumerate().map(|(at, question)| {
             let draft = Draft {
-                value: Answer(value(cache_type, at)),
+                value: value(cache_type, at),
                 stamp: ticket.stamp(),
                 read_set: (0..8).map(|tag| Tag::from_hash(mix((at * 16 + tag) as u64))).collect(),
                 types: TypeSet::default(),
@@ -136,13 +161,17 @@ async fn fill(chain: &Chain<Answer>, cache_type: CacheType, keys: usize) {
     }
 }
 
-pub(crate) fn value(cache_type: CacheType, number: usize) -> Vec<u8> {
+fn value(cache_type: CacheType, number: usize) -> Answer {
     if cache_type == LIST {
-        return (0..24)
-            .flat_map(|row| format!("team:{}#member,", mix((number + row) as u64) % 1_000).into_bytes())
-            .collect();
+        return Answer::List(list(number).into_boxed_slice());
     }
-    (0..6).flat_map(|part| mix((number * 6 + part) as u64).to_le_bytes()).collect()
+    Answer::Decision(std::array::from_fn(|field| mix((number * 6 + field) as u64)))
+}
+
+/// What a subject belongs to, as text.
+fn list(number: usize) -> Vec<u8> {
+    let team = |row| format!("team:{}#member,", mix((number + row) as u64) % 1_000).into_bytes();
+    (0..24).flat_map(team).collect()
 }
 
 /// One step of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).

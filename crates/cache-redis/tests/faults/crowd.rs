@@ -26,7 +26,8 @@ async fn more_operations_than_are_allowed_wait_a_little_and_then_the_tier_is_ski
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 4, "{answers:?}");
     assert_eq!(busy, 36, "{answers:?}");
     let statistics = instance.redis.statistics();
-    assert_eq!((statistics.waits, statistics.failures("busy")), (36, 36));
+    assert!((33..=36).contains(&statistics.waits), "{statistics:?}");
+    assert_eq!(statistics.failures("busy"), statistics.waits);
 }
 
 /// A look-up that is given up is still on its way: its answer comes, and must not be taken for another's.

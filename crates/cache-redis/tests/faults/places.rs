@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use cache_core::CacheLayer as _;
-use cache_core::testing::{Fixture, Setting, SharedLayer, TestValue, laws};
-use cache_redis::{RedisConfig, RedisLayer};
+use cache_core::testing::{ALPHA, Fixture, Setting, SharedLayer, TestKey, TestValue, laws};
+use cache_redis::{BreakerConfig, RedisConfig, RedisLayer};
 use test_services::{Certificates, Redis, RedisCluster, RedisOptions, RedisSentinel, Reply, Tls};
 
 use crate::support::{Deployment, Instance, layer, patient, until};
+
+/// What the tier needs of a cluster: see its documentation.
+const USER: &str =
+    "tier on >the-password ~tiergate:* resetchannels -@all +get +mget +getex +set +unlink +ping +cluster|slots +asking";
 
 /// The cluster of this process, for fixtures that are made from nothing.
 static CLUSTER: OnceLock<String> = OnceLock::new();
@@ -39,7 +43,7 @@ fn keys_of(node: &Redis) -> i64 {
 /// One cluster for all of them, because to start one takes seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
-    let Some(cluster) = RedisCluster::start(&RedisOptions::default()) else { return };
+    let Some(cluster) = RedisCluster::start(&RedisOptions::default().user(USER)) else { return };
     let url = CLUSTER.get_or_init(|| url_of(&cluster));
     laws::a_filled_value_is_found_with_its_provenance_unchanged(OnCluster).await;
     laws::keys_do_not_share_values(OnCluster).await;
@@ -62,6 +66,14 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
         assert!(keys_of(node) > 60, "one of three nodes holds {} of 300 keys and more", keys_of(node));
     }
 
+    // As the documented ACL user.
+    let config =
+        RedisConfig { username: Some("tier".to_owned()), password: Some("the-password".into()), ..patient(url) };
+    let user = Deployment::default().instance(&config);
+    user.put("mine", "1").await;
+    assert_eq!(user.get_many(&["mine", "other"]).await, [Ok(Some("1".to_owned())), Ok(None)]);
+    assert!(user.chain.remove(&TestKey::new(ALPHA, "mine")).await.is_empty());
+
     // A slot moves while it is used, without what lay in it: who asks is sent on, and nobody hears of it.
     let name = some_name(&cluster.nodes()[0]);
     cluster.nodes()[0].command(&["UNLINK", &name]).expect("unlinked");
@@ -81,7 +93,9 @@ async fn a_cluster_keeps_the_laws_and_keys_spread_over_its_nodes() {
 
     // A node dies: its keys can't be asked for, which is an error and no miss, and the others go on.
     cluster.nodes()[2].kill();
-    let short = RedisConfig { get_timeout_ms: 200, ..patient(url) };
+    // The breaker would count what fails until the cluster is found.
+    let breaker = BreakerConfig { minimum_calls: 1_000_000, ..patient("").breaker };
+    let short = RedisConfig { get_timeout_ms: 200, breaker, ..patient(url) };
     let instance = survivor(&instance, &short).await;
     let (mut found, mut failed) = (0, 0);
     for number in 0..30 {
