@@ -288,3 +288,33 @@ fn one_follower_too_many_is_refused() {
     drop(leader);
     assert!(flights.is_empty());
 }
+
+#[tokio::test]
+async fn a_follower_gets_nothing_that_a_kill_below_the_floor_killed() {
+    use cache_core::{Kill, Revision, Stamp};
+    let world = World::new();
+    // Revision 11 was forgotten while the writer of revision 10 is still open.
+    world.chain.horizon().raise_floor(Revision::new(11));
+    world.origin.close();
+    let leader = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            world
+                .chain
+                .get_or_load(&key(), |load| {
+                    load.stamp(Stamp::new(10));
+                    world.read(load)
+                })
+                .await
+        }
+    });
+    world.origin.reached().await;
+    // The writer commits, and its kill is applied: from here on it may be acknowledged.
+    *world.text.lock().unwrap() = "second";
+    world.chain.horizon().apply(Revision::new(10), &[Kill::Tag(tag!("row"))]);
+    let follower = world.spawn();
+    world.settle().await;
+    world.origin.open();
+    assert_eq!(text(leader.await), "first");
+    assert_eq!(text(follower.await), "second");
+}

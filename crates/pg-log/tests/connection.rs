@@ -1,4 +1,5 @@
 //! Connections: bounded waits, typed refusals, and nothing dirty ever lent, on a real PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
@@ -247,9 +248,12 @@ async fn shared_connections_are_shared_and_come_back_after_they_were_killed() {
 async fn no_place_at_the_server_is_an_error_of_its_own_kind() {
     let Some(database) = Database::empty() else { return };
     let foreign = database.foreign().await;
+    // Roles belong to the server, which other tests share.
     foreign.batch_execute("CREATE ROLE few LOGIN CONNECTION LIMIT 1").await.ok();
+    foreign.batch_execute("ALTER ROLE few PASSWORD 'few'").await.unwrap();
     let mut config = database.config();
-    config.url = config.url.replace("postgres@", "few@");
+    let place = config.url.rsplit_once('@').unwrap().1.to_owned();
+    config.url = format!("postgres://few:few@{place}");
     let pg = Pg::new(config).unwrap();
     let _one = pg.exclusive().await.unwrap();
     let error = pg.exclusive().await.unwrap_err();

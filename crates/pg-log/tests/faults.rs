@@ -1,4 +1,5 @@
 //! What fails is told, and never makes a change pass unseen.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 

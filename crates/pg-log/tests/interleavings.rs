@@ -1,6 +1,7 @@
 //! Random interleavings of writers with polls, compared with a model: a published position sees a change exactly when the change is applied here.
 //!
 //! The seed is printed where it fails; `SEED=…` in the environment runs that one alone.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
@@ -52,11 +53,11 @@ impl World {
         let Some(open) = &mut writer.open else {
             writer.client.batch_execute("BEGIN").await.unwrap();
             // Some take their number long before they write, some only by writing.
-            if choice % 2 == 0 {
+            if choice.is_multiple_of(2) {
                 writer.client.batch_execute(&format!("INSERT INTO things VALUES ('{name}', '', '')")).await.unwrap();
             }
             let number = xid(&writer.client).await;
-            let names = if choice % 2 == 0 { vec![name] } else { Vec::new() };
+            let names = if choice.is_multiple_of(2) { vec![name] } else { Vec::new() };
             writer.open = Some(Open { number, names, savepoints: Vec::new() });
             return;
         };
@@ -137,7 +138,7 @@ impl World {
 async fn run(seed: u64) {
     let Some(database) = Database::with_log() else { return };
     let mut config = database.config();
-    config.log.poll_interval = Duration::from_millis(if seed % 3 == 0 { 3_600_000 } else { 3 });
+    config.log.poll_interval = Duration::from_millis(if seed.is_multiple_of(3) { 3_600_000 } else { 3 });
     let pg = Pg::new(config).unwrap();
     let (reader, recorder) = reader(&pg).await;
     let mut world = World {

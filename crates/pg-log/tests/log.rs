@@ -1,4 +1,5 @@
 //! The log on a real PostgreSQL: whatever a published position sees is applied, by whoever it was written and in whatever order it was committed.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 

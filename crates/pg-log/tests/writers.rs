@@ -1,4 +1,5 @@
 //! Every writer is covered, however it writes and whoever it is.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 

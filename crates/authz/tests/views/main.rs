@@ -1,9 +1,5 @@
 //! Views over relationships, on a real PostgreSQL: a row that is usable says what an evaluation says.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that meets the unexpected has failed, and tells what it met"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that meets the unexpected has failed")]
 
 mod differential;
 mod mirror;

@@ -89,13 +89,10 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         }
     }
 
-    /// An entry that is in no tier: for answers.
-    pub(super) fn entry(&self, key: &Key<'_>, ticket: &Ticket, mut draft: Draft<V>, checked: bool) -> Entry<V> {
+    /// An entry that is in no tier: for answers. Nothing vouches for it yet: whoever waited for it judges it.
+    pub(super) fn entry(key: &Key<'_>, mut draft: Draft<V>) -> Entry<V> {
         draft.types = draft.types.union(TypeSet::of(key.cache_type()));
         let soft_expiry: Moment = draft.hard_expiry;
-        if checked {
-            return ticket.fill(*key, draft, soft_expiry, None).entry().clone();
-        }
         Entry::decoded(draft, soft_expiry)
     }
 }

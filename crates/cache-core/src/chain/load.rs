@@ -306,7 +306,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             ticket = self.ticket();
         }
         let (draft, cacheable) = account.draft(value, &ticket);
-        let entry = self.entry(key, &ticket, draft.clone(), cacheable);
+        let entry = Self::entry(key, draft.clone());
         if cacheable {
             self.fill_many(&ticket, vec![(*key, draft)]).await;
         } else {

@@ -137,6 +137,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         self.tiers.iter().map(|tier| tier.name)
     }
 
+    /// Whether a tier of this name lies outside of the process: what it holds may be newer than what this process knows of changes.
+    #[must_use]
+    pub fn is_remote(&self, name: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.name == name && !tier.local)
+    }
+
     /// Switches a tier on or off. Off, it is neither asked nor filled; on again, what it still holds is judged like everything else. False
     /// where no tier has that name.
     pub fn switch_tier(&self, name: &str, on: bool) -> bool {

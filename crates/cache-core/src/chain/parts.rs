@@ -50,7 +50,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
 
     /// Fills a part into the tiers and hands it to those who wait.
     pub async fn publish_part(&self, ticket: &Ticket, key: &Key<'_>, leader: PartLeader<V, S>, draft: Draft<V>) {
-        let entry = self.entry(key, ticket, draft.clone(), true);
+        let entry = Self::entry(key, draft.clone());
         self.fill_many(ticket, vec![(*key, draft)]).await;
         leader.0.finish(Ok(Published { entry, cacheable: true }));
     }

@@ -13,7 +13,7 @@
 //! on. And it can't be a matter of a search that finds nothing: each mistake of `mistake.rs` is found, in one of the same runs that the
 //! protocol passes.
 //!
-//! A run bounds what happens (`bounds.rs`), and goes through all of it. Larger ones, of millions of states, take some minutes and gigabytes:
+//! A run bounds what happens (`bounds.rs`), and goes through all of it. Larger ones, of millions of states, take a quarter of an hour and up to 9 GB of memory:
 //!
 //! ```text
 //! TIERGATE_MODEL=large cargo test -p tiergate-cache-core --test model large -- --nocapture

@@ -309,8 +309,8 @@ fn run(events: Vec<Event>) {
             let stale = value.version < origin[value.tag];
             assert!(!(stale && instance.usable(&value)), "{value:?} is used, but it is {origin:?}");
         }
-        for tag in 0..TAGS {
-            let fresh = Value { tag, stamp: instance.state.stamp(), version: origin[tag] };
+        for (tag, version) in origin.iter().copied().enumerate() {
+            let fresh = Value { tag, stamp: instance.state.stamp(), version };
             assert!(instance.usable(&fresh), "nothing is cached any more");
         }
         let place = instance.state.place();

@@ -1,4 +1,5 @@
 //! What the tests of this crate share: a database of one's own on a real server.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};

@@ -40,7 +40,7 @@ pub struct Redis {
     pub compress_min_bytes: usize,
     /// zstd's level.
     pub compress_level: i32,
-    /// Files of dictionaries by cache type, as `tiergate cache train` writes them.
+    /// Files of zstd dictionaries that were trained on values of a cache type, by its name.
     pub dictionaries: BTreeMap<String, PathBuf>,
     /// When to stop asking a Redis that fails or is slow.
     pub breaker: Breaker,

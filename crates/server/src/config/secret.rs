@@ -31,17 +31,17 @@ impl SecretUrl {
     #[must_use]
     pub fn masked(&self) -> String {
         let url = self.0.as_str();
-        let begin = url.find("://").map_or(0, |at| at + 3);
-        // The last one: a password may hold a bare `@`, a host may not.
-        let end = url[begin..].find(['/', '?']).map_or(url.len(), |at| begin + at);
-        let masked = match url[begin..end].rfind('@') {
+        // Without a scheme nothing says what is what.
+        let Some(begin) = url.find("://").map(|at| at + 3) else { return MASK.to_owned() };
+        // The last one: a password may hold a bare `@`, and a bare slash; a host may not hold the first.
+        let masked = match url.rfind('@').filter(|at| *at >= begin) {
             Some(at) => {
-                let user = url[begin..begin + at].split(':').next().unwrap_or_default();
-                let password = if url[begin..begin + at].contains(':') { format!(":{MASK}") } else { String::new() };
-                format!("{}{user}{password}{}", &url[..begin], &url[begin + at..])
+                let (user, password) = match url[begin..at].split_once(':') {
+                    Some((user, _)) => (user, format!(":{MASK}")),
+                    None => (&url[begin..at], String::new()),
+                };
+                format!("{}{user}{password}{}", &url[..begin], &url[at..])
             }
-            // Without a scheme, or with a slash in the password, nothing says what is what.
-            None if begin == 0 || url.contains('@') => MASK.to_owned(),
             None => url.to_owned(),
         };
         mask_parameter(&masked)

@@ -2,7 +2,7 @@
 //!
 //! Invariant: each tier that must be awaited is asked once for a step, whatever the step needs.
 
-use cache_core::{Entry, Hit, Key, Lookup, PartRole};
+use cache_core::{Hit, Key, Lookup, PartRole};
 
 use super::{Flight, Run, provenance, with_contextual};
 use crate::decide::error::CheckError;
@@ -71,7 +71,7 @@ impl Run<'_> {
         flight: &Flight,
     ) -> Result<(), CheckError> {
         if let Some(hit) = found.and_then(Lookup::hit)
-            && self.take_part(node, &hit.entry)
+            && self.take_part(node, &hit)
         {
             return Ok(());
         }
@@ -90,11 +90,16 @@ impl Run<'_> {
     }
 
     /// Takes a cached decision for a node. False where the value is none.
-    pub(super) fn take_part(&mut self, node: NodeId, entry: &Entry<CachedValue>) -> bool {
-        let CachedValue::Decision(allowed) = entry.value() else { return false };
-        self.used_parts = true;
-        self.graph.give(node, *allowed, provenance(entry));
+    pub(super) fn take_part(&mut self, node: NodeId, hit: &Hit<CachedValue>) -> bool {
+        let CachedValue::Decision(allowed) = hit.value() else { return false };
+        self.note_use(hit);
+        self.graph.give(node, *allowed, provenance(&hit.entry));
         true
+    }
+
+    fn note_use(&mut self, hit: &Hit<CachedValue>) {
+        self.used_parts = true;
+        self.ahead |= self.evaluation.chain.is_remote(hit.tier);
     }
 
     fn settle_read(&mut self, id: ReadId, read: &TupleRead, hit: Option<Hit<CachedValue>>) -> Result<(), CheckError> {
@@ -107,7 +112,7 @@ impl Run<'_> {
             self.missing.push((id, read.clone()));
             return Ok(());
         };
-        self.used_parts = true;
+        self.note_use(&hit);
         let answer = with_contextual(self.evaluation.contextual, read, answer);
         let answer = self.circumstances.judged(read, answer);
         self.graph.answer(id, answer, provenance(&hit.entry))?;

@@ -151,6 +151,8 @@ struct Run<'a> {
     snapshots: usize,
     /// Whether anything came from a cache or from another evaluation.
     used_parts: bool,
+    /// Whether a part came from outside of the process since the log was asked last: it may contain a change that is unknown here.
+    ahead: bool,
     /// The lowest stamp of the snapshots.
     stamp: Option<Stamp>,
     led: Vec<(NodeId, PartLeader<CachedValue, Std>)>,
@@ -184,6 +186,7 @@ impl<'a> Run<'a> {
             snapshot: None,
             snapshots: 0,
             used_parts: false,
+            ahead: false,
             stamp: None,
             led: Vec::new(),
             awaited: Vec::new(),
@@ -203,7 +206,7 @@ impl<'a> Run<'a> {
         self.graph.expand(Graph::ROOT)?;
         loop {
             self.resolve_without_origin().await?;
-            self.publish().await;
+            self.publish().await?;
             if self.graph.value(Graph::ROOT).is_some() {
                 break;
             }
@@ -300,8 +303,13 @@ impl<'a> Run<'a> {
     }
 
     /// Hands parts that became known to whoever waits for them.
-    async fn publish(&mut self) {
-        let Some(flight) = self.flight else { return };
+    async fn publish(&mut self) -> Result<(), CheckError> {
+        let Some(flight) = self.flight else { return Ok(()) };
+        if self.ahead {
+            // What is composed now is compared with the horizon: that must know whatever the parts contain.
+            self.evaluation.origin.snapshot().await?.latest_model(self.evaluation.store).await?;
+            self.ahead = false;
+        }
         let mut open = Vec::with_capacity(self.led.len());
         for (node, leader) in std::mem::take(&mut self.led) {
             let Some(justified) = self.graph.justify(node, |kind| self.evaluation.part_types(kind)) else {
@@ -319,6 +327,7 @@ impl<'a> Run<'a> {
             chain.publish_part(&flight.ticket, &chain.key(&source), leader, draft).await;
         }
         self.led = open;
+        Ok(())
     }
 
     fn is_usable_part(&self, node: NodeId, justified: &Justified) -> bool {
@@ -339,7 +348,7 @@ impl<'a> Run<'a> {
         let chain = self.evaluation.chain;
         let part = chain.await_part(&chain.key(&source), follower).await;
         match part {
-            Some(hit) if self.take_part(node, &hit.entry) => Ok(()),
+            Some(hit) if self.take_part(node, &hit) => Ok(()),
             _ => Ok(self.graph.expand(node)?),
         }
     }
