@@ -2,6 +2,7 @@
 //! through a table and a refresh.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::{FakeLayer, Fixture, MirroredRow, Setting, SharedLayer, TestValue, VIEW};
@@ -9,45 +10,75 @@ use cache_core::wrap::{Deadline, Switch};
 use cache_core::{CacheLayer, Clock};
 use cache_l1::{MemoryConfig, MemoryLayer};
 use cache_pg::{View, ViewConfig, ViewLayer, Views};
+use pg_log::tokio_postgres::Client;
 use pg_log::{Pg, PgConfig};
-use tokio::sync::Mutex;
+use test_services::{Template, TestDatabase};
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::support::Database;
+use crate::support::connect;
 
-/// The stamps of the laws come from a log of their own, which counts from one: a refresh with the stamp that the law wants.
-async fn refresh(database: &Database, setting: &Setting, stamp: u64, how: &str) {
-    let refresh = format!(
-        "BEGIN; UPDATE views SET as_of = '{stamp}', identity = decode('{:?}', 'hex'), refreshed_at = now(); \
-         REFRESH MATERIALIZED VIEW {how} {VIEW}_v1; COMMIT",
-        setting.identity
-    );
-    database.client.batch_execute(&refresh).await.unwrap();
+/// The database of one law, with a schema for each tier that it wants.
+#[derive(Default)]
+struct Place {
+    database: OnceCell<Option<TestDatabase>>,
+    tiers: AtomicU64,
+}
+
+/// One tier's table, and the way from there into its view.
+struct Mirrored {
+    client: Client,
+    schema: String,
+    setting: Setting,
+}
+
+impl Mirrored {
+    async fn write(&self, rows: &[MirroredRow]) {
+        let keys: Vec<&str> = rows.iter().map(|row| &*row.key.columns[0]).collect();
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let insert = format!(
+            "INSERT INTO {}.laws SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (key) DO UPDATE SET row = EXCLUDED.row",
+            self.schema
+        );
+        self.client.execute(&insert, &[&keys, &texts]).await.unwrap();
+        self.refresh(rows[0].stamp.get(), "CONCURRENTLY").await;
+    }
+
+    /// The stamps of the laws come from a log of their own, which counts from one: a refresh with the stamp that the law wants.
+    async fn refresh(&self, stamp: u64, how: &str) {
+        let Self { client, schema, setting } = self;
+        let refresh = format!(
+            "BEGIN; UPDATE {schema}.views SET as_of = '{stamp}', identity = decode('{:?}', 'hex'), refreshed_at = now(); \
+             REFRESH MATERIALIZED VIEW {how} {schema}.{VIEW}_v1; COMMIT",
+            setting.identity
+        );
+        client.batch_execute(&refresh).await.unwrap();
+    }
 }
 
 /// A tier over an empty view, with what writes into the table behind it. Where there is no server, which was said aloud, a fake one keeps the
 /// laws in its place.
 async fn mirroring<L: CacheLayer<TestValue>>(
+    place: &Place,
     setting: &Setting,
     wrap: impl FnOnce(ViewLayer<TestValue>) -> L,
 ) -> SharedLayer {
-    let Some(database) = Database::new().await else { return SharedLayer::new(FakeLayer::remote("l3")) };
-    database.client.batch_execute("CREATE TABLE public.laws (key text PRIMARY KEY, row text NOT NULL)").await.unwrap();
-    let view = View::new(VIEW, "SELECT key, row FROM public.laws").key("key").value("q.row");
-    let views = database.views_of(vec![view]).await;
-    refresh(&database, setting, 0, "").await;
+    let database = place.database.get_or_init(async || TestDatabase::create(Template::empty())).await;
+    let Some(database) = database else { return SharedLayer::new(FakeLayer::remote("l3")) };
+    let schema = format!("laws_{}", place.tiers.fetch_add(1, Ordering::Relaxed));
+    let pg = Pg::new(PgConfig::new(database.url()).schema(&schema)).unwrap();
+    let client = connect(database.url()).await;
+    let table = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.laws (key text PRIMARY KEY, row text NOT NULL)");
+    client.batch_execute(&table).await.unwrap();
+    let view = View::new(VIEW, format!("SELECT key, row FROM {schema}.laws")).key("key").value("q.row");
+    let views = Views::new(pg, vec![view]).unwrap();
+    views.migrate().await.unwrap();
+    let mirrored = Mirrored { client, schema, setting: setting.clone() };
+    mirrored.refresh(0, "").await;
     let layer = views.layer(ViewConfig::default(), Arc::clone(&setting.clock) as Arc<dyn Clock>).unwrap();
-    let (database, setting) = (Arc::new(Mutex::new(database)), setting.clone());
+    let mirrored = Arc::new(Mutex::new(mirrored));
     SharedLayer::mirroring(wrap(layer), move |rows: Vec<MirroredRow>| {
-        let (database, setting) = (Arc::clone(&database), setting.clone());
-        Box::pin(async move {
-            let database = database.lock().await;
-            let keys: Vec<&str> = rows.iter().map(|row| &*row.key.columns[0]).collect();
-            let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-            let insert = "INSERT INTO laws SELECT * FROM unnest($1::text[], $2::text[]) \
-                          ON CONFLICT (key) DO UPDATE SET row = EXCLUDED.row";
-            database.client.execute(insert, &[&keys, &texts]).await.unwrap();
-            refresh(&database, &setting, rows[0].stamp.get(), "CONCURRENTLY").await;
-        })
+        let mirrored = Arc::clone(&mirrored);
+        Box::pin(async move { mirrored.lock().await.write(&rows).await })
     })
 }
 
@@ -61,11 +92,11 @@ fn away(setting: &Setting) -> ViewLayer<TestValue> {
 }
 
 #[derive(Default)]
-struct Alone;
+struct Alone(Place);
 
 impl Fixture for Alone {
     async fn layer(&self, setting: &Setting) -> SharedLayer {
-        mirroring(setting, |layer| layer).await
+        mirroring(&self.0, setting, |layer| layer).await
     }
 
     async fn unreachable(&self, setting: &Setting) -> Option<SharedLayer> {
@@ -74,11 +105,11 @@ impl Fixture for Alone {
 }
 
 #[derive(Default)]
-struct BehindMemory;
+struct BehindMemory(Place);
 
 impl Fixture for BehindMemory {
     async fn layer(&self, setting: &Setting) -> SharedLayer {
-        mirroring(setting, |layer| layer).await
+        mirroring(&self.0, setting, |layer| layer).await
     }
 
     fn above(&self, _: &Setting) -> Vec<SharedLayer> {
@@ -87,7 +118,7 @@ impl Fixture for BehindMemory {
 }
 
 #[derive(Default)]
-struct InWrappers;
+struct InWrappers(Place);
 
 impl InWrappers {
     fn wrapped(setting: &Setting, layer: ViewLayer<TestValue>) -> impl CacheLayer<TestValue> + use<> {
@@ -97,7 +128,7 @@ impl InWrappers {
 
 impl Fixture for InWrappers {
     async fn layer(&self, setting: &Setting) -> SharedLayer {
-        mirroring(setting, |layer| Self::wrapped(setting, layer)).await
+        mirroring(&self.0, setting, |layer| Self::wrapped(setting, layer)).await
     }
 
     async fn unreachable(&self, setting: &Setting) -> Option<SharedLayer> {

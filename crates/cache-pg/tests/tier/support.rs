@@ -224,7 +224,7 @@ pub(crate) async fn revision_of(client: &Client) -> Revision {
     Revision::new(row.get::<_, String>(0).parse().unwrap())
 }
 
-async fn connect(url: &str) -> Client {
+pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = pg_log::tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(connection);
     // For the tables of both.
