@@ -2,6 +2,7 @@
 
 use crate::process;
 use crate::report::{Outcome, Report};
+use crate::services::Services;
 use crate::workspace::{Bench, Package, Workspace};
 
 /// Run the benchmarks of the crates.
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Only say which benchmarks there are
     #[arg(long)]
     pub(crate) list: bool,
+    /// Install nothing: what measures Redis or PostgreSQL is skipped where those are missing
+    #[arg(long)]
+    pub(crate) no_install: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
@@ -33,6 +37,18 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         chosen.iter().for_each(|(package, bench)| println!("{} (of {})", bench.name, package.name));
         return Ok(());
     }
+    let services = Services::prepare(workspace, !args.no_install, report);
+    run_with(&services, workspace, args, report)
+}
+
+/// As `run`, with servers that were prepared before.
+pub(crate) fn run_with(
+    services: &Services,
+    workspace: &Workspace,
+    args: &Args,
+    report: &mut Report,
+) -> Result<(), String> {
+    let chosen = choose(&workspace.packages, args.name.as_deref())?;
     if chosen.is_empty() {
         report.step("bench", || Outcome::Skipped("no crate has a benchmark".to_owned()));
     }
@@ -45,6 +61,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
             if !bench.features.is_empty() {
                 command.arg("--features").arg(bench.features.join(","));
             }
+            services.name_to(&mut command);
             if args.quick {
                 command.args(["--", "--quick"]);
             }

@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: what CI runs, in CI's order. CI itself calls this and adds nothing.
 
 use crate::report::Report;
+use crate::services::Services;
 use crate::workspace::Workspace;
 use crate::{bench, lint, test};
 
@@ -23,6 +24,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         report.stop_at_failure();
     }
     lint::run(workspace, &lint::Args { no_install: args.no_install, ..lint::Args::default() }, report)?;
-    test::run(workspace, &test::Args::everything(args.no_install), report)?;
-    bench::run(workspace, &bench::Args { quick: true, ..bench::Args::default() }, report)
+    let services = Services::prepare(workspace, !args.no_install, report);
+    test::run_with(&services, workspace, &test::Args::everything(args.no_install), report)?;
+    bench::run_with(&services, workspace, &bench::Args { quick: true, ..bench::Args::default() }, report)
 }

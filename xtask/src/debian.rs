@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::process;
 
@@ -34,7 +35,10 @@ pub(crate) fn unpack(packages: &[&str], home: &Path) -> Result<(), String> {
 fn download(package: &str, home: &Path) -> Result<(), String> {
     let download = || process::ask(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(home));
     if download().is_err() {
-        process::ask(Command::new("apt-get").args(["update", "--quiet"]))?;
+        // Once is enough: what the newest lists don't have, they don't have.
+        static UPDATED: LazyLock<Result<String, String>> =
+            LazyLock::new(|| process::ask(Command::new("apt-get").args(["update", "--quiet"])));
+        UPDATED.clone()?;
         download()?;
     }
     Ok(())

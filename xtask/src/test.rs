@@ -20,7 +20,9 @@ const STORES: &str = "TIERGATE_TEST_STORES";
 #[command(
     after_help = "Unit and integration tests run under cargo-nextest (one process a test, no retries, a hanging \
                         test is ended); where it is not installed, under `cargo test`. Doc tests run under `cargo test` \
-                        in both cases.\n\n\
+                        in both cases. Redis and PostgreSQL are those that TIERGATE_TEST_REDIS_URL and \
+                        TIERGATE_TEST_POSTGRES_URL name, or those of `cargo xtask up`, or are started for the time of the \
+                        command.\n\n\
                         Examples:\n  \
                         cargo xtask test\n  \
                         cargo xtask test --filter late_fill\n  \
@@ -47,6 +49,17 @@ impl Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
+    let services = Services::prepare(workspace, !args.no_install, report);
+    run_with(&services, workspace, args, report)
+}
+
+/// As `run`, with servers that were prepared before.
+pub(crate) fn run_with(
+    services: &Services,
+    workspace: &Workspace,
+    args: &Args,
+    report: &mut Report,
+) -> Result<(), String> {
     let stores = args.stores.as_deref().map(directory).transpose()?;
     let filter = args.filter.as_deref().map(Filter::read);
     report.step("toolchain", || toolchain(workspace));
@@ -68,7 +81,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         }
         Err(outcome) => outcome,
     });
-    let services = Services::prepare(workspace, !args.no_install, report);
     let mut libraries: Vec<(&Library, PathBuf)> = Vec::new();
     for library in [&clients::PYTHON, &clients::JAVASCRIPT] {
         report.step(library.title, || match library.find_or_install(workspace, !args.no_install) {

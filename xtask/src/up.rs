@@ -48,6 +48,9 @@ pub(crate) fn up(workspace: &Workspace, args: &UpArgs, report: &mut Report) -> R
             }
         });
     }
+    if urls.is_empty() {
+        return Ok(());
+    }
     report.step("environment", || match write_environment(&place, &urls) {
         Ok(()) => {
             println!("    in {}:\n\n{}", place.environment().display(), environment(&urls));

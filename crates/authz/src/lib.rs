@@ -9,3 +9,4 @@ pub mod model;
 pub mod relation;
 pub mod store;
 pub mod storefile;
+pub mod views;

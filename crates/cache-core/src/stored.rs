@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::{CacheValue, ReadSet};
+use crate::{CacheValue, ReadSet, TypeSet};
 
 /// A value that can be written as bytes and read back, by this release and by those whose schema is the same.
 pub trait StoredValue: CacheValue {
@@ -37,4 +37,11 @@ pub trait RowValue: CacheValue {
     ///
     /// None where the row does not answer the key: that is a miss.
     fn from_row(key: &RowKey, row: Option<&str>) -> Option<(Self, ReadSet)>;
+
+    /// The cache types of what the value was composed of, beside the key's own, and whether it was composed: see [`TypeSet`].
+    #[must_use]
+    fn types(key: &RowKey) -> TypeSet {
+        let _ = key;
+        TypeSet::default()
+    }
 }

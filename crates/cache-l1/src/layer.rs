@@ -1,6 +1,6 @@
 //! The memory tier behind the contract.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use cache_core::{CacheLayer, CacheValue, Capabilities, Digest, Entry, Error, Fill, Filled, Identity, Key, Now, Usage};
@@ -19,6 +19,7 @@ pub struct MemoryLayer<V: CacheValue> {
     cache: Arc<Entries<V>>,
     weigher: Weigher,
     hot_allocation: f64,
+    bound: Mutex<Option<Identity>>,
 }
 
 type Entries<V> = Cache<Digest, Entry<V>, Weigher, DigestHasher, DefaultLifecycle<Digest, Entry<V>>>;
@@ -77,7 +78,7 @@ impl<V: CacheValue> MemoryLayer<V> {
         })?;
         let cache = Cache::with_options(options, weigher.clone(), DigestHasher::default(), DefaultLifecycle::default());
         let cache = Arc::new(cache);
-        Ok(Self { name: DEFAULT_NAME, cache, weigher, hot_allocation: config.hot_allocation })
+        Ok(Self { name: DEFAULT_NAME, cache, weigher, hot_allocation: config.hot_allocation, bound: Mutex::new(None) })
     }
 
     /// Another name, for a chain with two memory tiers.
@@ -111,8 +112,14 @@ impl<V: CacheValue> CacheLayer<V> for MemoryLayer<V> {
         Capabilities { local: true, durable: false, fallible: false, fillable: true }
     }
 
-    /// What it holds ends with the process, and so with the horizon that judges it.
-    fn bind(&self, _: Identity) {}
+    /// What it holds ends with the process, and so with the horizon that judges it. But what came from a tier below has stamps of another history
+    /// when that one has ended: it is dropped.
+    fn bind(&self, identity: Identity) {
+        let before = self.bound.lock().unwrap_or_else(PoisonError::into_inner).replace(identity);
+        if before.is_some_and(|before| before != identity) {
+            self.cache.clear();
+        }
+    }
 
     #[inline]
     fn get_now(&self, key: &Key<'_>) -> Now<V> {

@@ -239,7 +239,7 @@ impl<V: RowValue> ViewLayer<V> {
                 value,
                 stamp: Stamp::new(as_of),
                 read_set,
-                types: TypeSet::of(keys[*at].cache_type()),
+                types: V::types(key).union(TypeSet::of(keys[*at].cache_type())),
                 hard_expiry: Moment::NEVER,
             };
             found[*at] = Some(Entry::decoded(draft, Moment::NEVER));

@@ -3,7 +3,6 @@
 mod config;
 mod core;
 mod error;
-pub mod identity;
 mod layer;
 mod refresh;
 mod statistics;
@@ -16,6 +15,7 @@ pub use config::{
 };
 pub use error::ConfigError;
 pub use layer::{DEFAULT_NAME, MAX_KEYS_PER_STATEMENT, ViewLayer};
+pub use pg_log;
 pub use refresh::{Refreshed, Refresher, ViewHealth};
 pub use statistics::{ViewHandle, ViewStatistics};
 pub use view::{DEFAULT_EVERY, DEFAULT_LIMIT, MAX_KEY_COLUMNS, MAX_NAME_BYTES, View};

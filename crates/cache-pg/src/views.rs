@@ -143,6 +143,18 @@ impl Views {
         Refresher::new(self.clone(), config, clock, entropy)
     }
 
+    /// The relation in which a view's content is, with its schema, as it stands in statements: for queries of one's own. None where there is no
+    /// such view, or it was never refreshed. Another release may use another one.
+    ///
+    /// # Errors
+    /// Where PostgreSQL fails.
+    pub async fn relation(&self, view: &str) -> Result<Option<String>, PgError> {
+        let Some(known) = self.position(view).map(|view| &self.0.known[view]) else { return Ok(None) };
+        let client = self.0.pg.shared().await?;
+        let found = self.find(known, &client).await?;
+        Ok(found.filter(|found| found.is_filled).map(|found| found.version.relation.clone()))
+    }
+
     /// The names of the views.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.known.iter().map(|known| known.view.name())

@@ -4,8 +4,9 @@
 //! once there were enough calls; open for a while; half open, when a bounded number of calls probes; closed again, or open, by the same
 //! rates. Reopening is jittered, so that the instances of a deployment don't probe in step.
 //!
-//! It never waits, and holds its lock for a few additions.
+//! It never waits. While it is closed and nothing in its window is amiss, a call that ends well takes no lock: it is only counted.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::error::ConfigError;
 
 /// Parts of the window: outcomes leave it a part at a time.
 const BUCKETS: usize = 10;
+/// The half of a word that holds the number of a part.
+const UPPER: u64 = !(u32::MAX as u64);
 
 /// The settings of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -100,14 +103,20 @@ pub(crate) struct Breaker {
     config: BreakerConfig,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    is_closed: AtomicBool,
+    /// It is closed, and no call in its window failed or was slow.
+    is_clean: AtomicBool,
+    /// Changes with each phase: a call that began in another one says nothing of this one.
+    phases: AtomicU64,
+    /// Calls that ended well, by part of the window: its number in the upper half, how many in the lower.
+    well: [AtomicU64; BUCKETS],
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     phase: Phase,
-    /// Changes with each phase: a call that began in another one says nothing of this one.
-    phases: u64,
     opened: u64,
+    /// All other calls.
     window: [Bucket; BUCKETS],
 }
 
@@ -141,33 +150,46 @@ pub(crate) struct Permit<'a> {
 
 impl Breaker {
     pub(crate) fn new(config: BreakerConfig, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        let inner = Inner { phase: Phase::Closed, phases: 0, opened: 0, window: [Bucket::default(); BUCKETS] };
-        Self { config, clock, entropy, inner: Mutex::new(inner) }
+        let inner = Inner { phase: Phase::Closed, opened: 0, window: [Bucket::default(); BUCKETS] };
+        Self {
+            config,
+            clock,
+            entropy,
+            is_closed: AtomicBool::new(true),
+            is_clean: AtomicBool::new(true),
+            phases: AtomicU64::new(0),
+            well: Default::default(),
+            inner: Mutex::new(inner),
+        }
     }
 
     /// Lets a call through, or not.
     pub(crate) fn permit(&self) -> Option<Permit<'_>> {
         let began = self.clock.now();
+        let phase = self.phases.load(Ordering::Acquire);
+        if self.is_closed.load(Ordering::Acquire) {
+            return Some(Permit { breaker: self, phase, began, verdict: Verdict::Nothing });
+        }
         let mut inner = self.lock();
         if let Phase::Open { until } = inner.phase
             && until <= began
         {
-            inner.enter(Phase::HalfOpen { free: self.config.half_open_calls, seen: Counts::default() });
+            let phase = Phase::HalfOpen { free: self.config.half_open_calls, seen: Counts::default() };
+            self.enter(&mut inner, phase);
         }
         match &mut inner.phase {
             Phase::Closed => {}
             Phase::Open { .. } | Phase::HalfOpen { free: 0, .. } => return None,
             Phase::HalfOpen { free, .. } => *free -= 1,
         }
-        let phase = inner.phases;
-        drop(inner);
+        let phase = self.phases.load(Ordering::Relaxed);
         Some(Permit { breaker: self, phase, began, verdict: Verdict::Nothing })
     }
 
     /// Opens at once: the next calls would fail as well, and more of them would help nobody.
     pub(crate) fn open(&self) {
         let now = self.clock.now();
-        self.lock().open(self.open_until(now));
+        self.open_from(&mut self.lock(), now);
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -185,10 +207,17 @@ impl Breaker {
 
     fn end(&self, permit: &Permit<'_>) {
         let now = self.clock.now();
+        let number = now.as_millis() / (self.config.window_ms / BUCKETS as u64);
         let slow = now.since(permit.began) >= Duration::from_millis(self.config.slow_call_ms);
-        let one = Counts { calls: 1, failures: u32::from(permit.verdict == Verdict::Failure), slow: u32::from(slow) };
+        let failed = permit.verdict == Verdict::Failure;
+        let is_current = self.phases.load(Ordering::Acquire) == permit.phase;
+        if is_current && permit.verdict == Verdict::Success && !slow && self.is_clean.load(Ordering::Acquire) {
+            self.count_well(number);
+            return;
+        }
+        let one = Counts { calls: 1, failures: u32::from(failed), slow: u32::from(slow) };
         let mut inner = self.lock();
-        if inner.phases != permit.phase {
+        if self.phases.load(Ordering::Relaxed) != permit.phase {
             return;
         }
         match &mut inner.phase {
@@ -199,21 +228,56 @@ impl Breaker {
                 let seen = *seen;
                 if seen.calls >= self.config.half_open_calls {
                     if self.is_too_much(seen) {
-                        inner.open(self.open_until(now));
+                        self.open_from(&mut inner, now);
                     } else {
-                        inner.enter(Phase::Closed);
+                        self.enter(&mut inner, Phase::Closed);
                     }
                 }
             }
             Phase::Closed if permit.verdict == Verdict::Nothing => {}
             Phase::Closed => {
-                let number = now.as_millis() / (self.config.window_ms / BUCKETS as u64);
-                let counts = inner.count(number, one);
+                let mut counts = inner.count(number, one);
+                self.is_clean.store(counts.failures == 0 && counts.slow == 0, Ordering::Release);
+                counts.calls = counts.calls.saturating_add(self.counted_well(number));
                 if counts.calls >= self.config.minimum_calls && self.is_too_much(counts) {
-                    inner.open(self.open_until(now));
+                    self.open_from(&mut inner, now);
                 }
             }
         }
+    }
+
+    /// Two that begin a part of the window at once may lose a count: a rate does not notice.
+    fn count_well(&self, number: u64) {
+        let place = &self.well[(number % BUCKETS as u64) as usize];
+        let number = number << 32;
+        if place.load(Ordering::Relaxed) & UPPER == number & UPPER {
+            place.fetch_add(1, Ordering::Relaxed);
+        } else {
+            place.store(number | 1, Ordering::Relaxed);
+        }
+    }
+
+    fn counted_well(&self, number: u64) -> u32 {
+        let counts = self.well.iter().map(|place| place.load(Ordering::Relaxed)).filter(|place| {
+            let age = (number as u32).wrapping_sub((place >> 32) as u32);
+            age < BUCKETS as u32
+        });
+        counts.fold(0, |sum: u32, place| sum.saturating_add(place as u32))
+    }
+
+    fn open_from(&self, inner: &mut Inner, now: Moment) {
+        inner.opened += 1;
+        self.enter(inner, Phase::Open { until: self.open_until(now) });
+    }
+
+    fn enter(&self, inner: &mut Inner, phase: Phase) {
+        inner.phase = phase;
+        inner.window = [Bucket::default(); BUCKETS];
+        self.well.iter().for_each(|place| place.store(0, Ordering::Relaxed));
+        self.phases.fetch_add(1, Ordering::Release);
+        let is_closed = matches!(phase, Phase::Closed);
+        self.is_closed.store(is_closed, Ordering::Release);
+        self.is_clean.store(is_closed, Ordering::Release);
     }
 
     fn is_too_much(&self, counts: Counts) -> bool {
@@ -235,17 +299,6 @@ impl Breaker {
 }
 
 impl Inner {
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.phases += 1;
-        self.window = [Bucket::default(); BUCKETS];
-    }
-
-    fn open(&mut self, until: Moment) {
-        self.opened += 1;
-        self.enter(Phase::Open { until });
-    }
-
     /// Counts an outcome, and gives the counts of the window that ends with it.
     fn count(&mut self, number: u64, one: Counts) -> Counts {
         let place = &mut self.window[(number % BUCKETS as u64) as usize];

@@ -6,6 +6,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::core::Request;
 use crate::error::Failure;
+use crate::name::Names;
 
 /// What of one fill is sent.
 pub(crate) enum Write {
@@ -27,8 +28,8 @@ pub(crate) struct ReadMark<'a> {
 }
 
 /// Asks for the values of names; with the mark before them, where it is due.
-pub(crate) fn get(names: &[String], mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
-    let one = |name: &String| command("GET", name);
+pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
+    let one = |name: &str| command("GET", name);
     let mark = mark.map(|mark| {
         let mut command = command("GETEX", mark.name);
         command.arg("PX").arg(mark.life_ms);
@@ -37,18 +38,25 @@ pub(crate) fn get(names: &[String], mark: Option<&ReadMark<'_>>, is_cluster: boo
     if is_cluster {
         return Request::Spread(mark.into_iter().chain(names.iter().map(one)).collect());
     }
-    let values = match names {
-        [name] => one(name),
-        names => {
-            let mut command = Cmd::with_capacity(names.len() + 1, names.iter().map(String::len).sum::<usize>() + 4);
-            command.arg("MGET").arg(names);
-            command
-        }
+    let values = match names.iter().next() {
+        Some(name) if names.len() == 1 => one(name),
+        _ => one_for_all("MGET", names),
     };
     match mark {
         None => Request::One(values),
         Some(mark) => pipeline(vec![mark, values]),
     }
+}
+
+/// Asks for the values of names that are no batch of their own.
+pub(crate) fn get_each<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Request {
+    let verb = if names.len() == 1 { "GET" } else { "MGET" };
+    let mut get = Cmd::new();
+    get.arg(verb);
+    names.for_each(|name| {
+        get.arg(name);
+    });
+    Request::One(get)
 }
 
 /// Stores values.
@@ -65,13 +73,16 @@ pub(crate) fn write(writes: &[Write], is_cluster: bool) -> Request {
 }
 
 /// Forgets names.
-pub(crate) fn unlink(names: &[String], is_cluster: bool) -> Request {
-    if is_cluster {
-        return several(names.iter().map(|name| command("UNLINK", name)).collect(), true);
+pub(crate) fn unlink(names: &Names, is_cluster: bool) -> Request {
+    match is_cluster {
+        true => several(names.iter().map(|name| command("UNLINK", name)).collect(), true),
+        false => Request::One(one_for_all("UNLINK", names)),
     }
-    let mut unlink = Cmd::with_capacity(names.len() + 1, names.iter().map(String::len).sum::<usize>() + 6);
-    unlink.arg("UNLINK").arg(names);
-    Request::One(unlink)
+}
+
+/// Forgets names that are no batch of their own.
+pub(crate) fn unlink_each<'a>(names: impl Iterator<Item = &'a str>, is_cluster: bool) -> Request {
+    several(names.map(|name| command("UNLINK", name)).collect(), is_cluster)
 }
 
 /// Sets the mark of a generation.
@@ -114,6 +125,15 @@ pub(crate) fn values(replies: Vec<Result<Value, Failure>>, names: usize) -> Resu
 fn command(verb: &str, name: &str) -> Cmd {
     let mut command = Cmd::with_capacity(2, verb.len() + name.len());
     command.arg(verb).arg(name);
+    command
+}
+
+fn one_for_all(verb: &str, names: &Names) -> Cmd {
+    let mut command = Cmd::with_capacity(names.len() + 1, names.bytes() + verb.len());
+    command.arg(verb);
+    names.iter().for_each(|name| {
+        command.arg(name);
+    });
     command
 }
 

@@ -45,7 +45,7 @@ pub struct Connector {
 }
 
 enum Plan {
-    Server(Client),
+    Server(Box<Client>),
     /// Asked anew for each connection: the master may be another one by then.
     Sentinels(Box<Mutex<SentinelClient>>),
     Cluster(Box<ClusterClient>),
@@ -132,13 +132,13 @@ impl Plan {
             Ok(to.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp_settings()))
         };
         Ok(match &address.place {
-            Place::Socket(path) => Self::Server(Client::open(info(ConnectionAddr::Unix(path.clone()))?)?),
+            Place::Socket(path) => Self::Server(Box::new(Client::open(info(ConnectionAddr::Unix(path.clone()))?)?)),
             Place::Server(host) => {
                 let info = info(to(host, address.tls))?;
-                Self::Server(match certificates {
+                Self::Server(Box::new(match certificates {
                     Some(certificates) => Client::build_with_tls(info, certificates)?,
                     None => Client::open(info)?,
-                })
+                }))
             }
             Place::Cluster { nodes } => {
                 let nodes = nodes.iter().map(|host| info(to(host, address.tls))).collect::<Result<Vec<_>, _>>()?;

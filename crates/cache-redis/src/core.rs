@@ -49,7 +49,7 @@ pub(crate) enum Request {
 /// What came back: a value or a failure for each command, and on which connection.
 pub(crate) struct Answer {
     pub(crate) replies: Vec<Result<Value, Failure>>,
-    pub(crate) line: Line,
+    pub(crate) line: Arc<Line>,
 }
 
 pub(crate) struct Core {
@@ -59,6 +59,7 @@ pub(crate) struct Core {
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
     suspected_at_ms: AtomicU64,
+    max_in_flight: usize,
     limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) address: String,
@@ -85,6 +86,7 @@ impl Core {
             budget: RetryBudget::new(config.retry_percent),
             clock,
             suspected_at_ms: AtomicU64::new(0),
+            max_in_flight: config.max_in_flight,
             limits: Limits {
                 get: Duration::from_millis(config.get_timeout_ms),
                 fill: Duration::from_millis(config.fill_timeout_ms),
@@ -100,17 +102,27 @@ impl Core {
 
     /// Does it.
     pub(crate) async fn run(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
-        let done = self.run_within_bounds(operation, request).await;
+        self.run_after(Duration::ZERO, operation, request).await
+    }
+
+    /// Does it for somebody who has waited already: that is part of its limit.
+    pub(crate) async fn run_after(
+        &self,
+        waited: Duration,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Answer, Failure> {
+        let limit = self.limits.of(operation).saturating_sub(waited);
+        let done = self.run_within(limit, operation, request).await;
         if let Err(failure) = &done {
             self.counters.failed(failure);
         }
         done
     }
 
-    async fn run_within_bounds(&self, operation: Operation, request: Request) -> Result<Answer, Failure> {
+    async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
         let permit = self.breaker.permit().ok_or(Failure::BreakerOpen)?;
         let _turn = self.turn().await?;
-        let limit = self.limits.of(operation);
         let mut line = None;
         let done = match timeout(limit, self.try_twice(operation, &request, &mut line)).await {
             Ok(done) => done,
@@ -121,9 +133,8 @@ impl Core {
             }),
         };
         let failure = done.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
-        match &line {
-            Some(line) => self.judge(line, failure),
-            None => {}
+        if let Some(line) = &line {
+            self.judge(line, failure);
         }
         if let Some(Failure::Refused(code)) = failure {
             // Every further try would be refused as well, and may lock an account: whoever can mend it must hear of it.
@@ -157,7 +168,7 @@ impl Core {
         &self,
         operation: Operation,
         request: &Request,
-        line: &mut Option<Line>,
+        line: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         self.budget.earn();
         let first = self.try_once(request, line).await;
@@ -176,16 +187,18 @@ impl Core {
             self.judge(&line, failure);
         }
         count(&self.counters.retries);
-        self.try_once(request, line).await
+        // Boxed, because it is rare: every look-up would carry the room for it.
+        Box::pin(self.try_once(request, line)).await
     }
 
     async fn try_once(
         &self,
         request: &Request,
-        used: &mut Option<Line>,
+        used: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let line = used.insert(self.pool.line().await?);
-        let link = &mut line.link;
+        let busy = self.max_in_flight - self.turns.available_permits().min(self.max_in_flight);
+        let line = used.insert(self.pool.line(busy).await?);
+        let mut link = line.link.clone();
         let reply = |value: Value| match value {
             Value::ServerError(error) => Err(Failure::of(&error.into())),
             value => Ok(value),
@@ -204,7 +217,6 @@ impl Core {
                 values.into_iter().map(reply).collect()
             }
             Request::Spread(commands) => {
-                let link = &*link;
                 let each = commands.iter().map(|command| {
                     let mut link = link.clone();
                     async move { link.req_packed_command(command).await }
@@ -217,7 +229,8 @@ impl Core {
     fn judge(&self, line: &Line, failure: Option<&Failure>) {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
-            Some(failure) if failure.condemns_the_connection() => line.condemn(),
+            Some(Failure::Protocol) => line.condemn(),
+            Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }
     }

@@ -116,9 +116,9 @@ impl Failure {
         }
     }
 
-    /// Whether the connection can't be used any more.
-    pub(crate) fn condemns_the_connection(&self) -> bool {
-        matches!(self, Self::Broken(_) | Self::Protocol | Self::ReadOnly | Self::Refused(_) | Self::Unreachable(_))
+    /// Whether the connection can't be used any more, nor any that was made before.
+    pub(crate) fn breaks_connections(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::ReadOnly | Self::Refused(_) | Self::Unreachable(_))
     }
 
     /// Whether another try, on another connection, may succeed at once.

@@ -140,7 +140,6 @@ mod tests {
         let purposes = |ring: Keyring| ring.derive::<16>("names");
         let raw = Keyring::from_bytes(&[0xab; 32]).map(purposes);
         assert_eq!(Keyring::from_text(&"ab".repeat(32)).map(purposes), raw);
-        assert_eq!(Keyring::from_text(&format!("{}rCus=\n", "q6ur".repeat(10))).is_ok(), false);
         let base64 = base64::engine::general_purpose::STANDARD.encode([0xab; 32]);
         assert_eq!(Keyring::from_text(&format!(" {base64}\n")).map(purposes), raw);
         let short = Keyring::from_text(&"ab".repeat(31)).expect_err("too short").to_string();

@@ -1,9 +1,10 @@
 //! The Redis tier behind the contract.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use cache_core::{
     CacheLayer, Capabilities, Clock, Entropy, Entry, Error, Fill, Filled, Identity, Key, Now, StoredValue, SystemClock,
@@ -15,14 +16,15 @@ use crate::compress::Compressors;
 use crate::config::RedisConfig;
 use crate::connect::Connector;
 use crate::core::{Answer, Core, Operation};
-use crate::envelope::{Codec, Encoded, Fault, context};
+use crate::envelope::{Codec, Encoded, Fault, Sealed, context};
 use crate::error::{ConfigError, Failure};
+use crate::gather::{Gatherer, Seat};
 use crate::generation::Binding;
 use crate::keyring::Keyring;
-use crate::name::Namer;
+use crate::name::{Namer, Names};
 use crate::seal::Checksum;
 use crate::statistics::{RedisStatistics, count};
-use crate::time::{SystemWallClock, Timeline, WallClock};
+use crate::time::{self, SystemWallClock, Timeline, WallClock};
 
 /// The tier's name unless it is given another one.
 pub const DEFAULT_NAME: &str = "l2";
@@ -64,7 +66,8 @@ struct Inner<V> {
     namer: Namer,
     timeline: Timeline,
     entropy: Arc<dyn Entropy>,
-    binding: RwLock<Option<Arc<Binding>>>,
+    gatherer: Gatherer,
+    binding: ArcSwapOption<Binding>,
     mark_life_ms: u64,
     max_batch: usize,
 }
@@ -96,7 +99,8 @@ impl<V: StoredValue> RedisLayer<V> {
             namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
             timeline: Timeline::new(clock, wall, memory),
             entropy,
-            binding: RwLock::new(None),
+            gatherer: Gatherer::new(config.max_in_flight),
+            binding: ArcSwapOption::empty(),
             // Longer than anything that it may have cleared.
             mark_life_ms: config.max_lifetime_ms * 2,
             max_batch: config.max_batch,
@@ -145,18 +149,18 @@ fn error<V>(tier: &'static str, inner: &Inner<V>, operation: Operation) -> impl 
 }
 
 impl<V: StoredValue> Inner<V> {
-    fn binding(&self) -> Option<Arc<Binding>> {
-        self.binding.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn names(&self, binding: &Binding, keys: &[Key<'_>]) -> Vec<String> {
-        let generation = binding.generation();
-        keys.iter().map(|key| self.namer.of_value(binding.identity, generation, &key.encoded())).collect()
+    fn names<'k>(&self, binding: &Binding, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
+        self.namer.of_values(binding.identity, binding.generation(), keys.map(Key::encoded))
     }
 
     async fn get(self: &Arc<Self>, binding: &Arc<Binding>, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Failure> {
-        let names = self.names(binding, keys);
-        let due = binding.is_due(self.timeline.now().moment);
+        let names = self.names(binding, keys.iter());
+        // Also for what comes back: an end is the same moment whenever it is computed.
+        let now = self.timeline.now();
+        let due = binding.is_due(now.moment);
+        if !due && keys.len() == 1 && !self.core.is_cluster {
+            return self.get_one(binding, names, now).await;
+        }
         let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
         let request = commands::get(&names, mark.as_ref(), self.core.is_cluster);
         let done = self.core.run(Operation::Get, request).await;
@@ -168,7 +172,7 @@ impl<V: StoredValue> Inner<V> {
             let mark = replies.remove(0).and_then(commands::bytes).inspect_err(|_| binding.was_not_read())?;
             if binding.was_read(mark.as_deref()) {
                 // The names were those of values that somebody has cleared.
-                return Ok(names.iter().map(|_| None).collect());
+                return Ok(keys.iter().map(|_| None).collect());
             }
         }
         let found = commands::values(replies, names.len()).inspect_err(|failure| {
@@ -176,7 +180,41 @@ impl<V: StoredValue> Inner<V> {
                 line.condemn();
             }
         })?;
-        let (entries, is_suspect) = self.decode(binding.identity, names, found).await;
+        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
+        if is_suspect {
+            self.core.suspect(&line);
+        }
+        Ok(entries)
+    }
+
+    /// One value: by a command of its own, or together with others that are asked for at this moment.
+    async fn get_one(
+        self: &Arc<Self>,
+        binding: &Binding,
+        names: Names,
+        now: time::Now,
+    ) -> Result<Vec<Option<Entry<V>>>, Failure> {
+        let (found, line) = match self.gatherer.join(&names, now.moment) {
+            Seat::Alone(_seat) => {
+                let request = commands::get(&names, None, false);
+                let Answer { replies, line } = self.core.run(Operation::Get, request).await?;
+                let found = commands::values(replies, 1).inspect_err(|failure| {
+                    if *failure == Failure::Protocol {
+                        line.condemn();
+                    }
+                })?;
+                (found, line)
+            }
+            Seat::Together { answer, is_first } => {
+                if is_first {
+                    let inner = Arc::clone(self);
+                    tokio::spawn(async move { inner.gatherer.ask(&inner.core, || inner.timeline.now().moment).await });
+                }
+                let (found, line) = answer.await.unwrap_or(Err(Failure::Protocol))?;
+                (vec![found], line)
+            }
+        };
+        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
         if is_suspect {
             self.core.suspect(&line);
         }
@@ -187,16 +225,17 @@ impl<V: StoredValue> Inner<V> {
     async fn decode(
         self: &Arc<Self>,
         identity: Identity,
-        names: Vec<String>,
+        names: Names,
         found: Vec<Option<Vec<u8>>>,
+        now: time::Now,
     ) -> (Vec<Option<Entry<V>>>, bool) {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.decode_now(identity, &names, found);
+            return self.decode_now(identity, &names, found, now);
         }
         count(&self.core.counters.offloaded);
         let (inner, asked) = (Arc::clone(self), names.len());
-        let decoded = tokio::task::spawn_blocking(move || inner.decode_now(identity, &names, found)).await;
+        let decoded = tokio::task::spawn_blocking(move || inner.decode_now(identity, &names, found, now)).await;
         // It ends early only with the process.
         decoded.unwrap_or_else(|_| ((0..asked).map(|_| None).collect(), false))
     }
@@ -204,14 +243,13 @@ impl<V: StoredValue> Inner<V> {
     fn decode_now(
         &self,
         identity: Identity,
-        names: &[String],
+        names: &Names,
         found: Vec<Option<Vec<u8>>>,
+        now: time::Now,
     ) -> (Vec<Option<Entry<V>>>, bool) {
-        let now = self.timeline.now();
         let mut is_suspect = false;
         let mut entry =
-            |(name, sealed): (&String, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now)
-            {
+            |(name, sealed): (&str, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now) {
                 Ok(Some(entry)) => Some(entry),
                 Ok(None) => {
                     count(&self.core.counters.expired);
@@ -228,12 +266,9 @@ impl<V: StoredValue> Inner<V> {
     }
 
     async fn fill(self: &Arc<Self>, binding: &Arc<Binding>, fills: &[Fill<'_, V>]) -> Result<Filled, Failure> {
-        let keys: Vec<Key<'_>> = fills.iter().map(|fill| *fill.key()).collect();
-        let names = self.names(binding, &keys);
-        let types = keys.iter().map(|key| key.cache_type().name());
-        let entries = fills.iter().map(|fill| fill.entry().clone());
-        let parts: Vec<_> = names.into_iter().zip(types).zip(entries).collect();
-        let (writes, too_large) = self.encode(binding.identity, parts).await;
+        let names = self.names(binding, fills.iter().map(Fill::key));
+        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
+        let (writes, too_large) = self.encode(binding.identity, names, parts).await;
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
         }
@@ -257,7 +292,10 @@ impl<V: StoredValue> Inner<V> {
         }
         if !refused.is_empty() {
             // What lies there is older than what was refused, and its room is needed. That it stays where this fails is safe.
-            let _ = self.core.run(Operation::Remove, commands::unlink(&refused, self.core.is_cluster)).await;
+            let _ = self
+                .core
+                .run(Operation::Remove, commands::unlink_each(refused.iter().map(String::as_str), self.core.is_cluster))
+                .await;
         }
         match failure {
             Some(failure) if filled.stored == 0 => Err(failure),
@@ -269,28 +307,36 @@ impl<V: StoredValue> Inner<V> {
     async fn encode(
         self: &Arc<Self>,
         identity: Identity,
-        parts: Vec<((String, &'static str), Entry<V>)>,
+        names: Names,
+        parts: Vec<(&'static str, Entry<V>)>,
     ) -> (Vec<Write>, usize) {
         let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.encode_now(identity, parts);
+            return self.encode_now(identity, &names, parts);
         }
         count(&self.core.counters.offloaded);
         let inner = Arc::clone(self);
         // It ends early only with the process.
-        tokio::task::spawn_blocking(move || inner.encode_now(identity, parts)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || inner.encode_now(identity, &names, parts)).await.unwrap_or_default()
     }
 
-    fn encode_now(&self, identity: Identity, parts: Vec<((String, &'static str), Entry<V>)>) -> (Vec<Write>, usize) {
+    fn encode_now(
+        &self,
+        identity: Identity,
+        names: &Names,
+        parts: Vec<(&'static str, Entry<V>)>,
+    ) -> (Vec<Write>, usize) {
         let now = self.timeline.now();
         let mut too_large = 0;
-        let writes = parts.into_iter().filter_map(|((name, cache_type), entry)| {
-            match self.codec.encode(context(identity, &name), cache_type, &entry, now) {
-                Encoded::Sealed(sealed) => Some(Write::Set { name, bytes: sealed.bytes, life_ms: sealed.life_ms }),
+        let writes = names.iter().zip(parts).filter_map(|(name, (cache_type, entry))| {
+            match self.codec.encode(context(identity, name), cache_type, &entry, now) {
+                Encoded::Sealed(Sealed { bytes, life_ms }) => {
+                    Some(Write::Set { name: name.to_owned(), bytes, life_ms })
+                }
                 Encoded::Over => None,
                 Encoded::TooLarge => {
                     too_large += 1;
-                    Some(Write::Unlink { name })
+                    Some(Write::Unlink { name: name.to_owned() })
                 }
             }
         });
@@ -298,7 +344,7 @@ impl<V: StoredValue> Inner<V> {
     }
 
     async fn remove(&self, binding: &Binding, keys: &[Key<'_>]) -> Result<(), Failure> {
-        let names = self.names(binding, keys);
+        let names = self.names(binding, keys.iter());
         let answer = self.core.run(Operation::Remove, commands::unlink(&names, self.core.is_cluster)).await?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop))
     }
@@ -326,9 +372,10 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     fn bind(&self, identity: Identity) {
-        let mut binding = self.inner.binding.write().unwrap_or_else(PoisonError::into_inner);
-        if binding.as_ref().is_none_or(|bound| bound.identity != identity) {
-            *binding = Some(Arc::new(Binding::new(identity, self.inner.namer.of_generation(identity))));
+        // Two that bind at once bind to the same history, or to one after the other: the last one counts.
+        if self.inner.binding.load().as_ref().is_none_or(|bound| bound.identity != identity) {
+            let mark = self.inner.namer.of_generation(identity);
+            self.inner.binding.store(Some(Arc::new(Binding::new(identity, mark))));
         }
     }
 
@@ -337,7 +384,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Error> {
-        let Some(binding) = self.inner.binding() else {
+        let Some(binding) = self.inner.binding.load_full() else {
             return Ok(keys.iter().map(|_| None).collect());
         };
         let mut entries = Vec::with_capacity(keys.len());
@@ -348,7 +395,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(Filled::default()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(Filled::default()) };
         let mut filled = Filled::default();
         for fills in fills.chunks(self.inner.max_batch) {
             let some = self.inner.fill(&binding, fills).await.map_err(self.error(Operation::Fill))?;
@@ -359,7 +406,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn remove_many(&self, keys: &[Key<'_>]) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(()) };
         for keys in keys.chunks(self.inner.max_batch) {
             self.inner.remove(&binding, keys).await.map_err(self.error(Operation::Remove))?;
         }
@@ -367,7 +414,7 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        let Some(binding) = self.inner.binding() else { return Ok(()) };
+        let Some(binding) = self.inner.binding.load_full() else { return Ok(()) };
         self.inner.clear(&binding).await.map_err(self.error(Operation::Clear))
     }
 

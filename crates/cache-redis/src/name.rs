@@ -24,36 +24,76 @@ pub(crate) struct Namer {
     schema: u16,
 }
 
+/// The names of a batch, one behind the other: each is as long as the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    text: String,
+    width: usize,
+}
+
 impl Namer {
     pub(crate) fn new(namespace: &str, keyring: &Keyring, schema: u16) -> Self {
         Self { prefix: format!("{namespace}:"), secret: keyring.derive("names"), schema }
     }
 
-    /// The name of a value.
-    pub(crate) fn of_value(&self, identity: Identity, generation: u64, key: &[u8]) -> String {
+    /// The names of values, by the bytes of their keys.
+    pub(crate) fn of_values<K: AsRef<[u8]>>(
+        &self,
+        identity: Identity,
+        generation: u64,
+        keys: impl ExactSizeIterator<Item = K>,
+    ) -> Names {
         let [schema_low, schema_high] = self.schema.to_le_bytes();
-        let mut hasher = SipHasher24::new_with_key(&self.secret);
-        // Fields of fixed length, and then the only one whose length varies: no two lists of fields share their bytes.
-        hasher.write(&[b'v', VERSION, schema_low, schema_high]);
-        hasher.write(&identity.0);
-        hasher.write(&generation.to_le_bytes());
-        hasher.write(key);
-        self.finish(&hasher)
+        // Fields of fixed length, and then the key, the only one whose length varies: no two lists of fields share their bytes.
+        self.names(&[b'v', VERSION, schema_low, schema_high, 0, 0, 0, 0], identity, generation, keys)
     }
 
     /// The name of the mark that holds the generation of a history's values.
     pub(crate) fn of_generation(&self, identity: Identity) -> String {
-        let mut hasher = SipHasher24::new_with_key(&self.secret);
-        hasher.write(b"g");
-        hasher.write(&identity.0);
-        self.finish(&hasher)
+        self.names(b"g\0\0\0\0\0\0\0", identity, 0, std::iter::once([])).text
     }
 
-    fn finish(&self, hasher: &SipHasher24) -> String {
-        let mut name = String::with_capacity(self.prefix.len() + HASH_CHARS);
-        name.push_str(&self.prefix);
-        URL_SAFE_NO_PAD.encode_string(hasher.finish128().as_bytes(), &mut name);
-        name
+    fn names<K: AsRef<[u8]>>(
+        &self,
+        kind: &[u8; 8],
+        identity: Identity,
+        generation: u64,
+        keys: impl ExactSizeIterator<Item = K>,
+    ) -> Names {
+        // What they have in common is hashed once.
+        let mut common = SipHasher24::new_with_key(&self.secret);
+        common.write(kind);
+        common.write(&identity.0);
+        common.write(&generation.to_le_bytes());
+        let width = self.prefix.len() + HASH_CHARS;
+        let mut text = String::with_capacity(width * keys.len());
+        for key in keys {
+            let mut hasher = common;
+            hasher.write(key.as_ref());
+            let mut hash = [0; HASH_CHARS];
+            URL_SAFE_NO_PAD
+                .encode_slice(hasher.finish128().as_bytes(), &mut hash)
+                .expect("16 bytes are 22 characters of base64url");
+            text.push_str(&self.prefix);
+            text.push_str(std::str::from_utf8(&hash).expect("base64url is ASCII"));
+        }
+        Names { text, width }
+    }
+}
+
+impl Names {
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|at| &self.text[at * self.width..(at + 1) * self.width])
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.text.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// What they take together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
     }
 }
 
@@ -66,16 +106,19 @@ mod tests {
         let ring = |byte| Keyring::from_bytes(&[byte; 32]).expect("long enough");
         let namer = Namer::new("tiergate", &ring(1), 1);
         let (one, two) = (Identity([1; 16]), Identity([2; 16]));
+        let name = |namer: &Namer, identity, generation, key: &[u8]| -> String {
+            namer.of_values(identity, generation, std::iter::once(key)).iter().collect()
+        };
         let names = [
-            namer.of_value(one, 0, b"a"),
-            namer.of_value(one, 0, b"b"),
-            namer.of_value(one, 1, b"a"),
-            namer.of_value(two, 0, b"a"),
+            name(&namer, one, 0, b"a"),
+            name(&namer, one, 0, b"b"),
+            name(&namer, one, 1, b"a"),
+            name(&namer, two, 0, b"a"),
             namer.of_generation(one),
             namer.of_generation(two),
-            Namer::new("tiergate", &ring(1), 2).of_value(one, 0, b"a"),
-            Namer::new("tiergate", &ring(2), 1).of_value(one, 0, b"a"),
-            Namer::new("other", &ring(1), 1).of_value(one, 0, b"a"),
+            name(&Namer::new("tiergate", &ring(1), 2), one, 0, b"a"),
+            name(&Namer::new("tiergate", &ring(2), 1), one, 0, b"a"),
+            name(&Namer::new("other", &ring(1), 1), one, 0, b"a"),
         ];
         for (at, name) in names.iter().enumerate() {
             assert!(!names[..at].contains(name), "{name} names two things");

@@ -3,7 +3,9 @@
 -- The order of the rows means nothing. `xid` is the writer's top-level transaction, and a reader has seen a row where its snapshot sees that
 -- transaction. It is never the system column xmin, which names the subtransaction.
 CREATE TABLE {schema}.log (
-    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32) PRIMARY KEY,
+    -- For readers of the history to come back to. Not a key: a database that was made from a template and crashes gives some numbers twice, and
+    -- no write of anybody may fail for that.
+    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32),
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     kind text NOT NULL,
     -- + inserted, - deleted, < before and > after an update.
@@ -15,22 +17,68 @@ CREATE TABLE {schema}.log (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE INDEX log_xid ON {schema}.log (xid) WHERE NOT loaded;
+CREATE INDEX log_id ON {schema}.log (id);
+-- So that a publication of all tables does not refuse to trim it.
+ALTER TABLE {schema}.log REPLICA IDENTITY FULL;
 
--- One row: which history this is, and from which transaction on the log is whole.
+-- Changes when the server comes up from a crash, and at no clean restart: statistics are begun anew after a recovery only. (It changes, too, where
+-- somebody resets them by hand, which costs what a crash does.)
+CREATE FUNCTION {schema}.incarnation() RETURNS text LANGUAGE sql STABLE
+    RETURN coalesce(extract(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time())::text, '');
+
+-- One row: which history this is, from which transaction on the log is whole, and for which incarnation of the server that has been settled.
 CREATE TABLE {schema}.log_state (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     epoch uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
-    trimmed_below xid8 NOT NULL DEFAULT '0'
+    trimmed_below xid8 NOT NULL DEFAULT '0',
+    incarnation text NOT NULL DEFAULT {schema}.incarnation()
 );
 INSERT INTO {schema}.log_state DEFAULT VALUES;
+
+-- After a crash the server gives numbers of transactions again that it had given before: those that had ended, but not reached the disk. A snapshot
+-- from before the crash claims to have seen them. So as many numbers are used up as can have been lost (what has ended is on the disk within
+-- three times wal_writer_delay, 0.6 s), and everything below is forgotten: by the floor, which every reader obeys.
+CREATE PROCEDURE {schema}.settle(numbers bigint DEFAULT 65536) LANGUAGE plpgsql AS $settle$
+DECLARE
+    live text := {schema}.incarnation();
+    lock_number bigint := pg_catalog.hashtextextended('{schema}.settle', 0);
+    target bigint;
+BEGIN
+    -- Of the session, because transactions end below. Whoever calls this closes the connection where it fails.
+    PERFORM pg_catalog.pg_advisory_lock(lock_number);
+    COMMIT;
+    IF live OPERATOR(pg_catalog.<>) (SELECT s.incarnation FROM {schema}.log_state s) THEN
+        target := pg_catalog.pg_current_xact_id()::pg_catalog.text::bigint OPERATOR(pg_catalog.+) numbers;
+        WHILE pg_catalog.pg_current_xact_id()::pg_catalog.text::bigint OPERATOR(pg_catalog.<) target LOOP
+            COMMIT;
+        END LOOP;
+        SET LOCAL synchronous_commit = on;
+        UPDATE {schema}.log_state SET incarnation = live, trimmed_below = pg_catalog.pg_current_xact_id()
+            WHERE trimmed_below OPERATOR(pg_catalog.<) pg_catalog.pg_current_xact_id();
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the log is ahead of this server: it was restored from another one; call {schema}.new_epoch()';
+        END IF;
+        COMMIT;
+    END IF;
+    PERFORM pg_catalog.pg_advisory_unlock(lock_number);
+END $settle$;
+
+-- Another history from now on: after a restore. Whoever runs starts anew.
+CREATE FUNCTION {schema}.new_epoch() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $epoch$
+BEGIN
+    DELETE FROM {schema}.log;
+    DELETE FROM {schema}.log_marks;
+    UPDATE {schema}.log_state SET epoch = gen_random_uuid(), trimmed_below = pg_current_xact_id(), incarnation = {schema}.incarnation();
+END $epoch$;
 
 -- Snapshots by the time at which they were taken: every transaction below the snapshot's xmin had ended by then. `at` of a log row says nothing of that kind, because
 -- its writer may commit hours later.
 CREATE TABLE {schema}.log_marks (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     ended_below xid8 NOT NULL
 );
+ALTER TABLE {schema}.log_marks REPLICA IDENTITY FULL;
 
 -- The tables whose changes are logged.
 CREATE TABLE {schema}.attached (

@@ -25,6 +25,8 @@ pub enum PgErrorKind {
     Refused,
     /// A constraint was violated (class 23).
     Constraint,
+    /// The server came up from a crash, and what was seen before has not been settled: see [`LogReader`](crate::LogReader).
+    Unsettled,
     /// The tables are of a release that this one can't work with.
     Schema,
     /// Anything else: the statement or the answer was not what it should have been.
@@ -99,6 +101,7 @@ impl PgError {
         matches!(
             self.kind(),
             PgErrorKind::Unavailable
+                | PgErrorKind::Unsettled
                 | PgErrorKind::Timeout
                 | PgErrorKind::Busy
                 | PgErrorKind::TooManyConnections
@@ -108,15 +111,17 @@ impl PgError {
 
     /// As an error of caching, at the tier or log called `place`.
     #[must_use]
-    pub fn into_cache(&self, place: &'static str) -> cache_core::Error {
+    pub fn into_cache(self, place: &'static str) -> cache_core::Error {
         use cache_core::ErrorKind;
         let kind = match self.kind() {
             PgErrorKind::Timeout => ErrorKind::Timeout,
             PgErrorKind::Busy | PgErrorKind::TooManyConnections => ErrorKind::Overloaded,
             PgErrorKind::Config | PgErrorKind::Schema | PgErrorKind::Constraint => ErrorKind::Unsupported,
-            PgErrorKind::Unavailable | PgErrorKind::Refused | PgErrorKind::Conflict | PgErrorKind::Unexpected => {
-                ErrorKind::Unavailable
-            }
+            PgErrorKind::Unavailable
+            | PgErrorKind::Unsettled
+            | PgErrorKind::Refused
+            | PgErrorKind::Conflict
+            | PgErrorKind::Unexpected => ErrorKind::Unavailable,
         };
         cache_core::Error::new(kind, place, self.0.operation, self.0.message.clone())
     }

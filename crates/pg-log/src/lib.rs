@@ -17,7 +17,8 @@ pub use error::{PgContext, PgError, PgErrorKind};
 pub use log::{
     COMPONENT, DEFAULT_APPLY_TIMEOUT, DEFAULT_HISTORY, DEFAULT_JOIN_TIMEOUT, DEFAULT_MAX_JOIN_ROWS,
     DEFAULT_MAX_POLL_ROWS, DEFAULT_POLL_INTERVAL, DEFAULT_POLL_TIMEOUT, DEFAULT_RETENTION, KIND_ALL, KIND_KILL,
-    LogConfig, LogReader, LogRow, LogSink, Operation, PollStatement, Polled, attach_sql, migrations,
+    LogConfig, LogReader, LogRow, LogSink, Operation, PgLog, PollStatement, Polled, RowKills, attach_sql, migrations,
+    read_identity,
 };
 pub use migrate::{Migration, migrate};
 pub use snapshot::PgSnapshot;

@@ -39,7 +39,17 @@ const MARKER: &str = "demo.incomplete";
 /// Whether the demo world is to be filled.
 pub struct Plan {
     marker: PathBuf,
-    fill: bool,
+    fill: Fill,
+}
+
+/// When to fill.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    Never,
+    /// The data directory is new, or filling it was begun.
+    Begun,
+    /// Where there is no store.
+    Empty,
 }
 
 impl Plan {
@@ -47,8 +57,16 @@ impl Plan {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let marker = settings.data.directory.join(MARKER);
-        let begins = !open::data_file(settings).exists();
-        Self { fill: settings.data.demo == Demo::Auto && (begins || marker.exists()), marker }
+        let is_shared = settings.postgres.url.is_some();
+        let fill = match settings.data.demo {
+            Demo::On if is_shared => Fill::Empty,
+            Demo::Auto | Demo::On if !is_shared && (!open::data_file(settings).exists() || marker.exists()) => {
+                Fill::Begun
+            }
+            // A database that others share is never filled unasked.
+            Demo::Auto | Demo::On | Demo::Off => Fill::Never,
+        };
+        Self { fill, marker }
     }
 
     /// Fills the world if that is the plan, and finds the demo's store. None where there is nothing to show. Dropped half way it goes on where it
@@ -57,9 +75,23 @@ impl Plan {
     /// # Errors
     /// Where the world can't be read or written.
     pub async fn carry_out(&self, decisions: &DecisionPoint, origin: &Origin) -> Result<Option<StoreId>, PrepareError> {
-        let page = decisions.stores(PageRequest { after: None, limit: 1 }).await?;
+        let page = match decisions.stores(PageRequest { after: None, limit: 1 }).await {
+            Ok(page) => page,
+            // It joins later, and a server without it is no use to look at.
+            Err(error) if matches!(origin, Origin::Postgres(_)) => {
+                tracing::warn!(%error, "started without postgres; it joins as soon as it answers");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let is_empty = page.items.is_empty();
         let found = page.items.into_iter().find(|store| store.name == STORE_NAME).map(|store| store.id);
-        if self.fill {
+        if self.fill == Fill::Empty && is_empty {
+            let store = decisions.create_store(STORE_NAME).await?.id;
+            fill(decisions, origin, store).await?;
+            return Ok(Some(store));
+        }
+        if self.fill == Fill::Begun {
             std::fs::write(&self.marker, "the demo world is being filled; it goes on at the next start\n")?;
             let store = match found {
                 Some(store) => store,

@@ -52,7 +52,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
     let plan = demo::Plan::new(&settings);
     let origin = Origin::open(&settings)?;
-    let opened = open::decision_point(origin.store(), &settings).await?;
+    let opened = open::with_tiers(&origin, &settings).await?;
     let demo = tokio::select! {
         demo = plan.carry_out(&opened.decisions, &origin) => demo?,
         () = signals.next() => {

@@ -118,3 +118,9 @@ fn another_file_may_be_named() {
     let all = shown(&config_in(&directory, &[], &["--config", "other.toml"]));
     assert!(all.lines().any(|line| line.starts_with("http.port = 2 ") && line.ends_with("# other.toml")), "{all}");
 }
+
+#[test]
+fn variables_of_tests_are_none_of_the_servers_business() {
+    let shown = shown(&config("", &[("TIERGATE_TEST_REDIS_URL", "redis://127.0.0.1:1")], &[]));
+    assert!(!shown.contains("127.0.0.1:1\""), "{shown}");
+}

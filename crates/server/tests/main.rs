@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
+mod combinations;
 mod command;
 mod config;
 mod hostile;
@@ -11,4 +12,5 @@ mod openapi;
 mod process;
 mod routes;
 mod support;
+mod tiers;
 mod transfer;

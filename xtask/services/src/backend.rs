@@ -145,7 +145,9 @@ pub fn environment(urls: &[(Backend, String)]) -> String {
     for (backend, url) in urls {
         text.push_str(&format!("export {}='{url}'\n", backend.variable()));
     }
-    text.push_str("# For a server of your own, `cargo run --release`:\n");
+    if !urls.is_empty() {
+        text.push_str("# For a server of your own, `cargo run --release`:\n");
+    }
     for (backend, url) in urls {
         text.push_str(&format!("# export {}='{url}'\n", backend.setting()));
     }

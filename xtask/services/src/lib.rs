@@ -20,6 +20,12 @@
 //! let database = TestDatabase::create_on(&postgres.url(), "CREATE TABLE users (id bigint)").unwrap();
 //! ```
 //!
+//! Whoever takes this crate from the workspace's dependencies asks for the features `databases` ([`TestDatabase`], [`psql`])
+//! and `certificates` ([`Certificates`]), which are not on there: `cargo xtask` itself needs neither.
+//!
+//! Beside single servers there are [`RedisCluster`] and [`RedisSentinel`], for `MOVED`, `READONLY` and failovers. All methods
+//! block, for milliseconds mostly: a test on a runtime with one thread lets nothing else run meanwhile.
+//!
 //! # Where servers come from
 //!
 //! The shared ones are named by `TIERGATE_TEST_REDIS_URL` and `TIERGATE_TEST_POSTGRES_URL`; `cargo xtask test` sets both,
@@ -38,6 +44,7 @@
 #![allow(clippy::disallowed_methods, reason = "servers of tests live in real time, and are named by the environment")]
 
 mod backend;
+mod cluster;
 #[cfg(feature = "databases")]
 mod database;
 mod error;
@@ -48,18 +55,25 @@ mod postgres;
 mod process;
 mod redis;
 mod resp;
+mod sentinel;
 mod skip;
 mod system;
+mod tls;
 mod wait;
 
 pub use backend::{
     Backend, Server, SharedRedis, environment, shared_postgres, shared_redis, stop_shared, write_environment,
 };
+pub use cluster::RedisCluster;
 #[cfg(feature = "databases")]
 pub use database::{Template, TestDatabase, psql};
 pub use error::Error;
 pub use find::{POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
 pub use place::Place;
 pub use postgres::{Postgres, PostgresOptions};
-pub use redis::{Redis, RedisOptions, Tls};
+pub use redis::{Redis, RedisOptions};
 pub use resp::Reply;
+pub use sentinel::RedisSentinel;
+#[cfg(feature = "certificates")]
+pub use tls::Certificates;
+pub use tls::Tls;

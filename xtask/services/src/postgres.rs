@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::find::{self, Program};
 use crate::place::{Home, Place};
 use crate::process::{Plan, Process};
+use crate::tls::Tls;
 use crate::{port, process, skip, system};
 
 /// How often another port is tried when somebody else was faster.
@@ -28,6 +29,7 @@ const CONNECTIONS: u32 = 200;
 #[derive(Clone, Debug, Default)]
 pub struct PostgresOptions {
     settings: Vec<(String, String)>,
+    tls: Option<Tls>,
 }
 
 impl PostgresOptions {
@@ -42,6 +44,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn max_connections(self, most: u32) -> Self {
         self.setting("max_connections", most.to_string())
+    }
+
+    /// Speaks TLS to clients that want it.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Waits for the disk as a server does that has something to lose: for measurements, and for tests of a machine that
@@ -98,6 +107,9 @@ impl Postgres {
         let data = home.path().join("data");
         initialize(&program, &home, &data, user, &password)?;
         configure(&data, port, options)?;
+        if let Some(tls) = &options.tls {
+            offer_tls(&data, tls, user)?;
+        }
         let (of, pid_file) = (data.clone(), data.join("postmaster.pid"));
         let plan = Plan {
             what: format!("postgres on port {port}"),
@@ -230,8 +242,23 @@ fn configure(data: &Path, port: u16, options: &PostgresOptions) -> Result<(), Er
         ("full_page_writes", "off"),
     ];
     let theirs = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let lines =
-        ours.into_iter().chain(theirs).map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
+    append(data, ours.into_iter().chain(theirs))
+}
+
+/// Lets the server have copies of the files: it wants its key to be its user's alone.
+fn offer_tls(data: &Path, tls: &Tls, user: Option<(u32, u32)>) -> Result<(), Error> {
+    let files = [("server.crt", &tls.certificate), ("server.key", &tls.key), ("ca.crt", &tls.authority)];
+    for (name, from) in files {
+        let copy = data.join(name);
+        fs::copy(from, &copy).map_err(Error::at(from))?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).map_err(Error::at(&copy))?;
+        user.map_or(Ok(()), |(user, group)| chown(&copy, Some(user), Some(group))).map_err(Error::at(&copy))?;
+    }
+    append(data, [("ssl", "on"), ("ssl_ca_file", "ca.crt")].into_iter())
+}
+
+fn append<'a>(data: &Path, settings: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Error> {
+    let lines = settings.map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
     let path = data.join("postgresql.conf");
     let mut file = fs::File::options().append(true).open(&path).map_err(Error::at(&path))?;
     file.write_all(lines.collect::<String>().as_bytes()).map_err(Error::at(&path))

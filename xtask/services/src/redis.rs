@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::place::{Home, Place};
 use crate::process::{Plan, Process};
 use crate::resp::{self, Reply};
+use crate::tls::Tls;
 use crate::{find, port, skip};
 
 /// How often another port is tried when somebody else was faster.
@@ -33,19 +34,6 @@ pub(crate) enum Mode {
     Alone,
     Cluster,
     Sentinel,
-}
-
-/// Files for TLS, in PEM.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The server's certificate, with those between it and the authority's.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The authority that signs the certificates of clients.
-    pub authority: PathBuf,
-    /// Whether a client has to show a certificate.
-    pub clients_too: bool,
 }
 
 impl RedisOptions {
@@ -83,7 +71,8 @@ impl RedisOptions {
         self
     }
 
-    /// A second port that speaks TLS; [`Redis::url`] names that one then.
+    /// A second port that speaks TLS; [`Redis::url`] names that one then. A client has to show a certificate only where
+    /// [`Tls::clients_too`] says so.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -104,9 +93,16 @@ impl RedisOptions {
 /// does not react.
 pub struct Redis {
     process: Mutex<Process>,
-    port: u16,
-    tls_port: Option<u16>,
+    ports: Ports,
     password: String,
+}
+
+/// Where it listens: without TLS, with it, and for the other nodes of a cluster.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    tls: Option<u16>,
+    bus: Option<u16>,
 }
 
 impl Redis {
@@ -139,10 +135,14 @@ impl Redis {
 
     pub(crate) fn start_in(place: &Place, home: Home, options: &RedisOptions) -> Result<Self, Error> {
         let program = find::redis(&place.tools()?)?;
-        let port = port::free()?;
-        let tls_port = options.tls.as_ref().map(|_| port::free()).transpose()?;
+        let ports = Ports {
+            plain: port::free()?,
+            tls: options.tls.as_ref().map(|_| port::free()).transpose()?,
+            bus: (options.mode == Mode::Cluster).then(port::free).transpose()?,
+        };
+        let port = ports.plain;
         let password = options.password.clone().map_or_else(port::password, Ok)?;
-        let file = configuration(&home, port, tls_port, &password, options)?;
+        let file = configuration(&home, ports, &password, options)?;
         let address = port::loopback(port);
         let sentinel = options.mode == Mode::Sentinel;
         let secret = password.clone();
@@ -164,34 +164,38 @@ impl Redis {
             }),
         };
         let process = Mutex::new(Process::start(plan, home)?);
-        Ok(Self { process, port, tls_port, password })
+        Ok(Self { process, ports, password })
     }
 
     /// What a client connects to: `redis://:password@127.0.0.1:port`, or `rediss://…` where TLS was asked for.
     pub fn url(&self) -> String {
-        let (scheme, port) = self.tls_port.map_or(("redis", self.port), |port| ("rediss", port));
-        format!("{scheme}://:{}@127.0.0.1:{port}", self.password)
+        self.url_at(self.address())
     }
 
     /// As [`url`](Self::url), for another address, such as that of a proxy before it.
     pub fn url_at(&self, address: SocketAddr) -> String {
-        let scheme = if self.tls_port.is_some() { "rediss" } else { "redis" };
+        let scheme = if self.ports.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://:{}@{address}", self.password)
     }
 
     /// Where it listens; with TLS, where it listens for that.
     pub fn address(&self) -> SocketAddr {
-        port::loopback(self.tls_port.unwrap_or(self.port))
+        port::loopback(self.ports.tls.unwrap_or(self.ports.plain))
     }
 
     /// Where it listens without TLS.
     pub fn plain_address(&self) -> SocketAddr {
-        port::loopback(self.port)
+        port::loopback(self.ports.plain)
     }
 
     /// The password of the user `default`.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// The port for the other nodes of its cluster.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.ports.bus
     }
 
     /// The process's number while it runs.
@@ -248,18 +252,12 @@ impl Redis {
 }
 
 /// Writes the server's files and returns the path of its configuration. They are ours alone: they hold passwords.
-fn configuration(
-    home: &Home,
-    port: u16,
-    tls_port: Option<u16>,
-    password: &str,
-    options: &RedisOptions,
-) -> Result<PathBuf, Error> {
+fn configuration(home: &Home, ports: Ports, password: &str, options: &RedisOptions) -> Result<PathBuf, Error> {
     let directory = home.path();
     let quoted = |path: &std::path::Path| format!("\"{}\"", path.display());
     let mut lines = vec![
         "bind 127.0.0.1".to_owned(),
-        format!("port {port}"),
+        format!("port {}", ports.plain),
         format!("dir {}", quoted(directory)),
         // With its own title the process would not show its directory, by which we know it again.
         "set-proc-title no".to_owned(),
@@ -276,15 +274,15 @@ fn configuration(
         write_secret(&users, &acl)?;
         lines.push(format!("aclfile {}", quoted(&users)));
     }
-    if let (Some(tls), Some(port)) = (&options.tls, tls_port) {
+    if let (Some(tls), Some(port)) = (&options.tls, ports.tls) {
         lines.push(format!("tls-port {port}"));
         lines.push(format!("tls-cert-file {}", quoted(&tls.certificate)));
         lines.push(format!("tls-key-file {}", quoted(&tls.key)));
         lines.push(format!("tls-ca-cert-file {}", quoted(&tls.authority)));
         lines.push(format!("tls-auth-clients {}", if tls.clients_too { "yes" } else { "no" }));
     }
-    if options.mode == Mode::Cluster {
-        lines.extend(["cluster-enabled yes".to_owned(), format!("cluster-port {}", port::free()?)]);
+    if let Some(bus) = ports.bus {
+        lines.extend(["cluster-enabled yes".to_owned(), format!("cluster-port {bus}")]);
         // Nodes of tests die without a replica; the others still serve their own slots.
         lines.push("cluster-require-full-coverage no".to_owned());
     }

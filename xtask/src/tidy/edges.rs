@@ -14,7 +14,12 @@ const OURS: &[(&str, &[&str], &[&str])] = &[
     // Connections to PostgreSQL and the log in it: for the tier and for the origin, which don't know each other.
     ("tiergate-pg-log", &["tiergate-cache-core"], &["tiergate-cache-l1"]),
     ("tiergate-cache-pg", &["tiergate-cache-core", "tiergate-pg-log"], &["tiergate-cache-l1"]),
-    ("tiergate-authz", &["tiergate-cache-core", "tiergate-pg-log"], &["tiergate-cache-l1"]),
+    // Its random worlds are decided through every tier.
+    (
+        "tiergate-authz",
+        &["tiergate-cache-core", "tiergate-pg-log"],
+        &["tiergate-cache-l1", "tiergate-cache-redis", "tiergate-cache-pg"],
+    ),
     (
         "tiergate-server",
         &["tiergate-authz", "tiergate-cache-core", "tiergate-cache-l1", "tiergate-cache-redis", "tiergate-cache-pg"],

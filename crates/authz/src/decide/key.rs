@@ -2,16 +2,17 @@
 //!
 //! All keys are destructured without `..`, so that an input that is added and not encoded does not compile.
 
-use cache_core::{CacheKey, CacheType, KeyEncoder};
+use cache_core::{CacheKey, CacheType, KeyEncoder, RowKey};
 use serde_json::Value;
 
 use super::RequestProperties;
 use super::circumstances::{ACTION, Given, RESOURCE, SUBJECT};
-use super::types::of_read;
+use super::types::{USER_PERMISSIONS, of_read};
 use crate::condition::Context;
 use crate::evaluate::tags::STORE_ENTITY;
 use crate::relation::{Object, Relationship, RelationshipCondition, Subject, SubjectKind, Text, Tuple};
 use crate::store::{ModelId, StoreId, TupleRead};
+use crate::views;
 
 /// The key of a decision, of a whole one or of one that others are composed of.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub(super) struct DecisionKey<'a> {
     pub(super) given: Given<'a>,
     /// The names of what conditions can read on the way: nothing else that was given is an input.
     pub(super) reads: &'a [Text],
+    /// By which steps the model lets subjects into the relation, where these follow from relationships alone. Follows from the model.
+    pub(super) direct: Option<&'a str>,
 }
 
 /// The key of what was read of relationships, the same for every subject and under every model.
@@ -79,7 +82,7 @@ impl CacheKey for DecisionKey<'_> {
 
     fn encode(&self, encoder: &mut KeyEncoder) {
         // The type itself is encoded by the caller.
-        let Self { cache_type: _, store, model, subject, relation, object, contextual, given, reads } = self;
+        let Self { cache_type: _, store, model, subject, relation, object, contextual, given, reads, direct: _ } = self;
         encoder.variant(domain::DECISION).u128(store.0.0).u128(model.0.0);
         encode_subject(encoder, subject);
         encoder.text(relation);
@@ -94,6 +97,13 @@ impl CacheKey for DecisionKey<'_> {
             visit(&object.type_name, &object.id);
         }
         visit_store(self.store, visit);
+    }
+
+    /// What a subject belongs to, where that follows from relationships that are stored, whatever the question brings.
+    fn row(&self) -> Option<RowKey> {
+        let Subject::Object(subject) = self.subject else { return None };
+        let rules = self.direct.filter(|_| self.cache_type == USER_PERMISSIONS && self.contextual.is_empty())?;
+        Some(views::context_row(self.store, subject, self.relation, self.object, rules))
     }
 }
 
@@ -128,6 +138,14 @@ impl CacheKey for ReadKey<'_> {
     fn entities(&self, visit: &mut dyn FnMut(&str, &str)) {
         visit(&self.object.type_name, &self.object.id);
         visit_store(self.store, visit);
+    }
+
+    fn row(&self) -> Option<RowKey> {
+        let Self { cache_type: _, store, object, relation, what } = self;
+        Some(match what {
+            Shared::Usersets(kind) => views::subjects_row(*store, object, relation, kind),
+            Shared::Wildcard(type_name) => views::wildcard_row(*store, object, relation, type_name),
+        })
     }
 }
 
@@ -262,6 +280,7 @@ mod tests {
             contextual: &[],
             given: givens.base(),
             reads: &givens.reads,
+            direct: None,
         };
         let subjects = ["user:bob", "group:ann", "user:ann#viewer", "user:*"].map(|text| Subject::parse(text).unwrap());
         let objects = ["doc:2", "file:1"].map(|text| Object::parse(text).unwrap());

@@ -14,6 +14,7 @@ pub use account::Account;
 pub use graph::{Graph, Justified, MAX_PATH_STEPS, NodeId, Operator, PathStep, Provenance, ReadId, TooComplex};
 pub use judge::{Judge, Judged, Judgement, NoConditions};
 pub use plan::Plan;
+pub(crate) use plan::Rules;
 
 use crate::condition::DEFAULT_MAX_STEPS;
 

@@ -1,11 +1,13 @@
 //! A model made ready for evaluation: what to read for each relation, and who can be found there at all.
 
 mod backward;
+mod direct;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub(super) use backward::{Backward, By};
+pub(crate) use direct::Rules;
 
 use super::context;
 use crate::condition::Program;
@@ -57,6 +59,8 @@ pub(super) struct RelationPlan {
     written: Vec<Restriction>,
     /// The values that conditions below it read, by name.
     reads: Box<[Text]>,
+    /// Which steps lead to it, as text, where it is written and nothing else.
+    direct: Option<Box<str>>,
 }
 
 /// A kind of subject that can be written, or asked for.
@@ -123,6 +127,7 @@ impl Plan {
                     index: count,
                     written: relation.restrictions.clone(),
                     reads: below.into_iter().collect(),
+                    direct: None,
                 };
                 plan.relations.insert(relation.name.clone(), planned);
                 count += 1;
@@ -143,6 +148,11 @@ impl Plan {
             backward: OnceLock::new(),
         };
         plan.link();
+        for (type_name, relation, rules) in direct::rules(&plan) {
+            if let Some(planned) = plan.types.get_mut(&type_name).and_then(|types| types.relations.get_mut(&relation)) {
+                planned.direct = Some(rules);
+            }
+        }
         plan
     }
 
@@ -189,6 +199,12 @@ impl Plan {
     #[must_use]
     pub fn reads(&self, type_name: &str, relation: &str) -> &[Text] {
         self.relation(type_name, relation).map_or(&[], |plan| &plan.reads)
+    }
+
+    /// By which steps subjects get into a relation of a type of teams, groups or roles, where these follow from relationships alone:
+    /// [`Rules`] as text.
+    pub(crate) fn direct(&self, type_name: &str, relation: &str) -> Option<&str> {
+        self.relation(type_name, relation)?.direct.as_deref()
     }
 
     /// Whether the type exists.

@@ -34,6 +34,17 @@ pub enum StoreError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The connection was lost while a change was being committed: it may be stored, or not.
+    #[error(
+        "{operation}: the origin was lost while it committed ({cause}), and whether the change is stored is not known; read it \
+         back, or send it again and ask to ignore what is there already"
+    )]
+    FateUnknown {
+        /// What was tried.
+        operation: &'static str,
+        /// What was noticed.
+        cause: Arc<str>,
+    },
     /// The data directory can't be used as it is.
     #[error("{0}")]
     Unusable(Arc<str>),

@@ -25,6 +25,7 @@ use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
 pub use error::{StoreError, WriteConflict};
+pub(crate) use text::parse as parse_context;
 
 use crate::condition::Context;
 use crate::relation::{

@@ -24,7 +24,7 @@ pub(super) fn canonical(context: &Context) -> Result<String, TooDeep> {
 }
 
 /// Reads what [`canonical`] wrote, or whoever wrote a JSON object in its place.
-pub(super) fn parse(text: &str) -> Result<Context, serde_json::Error> {
+pub(crate) fn parse(text: &str) -> Result<Context, serde_json::Error> {
     if text.is_empty() {
         return Ok(Context::default());
     }

@@ -90,6 +90,11 @@ impl WallClock for FixedClock {
 pub(crate) trait Fixture {
     type Origin: Store;
     async fn open() -> World<Self::Origin>;
+
+    /// Whether a transaction elsewhere may keep stamps low, which costs misses and is no fault: tests beside this one share its server.
+    fn may_be_held_back() -> bool {
+        false
+    }
 }
 
 /// An origin with a sink and one store.
@@ -151,6 +156,10 @@ impl Fixture for Postgres {
     async fn open() -> World<PostgresStore> {
         Self::on(database().await).await
     }
+
+    fn may_be_held_back() -> bool {
+        true
+    }
 }
 
 /// A new database, empty.
@@ -184,6 +193,13 @@ impl<S: Store> World<S> {
 
     pub(crate) async fn delete(&self, tuples: &[&str]) {
         self.origin.write(self.store, deletes(tuples)).await.unwrap();
+    }
+
+    /// A snapshot whose state is settled: a read does that, whether or not the origin settles it before.
+    pub(crate) async fn settled(&self) -> Box<dyn Snapshot> {
+        let mut snapshot = self.origin.snapshot().await.unwrap();
+        snapshot.latest_model(self.store).await.unwrap();
+        snapshot
     }
 
     pub(crate) async fn has(&self, tuple: &str) -> bool {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{FixedEntropy, SharedLayer, TestClock};
 use crate::{
-    CacheKey, CacheType, CacheValue, Chain, ChainBuilder, Draft, Identity, InProcessLog, KeyEncoder, Keyer, Log,
-    Moment, Policy, Stamp, StoredValue, Tag, TypeSet,
+    CacheKey, CacheType, CacheValue, Chain, ChainBuilder, Draft, FillOutcome, Identity, InProcessLog, Key, KeyBytes,
+    KeyEncoder, Keyer, Log, Moment, Policy, ReadSet, RowKey, RowValue, Stamp, StoredValue, Tag, TypeSet,
 };
 
 /// A cache type of the laws.
@@ -15,6 +15,9 @@ pub const ALPHA: CacheType = CacheType::new(1, "alpha");
 pub const BETA: CacheType = CacheType::new(2, "beta");
 /// All of them.
 pub const TYPES: [CacheType; 2] = [ALPHA, BETA];
+
+/// The view that answers the keys of the laws, for a tier that mirrors an origin. Its key has one column.
+pub const VIEW: &str = "laws";
 
 /// A value of the laws: text, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,34 @@ impl StoredValue for TestValue {
     }
 }
 
+impl TestValue {
+    /// The text of the row that says this value, with the tags of what it was computed from. Every text can be stored everywhere.
+    #[must_use]
+    pub fn to_row(&self, tags: &[Tag]) -> String {
+        let tags: Vec<String> = tags.iter().map(|tag| format!("{:x}", tag.hash())).collect();
+        format!("{} {}", hex(&self.to_bytes()), tags.join(","))
+    }
+}
+
+/// The opposite of [`TestValue::to_row`]. That there is no row says nothing in the laws: a tier is empty before it is filled.
+impl RowValue for TestValue {
+    fn from_row(_: &RowKey, row: Option<&str>) -> Option<(Self, ReadSet)> {
+        let (value, tags) = row?.split_once(' ')?;
+        let bytes: Option<Vec<u8>> =
+            (0..value.len()).step_by(2).map(|at| u8::from_str_radix(value.get(at..at + 2)?, 16).ok()).collect();
+        let tags: Option<Vec<Tag>> = tags
+            .split(',')
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| u64::from_str_radix(tag, 16).ok().map(Tag::from_hash))
+            .collect();
+        Some((Self::read(&bytes?)?, tags?.into_iter().collect()))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A key of the laws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestKey {
@@ -121,6 +152,13 @@ impl CacheKey for TestKey {
             visit(kind, id);
         }
     }
+
+    fn row(&self) -> Option<RowKey> {
+        let mut encoder = KeyEncoder::default();
+        self.encode(encoder.text(self.cache_type.name()));
+        let bytes: KeyBytes = encoder.finish();
+        Some(RowKey { view: VIEW, columns: [hex(&bytes).into()].into_iter().collect(), asked: Default::default() })
+    }
 }
 
 /// What a tier is made for: the time that it lives in, and the log that its content belongs to.
@@ -140,7 +178,7 @@ impl Default for Setting {
 
 /// Makes the tier that the laws are about.
 pub trait Fixture: Default + Send + Sync + 'static {
-    /// The tier, empty.
+    /// The tier, empty. One that takes no fills is a [`SharedLayer::mirroring`].
     fn layer(&self, setting: &Setting) -> impl Future<Output = SharedLayer> + Send;
 
     /// Tiers before it, in a suite about a chain of several. They have other names.
@@ -243,6 +281,19 @@ impl World {
             types: TypeSet::default(),
             hard_expiry: Moment::NEVER,
         }
+    }
+
+    /// Brings a value into every tier: by a fill of the chain, and into tiers that take none by way of what they mirror.
+    pub async fn fill(&self, source: &TestKey, draft: Draft<TestValue>) -> FillOutcome {
+        self.fill_many(vec![(self.chain.key(source), draft)]).await.pop().expect("one outcome for each draft")
+    }
+
+    /// The same for many values.
+    pub async fn fill_many(&self, drafts: Vec<(Key<'_>, Draft<TestValue>)>) -> Vec<FillOutcome> {
+        for tier in &self.tiers {
+            tier.mirror(&drafts).await;
+        }
+        self.chain.fill_many(&self.chain.ticket(), drafts).await
     }
 
     /// The stamp of a read of now.

@@ -33,6 +33,6 @@ mod shared;
 
 pub use clock::{FixedEntropy, TestClock};
 pub use fake::{FakeLayer, Operation};
-pub use fixture::{ALPHA, BETA, Fixture, Setting, TYPES, TestKey, TestValue, World};
+pub use fixture::{ALPHA, BETA, Fixture, Setting, TYPES, TestKey, TestValue, VIEW, World};
 pub use gate::Gate;
-pub use shared::SharedLayer;
+pub use shared::{MirroredRow, SharedLayer};

@@ -5,19 +5,70 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Gate, TestValue};
-use crate::{CacheLayer, Capabilities, Entry, Error, Fill, Filled, Identity, Key, Now, Usage};
+use crate::{
+    BoxFuture, CacheLayer, Capabilities, Draft, Entry, Error, Fill, Filled, Identity, Key, Now, RowKey, Stamp, Ticket,
+    Usage,
+};
 
 /// A tier that clones share, with a gate before its fills.
 #[derive(Clone)]
 pub struct SharedLayer {
     inner: Arc<dyn CacheLayer<TestValue>>,
     fills: Arc<Gate>,
+    mirrored: Option<Mirrored>,
+}
+
+/// Writes rows into what a tier mirrors.
+type Mirrored = Arc<dyn Fn(Vec<MirroredRow>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A row of the view [`VIEW`](super::VIEW), for a tier that takes no fills.
+#[derive(Clone, Debug)]
+pub struct MirroredRow {
+    /// Its key.
+    pub key: RowKey,
+    /// Its value, which replaces the one before.
+    pub text: String,
+    /// The stamp that the view has when the row is in it.
+    pub stamp: Stamp,
 }
 
 impl SharedLayer {
     /// Shares a tier.
     pub fn new(layer: impl CacheLayer<TestValue>) -> Self {
-        Self { inner: Arc::new(layer), fills: Arc::default() }
+        Self { inner: Arc::new(layer), fills: Arc::default(), mirrored: None }
+    }
+
+    /// Shares a tier that takes no fills. `write` brings rows into what it mirrors, and from there into the tier, before it ends.
+    pub fn mirroring(
+        layer: impl CacheLayer<TestValue>,
+        write: impl Fn(Vec<MirroredRow>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        Self { mirrored: Some(Arc::new(write)), ..Self::new(layer) }
+    }
+
+    /// Brings one value into the tier, past any chain, as if its fill had been under way for however long.
+    pub async fn put(&self, key: &Key<'_>, draft: Draft<TestValue>) -> Filled {
+        if !self.capabilities().fillable {
+            self.mirror(&[(*key, draft)]).await;
+            return Filled { stored: 1, too_large: 0 };
+        }
+        let soft_expiry = draft.hard_expiry;
+        let fill = Ticket::new(0, draft.stamp).fill(*key, draft, soft_expiry, None);
+        self.fill_many(&[fill]).await.expect("the tier takes a fill")
+    }
+
+    /// Brings values into what the tier mirrors; nothing where it takes fills.
+    pub async fn mirror(&self, drafts: &[(Key<'_>, Draft<TestValue>)]) {
+        if self.capabilities().fillable || drafts.is_empty() {
+            return;
+        }
+        let write = self.mirrored.as_ref().expect("a tier that takes no fills is shared by SharedLayer::mirroring");
+        let rows = drafts.iter().map(|(key, draft)| MirroredRow {
+            key: key.source().row().expect("the keys of the laws have a row each"),
+            text: draft.value.to_row(draft.read_set.tags()),
+            stamp: draft.stamp,
+        });
+        write(rows.collect()).await;
     }
 
     /// The gate that every fill passes before it reaches the tier.

@@ -130,15 +130,15 @@ async fn transact(
 ) -> Result<Stamp, PgError> {
     let (schema, Version { id, relation, .. }) = (shared.views.schema(), version);
     let (limit_ms, lock_ms) = (known.view.limit.as_millis(), shared.config.lock_wait_ms);
-    // One core is enough for what nobody waits for.
+    // One core is enough for what nobody waits for; and compiling a query of many joins takes longer than most views do.
     client
         .batch_execute(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = {limit_ms}; SET LOCAL lock_timeout = {lock_ms}; \
-             SET LOCAL max_parallel_workers_per_gather = 0"
+             SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off"
         ))
         .await
         .during(DOING)?;
-    let identity = crate::identity::read(client, schema).await?;
+    let identity = pg_log::read_identity(client, schema).await?;
     let update = format!(
         "UPDATE {schema}.views SET as_of = pg_snapshot_xmin(pg_current_snapshot()), identity = $2, \
          refreshed_at = clock_timestamp() WHERE id = $1 RETURNING as_of"

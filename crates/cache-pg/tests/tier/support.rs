@@ -11,9 +11,12 @@ use cache_core::{
 };
 use cache_pg::{RefreshConfig, Refreshed, Refresher, View, ViewConfig, ViewHandle, Views};
 use pg_log::tokio_postgres::{Client, NoTls};
-use pg_log::{Pg, PgConfig};
+use pg_log::{COMPONENT, Pg, PgConfig, migrate, migrations, read_identity};
+use test_services::{Template, TestDatabase};
 
-const URL: &str = "postgresql://postgres@127.0.0.1:5477/postgres";
+/// The application's table.
+const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY, name text);
+    INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 1000) i";
 
 /// The type of the values.
 pub(crate) const USER: CacheType = CacheType::new(0, "user");
@@ -117,49 +120,49 @@ impl Log for TestLog {
     }
 }
 
-/// A schema of its own with the application's table.
+/// A database of its own, with the application's table in `public`, and the log.
 pub(crate) struct Database {
-    pub(crate) schema: String,
+    pub(crate) url: String,
     pub(crate) client: Client,
     pub(crate) pg: Pg,
     pub(crate) identity: Identity,
     pub(crate) log: Arc<TestLog>,
     pub(crate) clock: Arc<TestClock>,
+    _database: TestDatabase,
 }
 
 impl Database {
-    pub(crate) async fn new(name: &str) -> Self {
-        let client = connect().await;
-        let schema = format!("cache_pg_{name}");
-        client
-            .batch_execute(&format!(
-                "SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};
-                 SET search_path = {schema};
-                 CREATE TABLE users (id bigint PRIMARY KEY, name text);
-                 INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 1000) i"
-            ))
-            .await
-            .unwrap();
-        let pg = Pg::new(PgConfig::new(URL).schema(schema.clone())).unwrap();
-        let identity = cache_pg::identity::read(&client, &schema).await.unwrap();
+    /// None where there is no server, which was said then.
+    pub(crate) async fn new() -> Option<Self> {
+        let content: Vec<_> = migrations().iter().map(|migration| migration.sql).chain([USERS]).collect();
+        let database = TestDatabase::create(Template::built(&content.join(";"), |url| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut client = connect(url).await;
+                migrate(&mut client, "tiergate", COMPONENT, migrations()).await?;
+                client.batch_execute(USERS).await?;
+                Ok(())
+            })
+        }))?;
+        let url = database.url().to_owned();
+        let (client, pg) = (connect(&url).await, Pg::new(PgConfig::new(&url)).unwrap());
+        let identity = read_identity(&client, pg.schema()).await.unwrap();
         let log = TestLog { identity, sinks: Mutex::default(), told: Mutex::default() };
-        Self { schema, client, pg, identity, log: Arc::new(log), clock: Arc::default() }
+        Some(Self { url, client, pg, identity, log: Arc::new(log), clock: Arc::default(), _database: database })
     }
 
     pub(crate) async fn another_client(&self) -> Client {
-        let client = connect().await;
-        client.batch_execute(&format!("SET search_path = {}", self.schema)).await.unwrap();
-        client
+        connect(&self.url).await
     }
 
     /// The view over the users.
-    pub(crate) fn users(&self) -> View {
-        View::new("users", format!("SELECT id, name FROM {}.users", self.schema)).key("id").value("name")
+    pub(crate) fn users() -> View {
+        View::new("users", "SELECT id, name FROM public.users").key("id").value("name")
     }
 
     /// The view over the users, created and refreshed.
     pub(crate) async fn views(&self) -> Views {
-        self.views_of(vec![self.users()]).await
+        self.views_of(vec![Self::users()]).await
     }
 
     pub(crate) async fn views_of(&self, views: Vec<View>) -> Views {
@@ -209,11 +212,11 @@ pub(crate) async fn revision_of(client: &Client) -> Revision {
     Revision::new(row.get::<_, String>(0).parse().unwrap())
 }
 
-async fn connect() -> Client {
-    let (client, connection) = pg_log::tokio_postgres::connect(URL, NoTls).await.expect("PostgreSQL answers");
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
+async fn connect(url: &str) -> Client {
+    let (client, connection) = pg_log::tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    // For the tables of both.
+    client.batch_execute("SET search_path = public, tiergate; SET client_min_messages = warning").await.unwrap();
     client
 }
 

@@ -4,6 +4,10 @@
 //! applied entirely before it was published, and its own snapshot. So once they are applied everything that the snapshot sees is, whatever
 //! others do meanwhile; applying twice or in another order changes nothing; and the position moves only to a snapshot that covers it. An answer
 //! that comes late publishes nothing.
+//!
+//! **After a crash** of the server the numbers of transactions that had ended, but not reached the disk, are given again, so that a position may
+//! claim to have seen what is yet to come. The floor is raised above all such numbers before anything is applied (see `settle` in the migration),
+//! which stands for the rows that a poll relative to that position does not bring.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,7 +16,7 @@ use cache_core::{Identity, Revision};
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
-use super::poll::{Header, Line, PollStatement, Statements};
+use super::poll::{Answer, Header, PollStatement, Statements};
 use super::row::{LogRow, LogSink};
 use crate::connect::lock;
 use crate::{PgError, PgErrorKind, PgSnapshot};
@@ -30,8 +34,8 @@ pub(super) struct Applied {
     identity: OnceLock<Identity>,
     forgotten: AtomicU64,
     position: watch::Sender<Option<Arc<PgSnapshot>>>,
-    /// Held while a position is published.
-    publishing: Mutex<()>,
+    /// The incarnation of the server that the position is of. Held while a position is published.
+    incarnation: Mutex<Arc<str>>,
     /// Why nothing cached may be used in this process again.
     dead: OnceLock<PgError>,
 }
@@ -55,13 +59,18 @@ impl Applied {
             identity: OnceLock::new(),
             forgotten: AtomicU64::new(0),
             position: watch::Sender::new(None),
-            publishing: Mutex::new(()),
+            incarnation: Mutex::new(Arc::from("")),
             dead: OnceLock::new(),
         }
     }
 
     pub(super) fn statements(&self, make: impl FnOnce() -> Statements) -> &Statements {
         self.statements.get_or_init(make)
+    }
+
+    /// The statements, once a connection told which ones fit.
+    pub(super) fn known_statements(&self) -> Option<&Statements> {
+        self.statements.get()
     }
 
     pub(super) fn position(&self) -> Option<Arc<PgSnapshot>> {
@@ -82,21 +91,14 @@ impl Applied {
 
     /// The poll relative to the position; none before the log was joined.
     pub(super) fn poll(&self) -> Option<PollStatement> {
+        let incarnation = lock(&self.incarnation);
         let position = self.position()?;
-        Some(PollStatement::new(Arc::clone(&self.statements.get()?.poll), &position))
+        Some(PollStatement::new(Arc::clone(&self.statements.get()?.poll), &position, &incarnation))
     }
 
     /// Applies an answer to [`Applied::poll`].
     pub(super) fn apply(&self, answer: &[Row]) -> Result<Polled, PgError> {
-        let mut header = None;
-        let mut rows = Vec::with_capacity(answer.len().saturating_sub(1));
-        for row in answer {
-            match Line::read(row)? {
-                Line::Header(found) => header = Some(*found),
-                Line::Row(row) => rows.push(row),
-            }
-        }
-        let header = header.ok_or_else(no_header)?;
+        let Answer { header, rows } = Answer::read(answer)?;
         self.check(&header)?;
         // Each half of the statement may bring one more than allowed, which says that it was cut.
         let cut = rows.len() > self.max_poll_rows;
@@ -107,7 +109,7 @@ impl Applied {
             self.tell(&rows);
         }
         self.forget(header.trimmed_below);
-        Ok(Polled { snapshot: self.publish(header.snapshot), rows: rows.len() })
+        Ok(Polled { snapshot: self.publish(header), rows: rows.len() })
     }
 
     /// Tells rows of the past, in pieces, before the position is known.
@@ -126,7 +128,7 @@ impl Applied {
         }
         self.forget(header.trimmed_below);
         self.sink.joined(identity, header.snapshot.stamp());
-        self.publish(header.snapshot);
+        self.publish(header);
         Ok(())
     }
 
@@ -144,13 +146,21 @@ impl Applied {
         if self.identity.get().is_some_and(|known| *known != header.identity) {
             return Err(self.die("it is another history than before (another cluster, timeline, database or epoch)"));
         }
-        // A poll is sent after the position was known: whatever that saw, this sees too, or history went backwards.
-        if let Some(base) = &header.base
-            && !header.snapshot.covers(base)
-        {
+        let Some(base) = &header.base else { return Ok(()) };
+        let Header { snapshot, incarnation, trimmed_below, .. } = header;
+        if *base.incarnation == **incarnation {
+            // A poll is sent after the position was known: whatever that saw, this sees too, or history went backwards.
+            if !snapshot.covers(&base.snapshot) {
+                let saw = &base.snapshot;
+                return Err(
+                    self.die(&format!("{snapshot} does not see what {saw} saw before it: transactions were lost"))
+                );
+            }
+        } else if *trimmed_below < base.snapshot.xmax() {
+            // Numbers may have been given twice across a crash; the floor has to lie above all that were given before.
+            let (floor, xmax) = (trimmed_below, base.snapshot.xmax());
             return Err(self.die(&format!(
-                "its snapshot {} does not see what {base} saw, which was before: transactions were lost",
-                header.snapshot
+                "it lost transactions up to {xmax} in a crash, and has settled those below {floor} only"
             )));
         }
         Ok(())
@@ -161,27 +171,26 @@ impl Applied {
         let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();
         tracing::error!(%error, "the log of postgres can't be followed");
         self.sink.forget(EVERYTHING);
-        let _publishing = lock(&self.publishing);
+        self.sink.lost();
+        let _publishing = lock(&self.incarnation);
         self.position.send_replace(None);
         error
     }
 
-    fn publish(&self, snapshot: PgSnapshot) -> Arc<PgSnapshot> {
-        let snapshot = Arc::new(snapshot);
-        let _publishing = lock(&self.publishing);
-        let newer = self.position.borrow().as_ref().is_none_or(|known| snapshot.covers(known));
+    fn publish(&self, header: Header) -> Arc<PgSnapshot> {
+        let snapshot = Arc::new(header.snapshot);
+        let mut incarnation = lock(&self.incarnation);
+        let newer = match (&*self.position.borrow(), &header.base) {
+            (None, _) => true,
+            (Some(known), _) if *incarnation == header.incarnation => snapshot.covers(known),
+            // The server crashed after the position was applied, and this is the first that is applied after. Otherwise it is late.
+            (Some(_), base) => base.as_ref().is_some_and(|base| *base.incarnation == **incarnation),
+        };
         if newer && self.dead.get().is_none() {
+            *incarnation = header.incarnation;
             self.sink.advance(snapshot.stamp());
             self.position.send_replace(Some(Arc::clone(&snapshot)));
         }
         snapshot
     }
-}
-
-pub(super) fn no_header() -> PgError {
-    PgError::new(
-        PgErrorKind::Schema,
-        APPLYING,
-        "the answer to a poll has no first row: the table log_state is empty; its one row is made by the migration and must stay",
-    )
 }

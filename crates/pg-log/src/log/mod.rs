@@ -2,6 +2,8 @@
 
 mod applied;
 mod config;
+mod identity;
+mod kills;
 mod poll;
 mod reader;
 mod row;
@@ -13,6 +15,8 @@ pub use config::{
     DEFAULT_APPLY_TIMEOUT, DEFAULT_HISTORY, DEFAULT_JOIN_TIMEOUT, DEFAULT_MAX_JOIN_ROWS, DEFAULT_MAX_POLL_ROWS,
     DEFAULT_POLL_INTERVAL, DEFAULT_POLL_TIMEOUT, DEFAULT_RETENTION, LogConfig,
 };
+pub use identity::read_identity;
+pub use kills::{PgLog, RowKills};
 pub use poll::PollStatement;
 pub use reader::LogReader;
 pub use row::{KIND_ALL, KIND_KILL, LogRow, LogSink, Operation};

@@ -10,6 +10,7 @@ use cache_core::{Identity, Tag};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::identity::parts;
 use super::row::{COLUMNS, LogRow};
 use crate::{PgContext, PgError, PgErrorKind, PgSnapshot};
 
@@ -25,19 +26,13 @@ pub(super) struct Statements {
 impl Statements {
     /// `schema` in quotes; `controlled` where `pg_control_system()` may be called.
     pub(super) fn new(schema: &str, controlled: bool, max_poll_rows: usize, max_join_rows: usize) -> Self {
-        let system =
-            if controlled { "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())" } else { "''" };
-        // The timeline that is written now; the control file still names the old one for a moment after a promotion.
+        let parts = parts(controlled);
         let header = |base: &str| {
             format!(
                 "SELECT NULL::text, NULL::bigint, NULL::text, ARRAY[
                      pg_catalog.pg_current_snapshot()::text,
                      pg_catalog.pg_current_xact_id_if_assigned()::text,
-                     CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN
-                         pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
-                     {system},
-                     (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
-                     s.epoch::text, s.trimmed_below::text, {base}], NULL::bigint
+                     {parts}, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), {base}], NULL::bigint
                  FROM {schema}.log_state s"
             )
         };
@@ -51,14 +46,14 @@ impl Statements {
         Self {
             poll: format!(
                 "{} UNION ALL {} UNION ALL {}",
-                header("$1::text, $2::text"),
+                header("$1::text, $2::text, $3::text"),
                 half("l.xid >= $1::text::xid8", max_poll_rows),
                 half("l.xid = ANY($2::text::xid8[])", max_poll_rows)
             )
             .into(),
             join: format!(
                 "{} UNION ALL {}",
-                header("NULL, NULL"),
+                header("NULL, NULL, NULL"),
                 half(&format!("l.xid >= (SELECT trimmed_below FROM {schema}.log_state)"), max_join_rows)
             )
             .into(),
@@ -72,11 +67,12 @@ pub struct PollStatement {
     sql: Arc<str>,
     xmax: String,
     xip: String,
+    incarnation: String,
 }
 
 impl PollStatement {
-    pub(super) fn new(sql: Arc<str>, base: &PgSnapshot) -> Self {
-        Self { sql, xmax: base.xmax().to_string(), xip: base.xip_text() }
+    pub(super) fn new(sql: Arc<str>, base: &PgSnapshot, incarnation: &str) -> Self {
+        Self { sql, xmax: base.xmax().to_string(), xip: base.xip_text(), incarnation: incarnation.to_owned() }
     }
 
     /// The statement, the same each time: prepare it once for each connection.
@@ -87,8 +83,8 @@ impl PollStatement {
 
     /// Its parameters.
     #[must_use]
-    pub fn params(&self) -> [&(dyn ToSql + Sync); 2] {
-        [&self.xmax, &self.xip]
+    pub fn params(&self) -> [&(dyn ToSql + Sync); 3] {
+        [&self.xmax, &self.xip, &self.incarnation]
     }
 }
 
@@ -98,8 +94,17 @@ pub(super) struct Header {
     pub(super) snapshot: PgSnapshot,
     pub(super) identity: Identity,
     pub(super) trimmed_below: u64,
+    /// The incarnation of the server, which the floor has been settled for.
+    pub(super) incarnation: Arc<str>,
     /// What the poll was asked relative to.
-    pub(super) base: Option<PgSnapshot>,
+    pub(super) base: Option<Base>,
+}
+
+/// What a poll is asked relative to.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) snapshot: PgSnapshot,
+    pub(super) incarnation: String,
 }
 
 /// A row of an answer.
@@ -118,15 +123,44 @@ impl Line {
     }
 }
 
+/// An answer, read.
+pub(super) struct Answer {
+    pub(super) header: Header,
+    pub(super) rows: Vec<LogRow>,
+}
+
+impl Answer {
+    pub(super) fn read(answer: &[Row]) -> Result<Self, PgError> {
+        let mut header = None;
+        let mut rows = Vec::with_capacity(answer.len().saturating_sub(1));
+        for row in answer {
+            match Line::read(row)? {
+                Line::Header(found) => header = Some(*found),
+                Line::Row(row) => rows.push(row),
+            }
+        }
+        Ok(Self { header: header.ok_or_else(no_header)?, rows })
+    }
+}
+
+pub(super) fn no_header() -> PgError {
+    PgError::new(
+        PgErrorKind::Schema,
+        READING,
+        "the answer to a poll has no first row: the table log_state is empty; its one row is made by the migration and must stay",
+    )
+}
+
 impl Header {
     fn read(fields: Vec<Option<String>>) -> Result<Self, PgError> {
         let unexpected = |what: &str| PgError::new(PgErrorKind::Unexpected, READING, what.to_owned());
-        let Ok([snapshot, own, timeline, system, database, epoch, trimmed, xmax, xip]) = <[_; 9]>::try_from(fields)
+        let Ok([snapshot, own, timeline, system, database, epoch, trimmed, settled, live, xmax, xip, incarnation]) =
+            <[_; 12]>::try_from(fields)
         else {
             return Err(unexpected("the answer to a poll has another form"));
         };
-        let (Some(snapshot), Some(system), Some(database), Some(epoch), Some(trimmed)) =
-            (snapshot, system, database, epoch, trimmed)
+        let (Some(snapshot), Some(system), Some(database), Some(epoch), Some(trimmed), Some(live)) =
+            (snapshot, system, database, epoch, trimmed, live)
         else {
             return Err(unexpected("the answer to a poll lacks something"));
         };
@@ -137,16 +171,21 @@ impl Header {
                 "it was polled in a transaction that has written ({own}); poll first, in a transaction that only reads"
             )));
         }
-        let base = match (xmax, xip) {
-            (Some(xmax), Some(xip)) => {
-                Some(base(&xmax, &xip).ok_or_else(|| unexpected("the answer lacks its question"))?)
+        if settled.as_deref() != Some(&live) {
+            return Err(unsettled());
+        }
+        let base = match (xmax, xip, incarnation) {
+            (Some(xmax), Some(xip), Some(incarnation)) => {
+                let snapshot = base(&xmax, &xip).ok_or_else(|| unexpected("the answer lacks its question"))?;
+                Some(Base { snapshot, incarnation })
             }
             _ => None,
         };
         Ok(Self {
             snapshot: snapshot.parse()?,
-            identity: identity(&system, &timeline, &database, &epoch),
+            identity: identity_of(&system, &timeline, &database, &epoch),
             trimmed_below: trimmed.parse().map_err(|_| unexpected("the floor is no number"))?,
+            incarnation: live.into(),
             base,
         })
     }
@@ -166,6 +205,15 @@ fn base(xmax: &str, xip: &str) -> Option<PgSnapshot> {
     PgSnapshot::new(xmin, xmax, xip).ok()
 }
 
+/// The server crashed, and nobody has settled that yet: the reader does so at its next poll.
+fn unsettled() -> PgError {
+    PgError::new(
+        PgErrorKind::Unsettled,
+        READING,
+        "the server came up from a crash, and what was seen before has to be settled first; try again",
+    )
+}
+
 pub(super) fn standby(operation: &'static str) -> PgError {
     PgError::new(
         PgErrorKind::Refused,
@@ -176,7 +224,7 @@ pub(super) fn standby(operation: &'static str) -> PgError {
 }
 
 /// Which history: a copy in another cluster, database or timeline is another one, and so is one that was given a new epoch.
-fn identity(system: &str, timeline: &str, database: &str, epoch: &str) -> Identity {
+pub(super) fn identity_of(system: &str, timeline: &str, database: &str, epoch: &str) -> Identity {
     let half = |domain: &str| {
         let fields = [system, timeline, database, epoch];
         fields.iter().fold(Tag::of(domain), |tag, field| tag.field(field.as_bytes())).finish().hash().to_be_bytes()
@@ -192,10 +240,11 @@ mod tests {
     use super::*;
 
     fn header(change: impl Fn(&mut [Option<String>])) -> Result<Header, PgError> {
-        let mut fields: Vec<_> = ["10:20:10", "", "00000001", "7", "16384", "e", "5", "15", "{10,12}"]
-            .iter()
-            .map(|field| (!field.is_empty()).then(|| (*field).to_owned()))
-            .collect();
+        let mut fields: Vec<_> =
+            ["10:20:10", "", "00000001", "7", "16384", "e", "5", "1.5", "1.5", "15", "{10,12}", "1.5"]
+                .iter()
+                .map(|field| (!field.is_empty()).then(|| (*field).to_owned()))
+                .collect();
         change(&mut fields);
         Header::read(fields)
     }
@@ -204,7 +253,7 @@ mod tests {
     fn a_header_is_read() {
         let header = header(|_| ()).unwrap();
         assert_eq!(header.snapshot.to_string(), "10:20:10");
-        assert_eq!(header.base.unwrap().to_string(), "10:15:10,12");
+        assert_eq!(header.base.unwrap().snapshot.to_string(), "10:15:10,12");
         assert_eq!(header.trimmed_below, 5);
     }
 
@@ -217,10 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn a_standby_and_a_transaction_that_wrote_are_refused() {
+    fn a_standby_a_transaction_that_wrote_and_a_server_after_a_crash_are_refused() {
         let standby = header(|fields| fields[2] = None).unwrap_err();
         assert_eq!(standby.kind(), PgErrorKind::Refused);
         let wrote = header(|fields| fields[1] = Some("17".to_owned())).unwrap_err();
+        let crashed = header(|fields| fields[8] = Some("1.6".to_owned())).unwrap_err();
+        assert_eq!(crashed.kind(), PgErrorKind::Unsettled);
         assert!(wrote.to_string().contains("poll first, in a transaction that only reads"), "{wrote}");
     }
 }

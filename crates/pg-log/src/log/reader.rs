@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::applied::{Applied, Polled, no_header};
-use super::poll::{Line, PollStatement, Statements, standby};
+use super::applied::{Applied, Polled};
+use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
 use crate::connect::{Link, backoff, lock};
@@ -35,6 +35,8 @@ const OLDEST_SERVER: i32 = 150_000;
 
 const CONNECTING: &str = "follow the log";
 const POLLING: &str = "poll the log";
+const WAKING: &str = "wake the others";
+const SETTLING: &str = "settle what a crash lost";
 const JOINING: &str = "read the retained log";
 
 /// Follows the log of one PostgreSQL. Ends when it is dropped.
@@ -119,6 +121,10 @@ impl LogReader {
     /// everything that was cached is dead.
     pub fn apply_polled(&self, answer: &[Row]) -> Result<Polled, PgError> {
         self.inner.applied.apply(answer)
+    }
+
+    pub(super) fn statements(&self) -> Option<&Statements> {
+        self.inner.applied.known_statements()
     }
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
@@ -209,15 +215,22 @@ impl Inner {
     async fn follow(&self, failures: &mut u32) -> Result<(), PgError> {
         let link = self.connect().await?;
         if self.applied.position().is_none() {
-            self.bounded(self.config.join_timeout, JOINING, self.join(&link)).await?;
+            let joined = self.bounded(self.config.join_timeout, JOINING, self.join(&link)).await;
+            if !self.or_settle(&link, joined).await? {
+                self.bounded(self.config.join_timeout, JOINING, self.join(&link)).await?;
+            }
             tracing::info!(place = self.pg.place(), "joined the log of postgres");
         }
         let mut next_trim = Instant::now();
         loop {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
-            let work = async { tokio::try_join!(self.poll(&link), self.notify(&link, told)) };
-            self.bounded(self.config.poll_timeout, POLLING, work).await?;
+            let polled = self.bounded(self.config.poll_timeout, POLLING, self.poll(&link));
+            let (polled, notified) = tokio::join!(polled, self.notify(&link, told));
+            notified?;
+            if !self.or_settle(&link, polled).await? {
+                continue;
+            }
             *failures = 0;
             if lock(&self.trouble).take().is_some() {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
@@ -251,6 +264,24 @@ impl Inner {
                 let message = format!("{} gave no answer within {} ms", self.pg.place(), limit.as_millis());
                 Err(PgError::new(PgErrorKind::Timeout, operation, message))
             }
+        }
+    }
+
+    /// Whether it was done. Where a crash of the server kept it from that, this has been settled, and it can be done now.
+    async fn or_settle(&self, link: &Link, result: Result<(), PgError>) -> Result<bool, PgError> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == PgErrorKind::Unsettled => {
+                tracing::warn!(
+                    place = self.pg.place(),
+                    "the server came up from a crash: what was cached before is forgotten"
+                );
+                let call = format!("CALL {}.settle()", self.pg.schema());
+                let settle = async { link.client.batch_execute(&call).await.during(SETTLING) };
+                self.bounded(self.config.join_timeout, SETTLING, settle).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -328,7 +359,9 @@ impl Inner {
             return Ok(());
         }
         let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
-        link.client.execute(&statement, &[&self.pg.config().schema]).await.during("wake the others").map(drop)
+        let sent =
+            async { link.client.execute(&statement, &[&self.pg.config().schema]).await.during(WAKING).map(drop) };
+        self.bounded(self.config.poll_timeout, WAKING, sent).await
     }
 }
 

@@ -84,4 +84,8 @@ pub trait LogSink: Send + Sync + 'static {
 
     /// A read that begins now sees every change below `stamp`.
     fn advance(&self, stamp: Stamp);
+
+    /// The log can't be followed any more: it is of another history now. Everything has been forgotten, and what is cached outside of this process
+    /// under the identity of [`LogSink::joined`] means nothing either.
+    fn lost(&self) {}
 }

@@ -41,17 +41,18 @@ pub(super) async fn trim(link: &Link, schema: &str, config: &LogConfig) -> Resul
     );
     // Below the floor already, whatever the clock does.
     let delete = format!(
-        "DELETE FROM {schema}.log WHERE id IN (
-             SELECT l.id FROM {schema}.log l
+        "DELETE FROM {schema}.log WHERE ctid = ANY (ARRAY(
+             SELECT l.ctid FROM {schema}.log l
              WHERE l.xid < (SELECT LEAST(s.trimmed_below, m.ended_below) FROM {schema}.log_state s,
-                 (SELECT ended_below FROM {schema}.log_marks WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
+                 (SELECT ended_below FROM {schema}.log_marks
+                  WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
                   ORDER BY at DESC LIMIT 1) m)
-             ORDER BY l.id LIMIT {DELETED_AT_ONCE})"
+             ORDER BY l.id LIMIT {DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED))"
     );
     let forget_marks = format!(
-        "DELETE FROM {schema}.log_marks WHERE id < (
-             SELECT id FROM {schema}.log_marks WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
-             ORDER BY at DESC LIMIT 1)"
+        "DELETE FROM {schema}.log_marks WHERE at < (
+             SELECT max(at) FROM {schema}.log_marks
+             WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1))"
     );
     let run = async |sql: &str, seconds: f64| {
         let statement = link.prepared(sql).await?;

@@ -112,8 +112,7 @@ impl LogSink for Recorder {
 
     fn advance(&self, stamp: Stamp) {
         let mut told = self.told.lock().unwrap();
-        assert!(stamp.get() >= told.stamp, "a stamp went back");
-        told.stamp = stamp.get();
+        told.stamp = told.stamp.max(stamp.get());
     }
 }
 

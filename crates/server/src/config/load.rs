@@ -64,7 +64,7 @@ impl Sources {
         }
         let environment = Env::prefixed(ENV_PREFIX)
             .ignore(&["config"])
-            .filter(|key| !is_service_link(key.as_str()))
+            .filter(|key| !is_service_link(key.as_str()) && !is_for_tests(key.as_str()))
             .split("__")
             .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
@@ -159,6 +159,11 @@ fn is_service_link(key: &str) -> bool {
         || (key == "port" && is_address())
 }
 
+/// Whether a variable is one that tests read, which somebody who runs both has in the same shell.
+fn is_for_tests(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("test_")
+}
+
 /// A key with its places in lists counted as people do: `gateway.routes number 2, path`.
 fn in_lists(path: &[String]) -> String {
     let mut text = String::new();
@@ -180,7 +185,7 @@ fn in_words(expected: &str, key: &str) -> String {
         "u8" | "u16" => "a whole number from 0 to 65535".to_owned(),
         "u32" | "u64" | "usize" => "a whole number, without a unit".to_owned(),
         "a boolean" => "true or false".to_owned(),
-        "enum Demo" => "auto or off".to_owned(),
+        "enum Demo" => "auto, on or off".to_owned(),
         "enum Rollout" => "baseline, l1, l2, warming or all".to_owned(),
         "a sequence" if key == "gateway.routes" => "a table for each route, [[gateway.routes]]".to_owned(),
         "a sequence" => "a list in brackets, as [\"one\", \"two\"]".to_owned(),

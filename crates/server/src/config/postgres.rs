@@ -1,5 +1,8 @@
 //! The settings of PostgreSQL: where it is, and what may be asked of it at once.
 
+use std::time::Duration;
+
+use cache_pg::pg_log::PgConfig;
 use serde::{Deserialize, Serialize};
 
 use super::SecretUrl;
@@ -29,6 +32,24 @@ pub struct Postgres {
     pub poll_interval_ms: u64,
     /// How long the log tells of changes to instances that join or were away; older values count as changed.
     pub log_retention_seconds: u64,
+}
+
+impl Postgres {
+    /// As connections take them; none where there is no URL.
+    #[must_use]
+    pub fn connections(&self) -> Option<PgConfig> {
+        let mut config = PgConfig::new(self.url.as_ref()?.expose()).schema(&self.schema);
+        config.exclusive_max = self.connections;
+        config.shared_connections = self.shared_connections;
+        config.wait = Duration::from_millis(self.wait_ms);
+        config.connect_timeout = Duration::from_millis(self.connect_timeout_ms);
+        config.statement_timeout = Duration::from_millis(self.statement_timeout_ms);
+        config.lock_timeout = Duration::from_millis(self.lock_timeout_ms);
+        config.log.poll_interval = Duration::from_millis(self.poll_interval_ms);
+        config.log.retention = Duration::from_secs(self.log_retention_seconds);
+        config.log.history = config.log.history.max(config.log.retention);
+        Some(config)
+    }
 }
 
 impl Default for Postgres {

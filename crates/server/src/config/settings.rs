@@ -93,8 +93,10 @@ pub struct Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demo {
-    /// When the directory is empty.
+    /// When the directory is empty, and the origin is the embedded one.
     Auto,
+    /// Also in PostgreSQL, where it has no store.
+    On,
     /// Never.
     Off,
 }

@@ -66,6 +66,12 @@ fn store_fault(error: &CheckError) -> Fault {
             Fault::new(FaultKind::Invalid, "write_failed_due_to_invalid_input", error.to_string())
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
+        StoreError::FateUnknown { .. } => {
+            tracing::error!(%error, "the origin was lost while it committed");
+            Fault::unavailable(
+                "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already",
+            )
+        }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
         // The cause and the remedy name files of ours: they are for the operator. Trying again does not help before somebody has acted.

@@ -1,6 +1,7 @@
 //! From settings to a decision point: the data directory, the tiers, the lifetimes, the bounds.
 
 mod origin;
+mod postgres;
 mod redis;
 
 use std::sync::Arc;
@@ -8,18 +9,20 @@ use std::time::Duration;
 
 use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_type};
 use authz::evaluate::Limits;
+use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreError};
-use cache_core::{DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy};
+use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
-use cache_redis::Machine;
 use cache_redis::limit::RedisLimiter;
+use cache_redis::{Keyring, Machine, RedisConfig};
 
+use self::postgres::ViewTier;
 use self::redis::MasterKey;
 pub use self::redis::RedisTier;
 pub use origin::{Origin, data_file};
 
 use crate::config::{Cache, Settings};
-use crate::dependency::Dependencies;
+use crate::dependency::{Dependencies, Dependency};
 use crate::limits::Limits as RateLimits;
 
 /// Why there is no decision point.
@@ -31,6 +34,9 @@ pub enum OpenError {
     /// The memory tier can't be built.
     #[error("cache.l1: {0}")]
     Memory(#[from] cache_l1::ConfigError),
+    /// The tier over views can't be built.
+    #[error("cache.l3: {0}")]
+    Views(#[from] cache_pg::ConfigError),
     /// The Redis tier can't be built.
     #[error("redis: {0}")]
     Redis(#[from] cache_redis::ConfigError),
@@ -61,11 +67,31 @@ pub struct Opened {
     pub limits: Option<Arc<RateLimits>>,
 }
 
-/// A decision point over an origin.
+/// A decision point over the origin that the settings name, with every tier that they name.
 ///
 /// # Errors
 /// Where the parts don't fit, or the origin can't tell its log.
+pub async fn with_tiers(origin: &Origin, settings: &Settings) -> Result<Opened, OpenError> {
+    let postgres = match origin {
+        Origin::Postgres(store) => Some(store),
+        Origin::Sqlite(_) => None,
+    };
+    assemble(origin.store(), postgres, settings).await
+}
+
+/// A decision point over any origin, with the tiers that need nothing of it.
+///
+/// # Errors
+/// As [`with_tiers`].
 pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Result<Opened, OpenError> {
+    assemble(origin, None, settings).await
+}
+
+async fn assemble(
+    origin: Arc<dyn Store>,
+    postgres: Option<&Arc<PostgresStore>>,
+    settings: &Settings,
+) -> Result<Opened, OpenError> {
     let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
     let memory = MemoryLayer::new(memory)?;
@@ -73,19 +99,24 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
     let mut dependencies = Dependencies::default();
     let mut builder = DecisionPoint::builder(origin).tier(memory);
     let redis = settings.redis.tier();
-    let mut limiter = None;
-    if let Some(config) = &redis {
-        let (place, tier) = RedisTier::place();
-        if let MasterKey::AtHand(keyring) = MasterKey::find(settings)? {
-            tier.put(config, &keyring)?;
-            if settings.limits.rate.enabled {
-                limiter = Some(RedisLimiter::new(config, &keyring, Machine::default())?);
-            }
-        }
+    let mut tier = None;
+    if redis.is_some() {
+        let (place, there) = RedisTier::place();
         builder = builder.tier(place);
-        dependencies.add(Arc::new(tier));
+        dependencies.add(Arc::new(there.clone()));
+        tier = Some(there);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(store) = postgres {
+        let views = Arc::new(ViewTier::new(store, &settings.cache.l3, Arc::clone(&clock))?);
+        builder = builder.tier(views.layer(Arc::clone(&clock))?);
+        dependencies.add(Arc::clone(&views) as Arc<dyn Dependency>);
+        if settings.cache.uses_l3() {
+            tokio::spawn(views.run(Arc::clone(store)));
+        }
     }
     let point = builder
+        .clock(clock)
         .policy(policy(&settings.cache, redis.is_some()))
         .fills_behind(DEFAULT_FILLS_BEHIND)
         .horizon(horizon)
@@ -97,12 +128,44 @@ pub async fn decision_point(origin: Arc<dyn Store>, settings: &Settings) -> Resu
         .await?;
     point.switch_tier(cache_l1::DEFAULT_NAME, settings.cache.uses_l1());
     point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
+    point.switch_tier(cache_pg::DEFAULT_NAME, settings.cache.uses_l3());
     let decisions = Arc::new(point);
     let limits = RateLimits::new(settings, Arc::clone(&decisions), Arc::clone(decisions.chain().clock()))?;
-    if let (Some(limits), Some(limiter)) = (&limits, limiter) {
-        limits.share(limiter);
+    if let (Some(config), Some(tier)) = (redis, tier) {
+        let shared = Shared { config, tier, limits: limits.clone() };
+        match (MasterKey::find(settings)?, postgres) {
+            (MasterKey::AtHand(keyring), _) => shared.begin(&keyring)?,
+            (MasterKey::AtOrigin, Some(store)) => {
+                let store = Arc::clone(store);
+                tokio::spawn(async move {
+                    let Some(keyring) = postgres::master_key(&store).await else { return };
+                    if let Err(error) = shared.begin(&keyring) {
+                        tracing::error!(%error, "the redis tier can't be used");
+                    }
+                });
+            }
+            // An origin that is none of those that the settings can name: only this process knows its key.
+            (MasterKey::AtOrigin, None) => shared.begin(&Keyring::random()?)?,
+        }
     }
     Ok(Opened { decisions, memory: handle, dependencies, limits })
+}
+
+/// What instances share in Redis, as soon as there is a master key.
+struct Shared {
+    config: RedisConfig,
+    tier: RedisTier,
+    limits: Option<Arc<RateLimits>>,
+}
+
+impl Shared {
+    fn begin(&self, keyring: &Keyring) -> Result<(), OpenError> {
+        self.tier.put(&self.config, keyring)?;
+        if let Some(limits) = &self.limits {
+            limits.share(RedisLimiter::new(&self.config, keyring, Machine::default())?);
+        }
+        Ok(())
+    }
 }
 
 /// Lifetimes of the tiers that there are.

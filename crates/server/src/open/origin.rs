@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use authz::relation::Tuple;
+use authz::store::postgres::PostgresStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{Store, StoreError, StoreId, SystemWallClock};
 
@@ -18,18 +19,24 @@ const DATA_FILE: &str = "tiergate.db";
 pub enum Origin {
     /// The embedded one, in the data directory.
     Sqlite(Arc<SqliteStore>),
+    /// PostgreSQL, which any number of instances share.
+    Postgres(Arc<PostgresStore>),
 }
 
 impl Origin {
-    /// Opens it. Blocks on the disk where it is the embedded one.
+    /// Opens it. Blocks on the disk where it is the embedded one; PostgreSQL is not asked for anything yet.
     ///
     /// # Errors
     /// Where the data can't be used.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let clock = Arc::new(SystemWallClock);
+        if let Some(config) = settings.postgres.connections() {
+            return Ok(Self::Postgres(Arc::new(PostgresStore::new(config, clock)?)));
+        }
         let mut config = SqliteConfig::new(data_file(settings));
         config.readers = settings.sqlite.readers;
         config.max_queued_writes = settings.sqlite.max_queued_writes;
-        Ok(Self::Sqlite(Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock))?)))
+        Ok(Self::Sqlite(Arc::new(SqliteStore::open(config, clock)?)))
     }
 
     /// As the decision point knows it.
@@ -37,6 +44,7 @@ impl Origin {
     pub fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
         }
     }
 
@@ -52,6 +60,7 @@ impl Origin {
     ) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(origin) => origin.load(store, tuples, |loaded| progress(loaded.read)).await.map(drop),
+            Self::Postgres(origin) => origin.load(store, tuples, |loaded| progress(loaded.read)).await.map(drop),
         }
     }
 }

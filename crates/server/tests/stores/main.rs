@@ -3,12 +3,15 @@
 //! They are this repository's own, those below `TIERGATE_TEST_DATA` (beside the workspace, unless it says where), and those of `TIERGATE_TEST_STORES`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+#[path = "../combinations.rs"]
+mod combinations;
 #[path = "../killable.rs"]
 mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use combinations::{Backends, COMBINATIONS};
 use process::Process;
 
 /// Where store files may lie.
@@ -64,4 +67,14 @@ fn store_files_hold_with_the_memory_tier_on() {
 #[test]
 fn store_files_hold_with_the_memory_tier_off() {
     hold_over_http(&["--set", "cache.l1.enabled=false"]);
+}
+
+#[test]
+fn store_files_hold_on_postgresql_with_every_combination_of_tiers() {
+    let Some(backends) = Backends::new() else { return };
+    for (name, on) in COMBINATIONS {
+        println!("{name}:");
+        let arguments = backends.arguments(on);
+        hold_over_http(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }

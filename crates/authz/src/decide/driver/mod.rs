@@ -111,6 +111,7 @@ impl Evaluation<'_> {
             contextual: self.contextual,
             given: self.given,
             reads: self.version.plan.reads(&object.type_name, relation),
+            direct: self.version.plan.direct(&object.type_name, relation),
         }
     }
 

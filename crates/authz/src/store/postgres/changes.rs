@@ -28,11 +28,9 @@ pub(super) async fn page(
 ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
     for look in 1.. {
         let found = look_at(client, schema, store, filter, page).await?;
-        // An empty page although there is something to come: its writer is answered, and would wonder.
-        if !(found.items.is_empty() && found.next == page.after) || look == LOOKS {
-            return Ok(found);
-        }
-        if !is_held_up(client, schema, store, page).await? {
+        // It ends before something that is committed: whoever wrote that is answered, and would wonder.
+        let is_whole = found.items.len() == page.bounded() || look == LOOKS;
+        if is_whole || !is_held_up(client, schema, store, found.next).await? {
             return Ok(found);
         }
         tokio::time::sleep(PAUSE).await;
@@ -91,9 +89,9 @@ async fn is_held_up(
     client: &Shared,
     schema: &str,
     store: &str,
-    page: &PageRequest<ChangePlace>,
+    after: Option<ChangePlace>,
 ) -> Result<bool, StoreError> {
-    let after = page.after.unwrap_or_default();
+    let after = after.unwrap_or_default();
     let sql = format!("SELECT EXISTS (SELECT FROM {schema}.changes WHERE store = $1 AND (xid, id) > ($2, $3))");
     let row = client.query_one(&sql, &[&store, &signed(after.0), &signed(after.1)]).await.map_err(failed(OPERATION))?;
     Ok(row.get(0))

@@ -12,6 +12,7 @@ use super::super::columns::{NO_RELATION, id_of, tuple_of};
 use super::super::{Change, ChangeSink, InvalidationScope, LoggedChange, Past, StoreId};
 use super::origin::{COMPONENT, MIGRATIONS};
 use crate::relation::Object;
+use crate::views::access_patterns;
 
 /// The pauses between two attempts to reach PostgreSQL at the start.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -22,7 +23,8 @@ pub(super) async fn migrate(pg: &Pg) -> Result<(), PgError> {
     let mut connection = pg.exclusive().await?;
     let schema = &pg.config().schema;
     pg_log::migrate(&mut connection, schema, pg_log::COMPONENT, pg_log::migrations()).await?;
-    pg_log::migrate(&mut connection, schema, COMPONENT, MIGRATIONS).await
+    pg_log::migrate(&mut connection, schema, COMPONENT, MIGRATIONS).await?;
+    pg_log::migrate(&mut connection, schema, access_patterns::COMPONENT, access_patterns::MIGRATIONS).await
 }
 
 /// Migrates and begins to follow the log, as soon as PostgreSQL lets us.

@@ -27,11 +27,19 @@ use crate::relation::{Object, Tuple};
 pub(super) const COMPONENT: &str = "origin";
 
 /// The migrations of the origin's tables, which build on those of the log.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "stores, models, relationships",
-    sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "stores, models, relationships",
+        sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
+    },
+    Migration { version: 2, name: "secrets", sql: include_str!("../../../migrations/postgres/0002_secrets.sql") },
+];
+
+/// The bytes of a secret that is drawn here.
+const SECRET_BYTES: usize = 32;
+/// How often it is looked whether the log was joined.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long [`Store::attach`] waits for a PostgreSQL that answers: to migrate, and to read the log that is retained.
 const JOIN_WAIT: Duration = Duration::from_secs(5);
@@ -82,6 +90,42 @@ impl PostgresStore {
     #[must_use]
     pub fn round_trips(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)
+    }
+
+    /// Waits until PostgreSQL has answered and the log was joined; false where the store was closed before.
+    pub async fn joined(&self) -> bool {
+        while !self.closed.load(Ordering::Acquire) {
+            if self.reader().is_ok() {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
+    }
+
+    /// A secret that all instances share. Whoever asks first draws it.
+    ///
+    /// # Errors
+    /// As those of a read.
+    pub async fn shared_secret(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        const OPERATION: &str = "reading a secret";
+        self.reader()?;
+        let mut drawn = [0; SECRET_BYTES];
+        getrandom::fill(&mut drawn).map_err(|error| StoreError::Unavailable {
+            operation: OPERATION,
+            cause: Arc::from(error.to_string()),
+            remedy: "the operating system has no randomness to give; look at it",
+        })?;
+        let client = self.pg.shared().await.map_err(connecting(OPERATION))?;
+        let schema = self.pg.schema();
+        let find = format!("SELECT value FROM {schema}.secrets WHERE name = $1");
+        if let Some(row) = client.query_opt(&find, &[&name]).await.map_err(failed(OPERATION))? {
+            return Ok(row.get(0));
+        }
+        let add = format!("INSERT INTO {schema}.secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        client.execute(&add, &[&name, &drawn.as_slice()]).await.map_err(failed(OPERATION))?;
+        let row = client.query_one(&find, &[&name]).await.map_err(failed(OPERATION))?;
+        Ok(row.get(0))
     }
 
     /// The reader of the log, once there is nothing of the past that this process does not know.

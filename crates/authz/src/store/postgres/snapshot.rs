@@ -29,7 +29,7 @@ enum State {
     /// Nothing was read yet.
     New,
     Open {
-        connection: Exclusive,
+        connection: Box<Exclusive>,
         stamp: Stamp,
         trips_before: u64,
     },
@@ -65,7 +65,7 @@ impl PostgresSnapshot {
 
     /// Begins the transaction, asks the log, and reads: three statements on their way at once.
     async fn begin(&self, asked: Asked<'_>) -> Result<(State, Told), StoreError> {
-        let connection = self.pg.exclusive().await.map_err(connecting(OPERATION))?;
+        let connection = Box::new(self.pg.exclusive().await.map_err(connecting(OPERATION))?);
         let poll = self.reader.poll_statement().ok_or_else(|| super::origin::not_joined(&self.reader))?;
         let statement = connection.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
         reads::prepare(&connection, self.pg.schema(), &asked).await?;

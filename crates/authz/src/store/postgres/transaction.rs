@@ -146,11 +146,7 @@ fn unknown(operation: &'static str, error: &tokio_postgres::Error) -> StoreError
     if error.as_db_error().is_some() {
         return failed_commit(operation, error);
     }
-    StoreError::Unavailable {
-        operation,
-        cause: Arc::from(error.to_string()),
-        remedy: "whether it was written is unknown: read it before you write it again",
-    }
+    StoreError::FateUnknown { operation, cause: Arc::from(error.to_string()) }
 }
 
 fn failed_commit(operation: &'static str, error: &tokio_postgres::Error) -> StoreError {

@@ -22,7 +22,7 @@ super::laws!(
 async fn a_snapshot_does_not_see_later_writes<F: Fixture>() {
     let world = F::open().await;
     world.write(&["doc:1#viewer@user:ann"]).await;
-    let mut before = world.origin.snapshot().await.unwrap();
+    let mut before = world.settled().await;
     world.write(&["doc:1#viewer@user:bob"]).await;
     world.delete(&["doc:1#viewer@user:ann"]).await;
     assert!(has(&mut *before, world.store, "doc:1#viewer@user:ann").await);
@@ -66,8 +66,8 @@ async fn a_new_snapshot_contains_what_was_acknowledged<F: Fixture>() {
     for n in 0..50 {
         let name = format!("doc:{n}#viewer@user:ann");
         let committed = world.origin.write(world.store, writes(&[&name])).await.unwrap();
-        let mut snapshot = world.origin.snapshot().await.unwrap();
-        assert!(snapshot.stamp().contains(committed.revision));
+        let mut snapshot = world.settled().await;
+        assert!(F::may_be_held_back() || snapshot.stamp().contains(committed.revision));
         assert!(has(&mut *snapshot, world.store, &name).await);
     }
 }
@@ -217,11 +217,11 @@ async fn stores_do_not_see_each_other<F: Fixture>() {
 async fn the_latest_model_is_part_of_the_snapshot<F: Fixture>() {
     let model = |n| authz::store::ModelId(ulid::Ulid::from_parts(n, 0));
     let world = F::open().await;
-    let mut none = world.origin.snapshot().await.unwrap();
+    let mut none = world.settled().await;
     world.origin.write_model(world.store, model(2), "{\"n\":2}").await.unwrap();
-    let mut one = world.origin.snapshot().await.unwrap();
+    let mut one = world.settled().await;
     world.origin.write_model(world.store, model(1), "{\"n\":1}").await.unwrap();
-    let mut two = world.origin.snapshot().await.unwrap();
+    let mut two = world.settled().await;
     assert_eq!(none.latest_model(world.store).await.unwrap(), Some(None));
     assert_eq!(one.latest_model(world.store).await.unwrap(), Some(Some(model(2))));
     assert_eq!(two.latest_model(world.store).await.unwrap(), Some(Some(model(1))), "the last written, not the largest");

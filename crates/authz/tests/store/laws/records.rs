@@ -62,7 +62,7 @@ async fn properties_belong_to_a_snapshot_and_a_store<F: Fixture>() {
     let other = StoreId(Ulid::from_parts(2, 2));
     world.origin.create_store(other, "second").await.unwrap();
     describe(&world, &[("user:ann", r#"{"age": 3}"#)]).await;
-    let mut before = world.origin.snapshot().await.unwrap();
+    let mut before = world.settled().await;
     describe(&world, &[("user:ann", r#"{"age": 4}"#)]).await;
     let read = before.read(world.store, vec![TupleRead::Properties(object("user:ann"))]).await.unwrap();
     assert_eq!(read, [TupleAnswer::Properties(context(r#"{"age": 3}"#))]);
@@ -81,8 +81,8 @@ async fn properties_are_told_to_the_sink<F: Fixture>() {
     let expected = names.map(|name| Change::PropertiesChanged(world.store, object(name)));
     assert_eq!(told.iter().map(|logged| logged.change.clone()).collect::<Vec<_>>(), expected);
     assert_eq!(told[1].revision, committed.revision);
-    let mut snapshot = world.origin.snapshot().await.unwrap();
-    assert!(snapshot.stamp().contains(told[3].revision));
+    let mut snapshot = world.settled().await;
+    assert!(F::may_be_held_back() || snapshot.stamp().contains(told[3].revision));
     let read = snapshot.read(world.store, vec![TupleRead::Properties(object("user:ann"))]).await.unwrap();
     assert_eq!(read, [TupleAnswer::Properties(Context::default())]);
 }

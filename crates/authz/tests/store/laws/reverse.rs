@@ -83,7 +83,7 @@ async fn a_reverse_read_sees_its_snapshot_and_its_store<F: Fixture>() {
     let other = StoreId(Ulid::from_parts(2, 2));
     world.origin.create_store(other, "second").await.unwrap();
     world.write(&["doc:1#viewer@user:ann", "doc:2#viewer@user:ann"]).await;
-    let mut before = world.origin.snapshot().await.unwrap();
+    let mut before = world.settled().await;
     world.delete(&["doc:1#viewer@user:ann"]).await;
     world.write(&["doc:3#viewer@user:ann"]).await;
     let question = || vec![reverse("user:ann", "doc", "viewer")];

@@ -78,7 +78,7 @@ async fn a_deleted_store_is_one_change<F: Fixture>() {
 async fn an_open_snapshot_outlives_the_deletion_of_a_store<F: Fixture>() {
     let world = F::open().await;
     world.write(&["doc:1#viewer@user:ann"]).await;
-    let mut snapshot = world.origin.snapshot().await.unwrap();
+    let mut snapshot = world.settled().await;
     world.origin.delete_store(world.store).await.unwrap().unwrap();
     assert!(has(&mut *snapshot, world.store, "doc:1#viewer@user:ann").await);
 }

@@ -5,6 +5,7 @@
 
 use super::coherence::{assert_gone, kill, kills, leads, target, target_tags};
 use super::storage::{found, put};
+use super::takes_fills;
 use crate::testing::{FakeLayer, Fixture, Operation, SharedLayer, TestKey, TestValue, World};
 use crate::{Draft, Kill, Lookup};
 
@@ -33,6 +34,9 @@ async fn landed(world: &World, source: &TestKey, how: &Kill) {
 pub async fn a_late_load_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
     for how in kills() {
         let world = World::of(&fixture).await;
+        if !takes_fills("a_late_load_does_not_undo_an_invalidation", &world.tier) {
+            return;
+        }
         let (source, how, world) = (target(), &how, &world);
         let load = |load: crate::Load| async move {
             target_tags().into_iter().for_each(|tag| load.read(tag));
@@ -52,6 +56,9 @@ pub async fn a_late_load_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
 pub async fn a_late_fill_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
     for how in kills() {
         let world = World::of(&fixture).await;
+        if !takes_fills("a_late_fill_does_not_undo_an_invalidation", &world.tier) {
+            return;
+        }
         let source = target();
         let load = |load: crate::Load| async move {
             target_tags().into_iter().for_each(|tag| load.read(tag));
@@ -66,6 +73,9 @@ pub async fn a_late_fill_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
 pub async fn a_late_batch_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
     for how in kills() {
         let world = World::of(&fixture).await;
+        if !takes_fills("a_late_batch_does_not_undo_an_invalidation", &world.tier) {
+            return;
+        }
         let (source, other) = (target(), TestKey::new(crate::testing::BETA, "other"));
         let ticket = world.chain.ticket();
         let drafts = vec![
@@ -84,6 +94,9 @@ pub async fn a_late_batch_does_not_undo_an_invalidation<F: Fixture>(fixture: F) 
 pub async fn a_late_part_does_not_undo_an_invalidation<F: Fixture>(fixture: F) {
     for how in kills() {
         let world = World::of(&fixture).await;
+        if !takes_fills("a_late_part_does_not_undo_an_invalidation", &world.tier) {
+            return;
+        }
         let source = target();
         let key = world.chain.key(&source);
         let ticket = world.chain.ticket();
@@ -99,6 +112,9 @@ pub async fn a_late_promotion_does_not_undo_an_invalidation<F: Fixture>(fixture:
         let lower = FakeLayer::remote("lower");
         let last = SharedLayer::new(lower.clone());
         let world = World::between(&fixture, Vec::new(), vec![last.clone()]).await;
+        if !takes_fills("a_late_promotion_does_not_undo_an_invalidation", &world.tier) {
+            return;
+        }
         let source = target();
         let key = world.chain.key(&source);
         put(&last, &key, old(&world)).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::storage::{COARSEST_END, put};
+use super::takes_fills;
 use crate::testing::{ALPHA, BETA, FakeLayer, Fixture, SharedLayer, TestKey, TestValue, World};
 use crate::{
     CacheLayer, CacheLayerExt, CacheType, Clock, Draft, FillOutcome, Lifetime, Lookup, Moment, Policy, Source,
@@ -23,6 +24,9 @@ async fn end_in(tier: &SharedLayer, world: &World, source: &TestKey) -> Moment {
 /// At its end, not after it.
 pub async fn an_expired_value_is_a_miss<F: Fixture>(fixture: F) {
     let world = World::of(&fixture).await;
+    if !takes_fills("an_expired_value_is_a_miss", &world.tier) {
+        return;
+    }
     let source = TestKey::new(ALPHA, "one");
     world.chain.fill(&world.chain.ticket(), &source, ending(&world, seconds(10))).await;
     world.clock.advance(seconds(10) - COARSEST_END - Duration::from_millis(1));
@@ -38,6 +42,9 @@ pub async fn an_expired_value_is_a_miss<F: Fixture>(fixture: F) {
 pub async fn a_value_never_outlives_its_own_end_in_any_tier<F: Fixture>(fixture: F) {
     let policy = Policy::default().default_ttl(seconds(3_600));
     let world = World::with(&fixture, policy, Vec::new(), Vec::new()).await;
+    if !takes_fills("a_value_never_outlives_its_own_end_in_any_tier", &world.tier) {
+        return;
+    }
     let source = TestKey::new(ALPHA, "one");
     let own_end = world.clock.now().after(seconds(7));
     world.chain.fill(&world.chain.ticket(), &source, ending(&world, seconds(7))).await;
@@ -52,6 +59,9 @@ pub async fn a_promoted_value_never_outlives_the_tier_that_it_came_from<F: Fixtu
     let policy = Policy::default().default_ttl(seconds(3_600));
     let last = SharedLayer::new(FakeLayer::remote("last"));
     let world = World::with(&fixture, policy, Vec::new(), vec![last.clone()]).await;
+    if !takes_fills("a_promoted_value_never_outlives_the_tier_that_it_came_from", &world.tier) {
+        return;
+    }
     let source = TestKey::new(ALPHA, "one");
     let end = world.clock.now().after(seconds(30));
     put(&last, &world.chain.key(&source), ending(&world, seconds(30))).await;
@@ -75,6 +85,9 @@ pub async fn a_lifetime_belongs_to_its_tier_and_type<F: Fixture>(fixture: F) {
         .lifetime("last", BETA, Lifetime::of(seconds(20)));
     let last = SharedLayer::new(FakeLayer::remote("last"));
     let world = World::with(&fixture, policy, Vec::new(), vec![last.clone()]).await;
+    if !takes_fills("a_lifetime_belongs_to_its_tier_and_type", &world.tier) {
+        return;
+    }
     let source = |cache_type: CacheType| TestKey::new(cache_type, "one");
     for cache_type in [ALPHA, BETA] {
         let draft = world.draft(TestValue::new("here"), &[]);
@@ -97,6 +110,9 @@ pub async fn a_value_past_its_soft_end_is_a_stale_hit_and_is_loaded_anew<F: Fixt
     let name = World::alone(&fixture).await.tier.name();
     let policy = Policy::default().jitter_percent(0).lifetime(name, ALPHA, lifetime);
     let world = World::with(&fixture, policy, Vec::new(), Vec::new()).await;
+    if !takes_fills("a_value_past_its_soft_end_is_a_stale_hit_and_is_loaded_anew", &world.tier) {
+        return;
+    }
     let others = world.tiers.iter().filter(|tier| tier.name() != name);
     others.for_each(|tier| assert!(world.chain.switch_tier(tier.name(), false)));
     let source = TestKey::new(ALPHA, "one");
@@ -114,7 +130,7 @@ pub async fn a_value_past_its_soft_end_is_a_stale_hit_and_is_loaded_anew<F: Fixt
 pub async fn a_value_that_says_there_is_nothing_is_a_negative_hit<F: Fixture>(fixture: F) {
     let world = World::of(&fixture).await;
     let source = TestKey::new(ALPHA, "one");
-    world.chain.fill(&world.chain.ticket(), &source, world.draft(TestValue::nothing(), &[])).await;
+    world.fill(&source, world.draft(TestValue::nothing(), &[])).await;
     assert!(matches!(world.chain.get(&source).await, Lookup::NegativeHit(_)));
     let answer =
         world.chain.get_or_load(&source, |_| async { Err::<TestValue, _>(std::io::Error::other("asked")) }).await;

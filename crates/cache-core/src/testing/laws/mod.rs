@@ -1,18 +1,39 @@
 //! The laws of a tier, each a function whose name is the sentence.
 //!
-//! What does not apply to a tier by its capabilities or by its fixture holds for it trivially: a tier that takes any value refuses none.
+//! A law that does not apply to a tier, by its capabilities or by its fixture, says so by its name: a tier that takes any value refuses none,
+//! and one that mirrors an origin takes no fills at all.
 
 mod coherence;
 mod failure;
 mod late_fill;
 mod lifetime;
+mod mirror;
 mod storage;
 
 pub use coherence::*;
 pub use failure::*;
 pub use late_fill::*;
 pub use lifetime::*;
+pub use mirror::*;
 pub use storage::*;
+
+use super::SharedLayer;
+use crate::CacheLayer;
+
+/// Says that a law has nothing to say about a tier.
+#[allow(clippy::print_stderr, reason = "whoever runs the laws of a tier sees which of them do not apply to it")]
+fn does_not_apply(law: &str, tier: &SharedLayer, why: &str) {
+    eprintln!("law {law} does not apply to {}: {why}", tier.name());
+}
+
+/// Whether a tier takes fills; where it does not, says that the law is about those that do.
+fn takes_fills(law: &str, tier: &SharedLayer) -> bool {
+    let fillable = tier.capabilities().fillable;
+    if !fillable {
+        does_not_apply(law, tier, "it takes no fills");
+    }
+    fillable
+}
 
 /// Expands to one test for each law, about the tier that a [`Fixture`](crate::testing::Fixture) makes.
 ///
@@ -33,6 +54,9 @@ macro_rules! conformance {
             usage_counts_what_is_held
             a_value_that_is_too_large_is_refused_and_not_replaced_by_an_older_one
             many_tasks_at_once_get_their_own_values
+            a_tier_that_takes_no_fills_keeps_none
+            a_mirrored_row_is_found_with_the_stamp_of_its_view_and_its_tags
+            a_mirrored_row_is_copied_upwards_with_its_stamp_and_an_end
             // Coherence.
             an_invalidated_value_is_a_miss_although_nothing_was_deleted
             an_invalidation_of_something_else_leaves_the_value

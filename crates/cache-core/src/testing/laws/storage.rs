@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{does_not_apply, takes_fills};
 use crate::testing::{ALPHA, BETA, Fixture, SharedLayer, TestKey, TestValue, World};
 use crate::{
     CacheKey, CacheLayer, CacheLayerExt, Clock, Draft, Filled, Key, Now, ReadSet, Stamp, Tag, Ticket, TypeSet, tag,
@@ -10,11 +11,9 @@ use crate::{
 /// How much earlier than it was told a tier may end a value: wire formats and backends count in coarser units. Later is never right.
 pub(super) const COARSEST_END: Duration = Duration::from_secs(1);
 
-/// Fills one entry past the chain, as if its fill had been under way for however long.
+/// Brings one entry into a tier past the chain.
 pub(super) async fn put(tier: &SharedLayer, key: &Key<'_>, draft: Draft<TestValue>) -> Filled {
-    let soft_expiry = draft.hard_expiry;
-    let fill = Ticket::new(0, draft.stamp).fill(*key, draft, soft_expiry, None);
-    tier.fill(&fill).await.expect("the tier takes a fill")
+    tier.put(key, draft).await
 }
 
 pub(super) async fn found(tier: &SharedLayer, key: &Key<'_>) -> Option<TestValue> {
@@ -28,6 +27,9 @@ fn draft(world: &World, text: &str) -> Draft<TestValue> {
 /// Stamp, tags, types and end decide whether a value may be used: a tier that changes one of them changes an answer.
 pub async fn a_filled_value_is_found_with_its_provenance_unchanged<F: Fixture>(fixture: F) {
     let world = World::alone(&fixture).await;
+    if !takes_fills("a_filled_value_is_found_with_its_provenance_unchanged", &world.tier) {
+        return;
+    }
     let source = TestKey::new(ALPHA, "one").naming("user", "ann");
     let key = world.chain.key(&source);
     let tags: ReadSet =
@@ -108,7 +110,7 @@ pub async fn a_batch_answers_in_order<F: Fixture>(fixture: F) {
     let present: Vec<_> = sources.iter().step_by(2).map(|source| world.chain.key(source)).collect();
     let drafts =
         present.iter().zip((0..).step_by(2)).map(|(key, number)| (*key, draft(&world, &i32::to_string(&number))));
-    world.chain.fill_many(&world.chain.ticket(), drafts.collect()).await;
+    world.fill_many(drafts.collect()).await;
 
     let asked: Vec<usize> = (0..200).rev().chain([4, 4, 5, 5, 0, 199, 4]).collect();
     let keys: Vec<_> = asked.iter().map(|number| world.chain.key(&sources[*number])).collect();
@@ -139,6 +141,9 @@ pub async fn a_later_fill_replaces_an_earlier_one<F: Fixture>(fixture: F) {
 /// A removal of what is not there is no error.
 pub async fn removed_keys_are_forgotten_and_no_others<F: Fixture>(fixture: F) {
     let world = World::alone(&fixture).await;
+    if !takes_fills("removed_keys_are_forgotten_and_no_others", &world.tier) {
+        return;
+    }
     let sources: Vec<_> = (0..10).map(|number| TestKey::new(ALPHA, number.to_string())).collect();
     let keys: Vec<_> = sources.iter().map(|source| world.chain.key(source)).collect();
     for key in &keys {
@@ -156,6 +161,9 @@ pub async fn removed_keys_are_forgotten_and_no_others<F: Fixture>(fixture: F) {
 /// And what comes after is kept.
 pub async fn clearing_forgets_everything<F: Fixture>(fixture: F) {
     let world = World::alone(&fixture).await;
+    if !takes_fills("clearing_forgets_everything", &world.tier) {
+        return;
+    }
     let sources: Vec<_> = (0..50).map(|number| TestKey::new([ALPHA, BETA][number % 2], number.to_string())).collect();
     for source in &sources {
         put(&world.tier, &world.chain.key(source), draft(&world, "here")).await;
@@ -194,7 +202,7 @@ pub async fn a_look_up_of_now_never_waits<F: Fixture>(fixture: F) {
 pub async fn usage_counts_what_is_held<F: Fixture>(fixture: F) {
     let world = World::alone(&fixture).await;
     if !world.tier.capabilities().local {
-        return;
+        return does_not_apply("usage_counts_what_is_held", &world.tier, "it would have to wait to tell");
     }
     let empty = world.tier.usage();
     assert_eq!(empty.entries, 0);
@@ -213,8 +221,11 @@ pub async fn usage_counts_what_is_held<F: Fixture>(fixture: F) {
 
 /// The value before it is older than the one that was refused: it is not served in its place.
 pub async fn a_value_that_is_too_large_is_refused_and_not_replaced_by_an_older_one<F: Fixture>(fixture: F) {
-    let Some(bytes) = fixture.too_large() else { return };
     let world = World::alone(&fixture).await;
+    let Some(bytes) = fixture.too_large() else {
+        let law = "a_value_that_is_too_large_is_refused_and_not_replaced_by_an_older_one";
+        return does_not_apply(law, &world.tier, "it takes values of any size");
+    };
     let source = TestKey::new(ALPHA, "one");
     let key = world.chain.key(&source);
     world.chain.fill(&world.chain.ticket(), &source, draft(&world, "small")).await;

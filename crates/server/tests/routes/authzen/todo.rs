@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use server::config::Settings;
 
 use super::{ask, published, relationship};
+use crate::combinations::{Backends, COMBINATIONS};
 use crate::support::child::Server;
 use crate::support::wire::{exchange, post};
 use crate::support::{World, json_request};
@@ -101,7 +102,20 @@ fn sent(address: std::net::SocketAddr, method: &str, path: &str, body: &str) -> 
 
 #[test]
 fn a_process_that_got_the_world_over_its_ports_decides_the_same() {
-    let server = Server::start(&[]);
+    decides_the_same(&Server::start(&[]));
+}
+
+#[test]
+fn a_process_on_postgresql_decides_the_same_with_every_combination_of_tiers() {
+    for (name, on) in COMBINATIONS {
+        let Some(backends) = Backends::new() else { return };
+        println!("{name}:");
+        let arguments = backends.arguments(on);
+        decides_the_same(&Server::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+}
+
+fn decides_the_same(server: &Server) {
     let created = sent(server.public, "POST", "/stores", r#"{"name": "todo"}"#);
     let store = format!("/stores/{}", created["id"].as_str().unwrap());
     let model = Model::from_dsl(MODEL).unwrap().to_json().to_string();
@@ -112,7 +126,8 @@ fn a_process_that_got_the_world_over_its_ports_decides_the_same() {
         let compare = |(path, request, expected): &(&str, Value, Value)| {
             compare(request, &sent(server.public, "POST", path, &request.to_string()), expected)
         };
-        let compared: usize = cases(file).iter().map(compare).sum();
+        // Once more, for what the tiers then have.
+        let compared: usize = cases(file).iter().chain(&cases(file)).map(compare).sum();
         println!("{file}: {compared} decisions of a process");
     }
 }
