@@ -41,7 +41,7 @@ fn assert_within(quota: Quota, times: &[u64]) {
     }
 }
 
-fn charge<'a>(bucket: &'a str, quota: Quota, units: u32) -> Charge<'a> {
+fn charge(bucket: &str, quota: Quota, units: u32) -> Charge<'_> {
     Charge { bucket: bucket.as_bytes(), quota, units }
 }
 
