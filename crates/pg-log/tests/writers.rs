@@ -206,7 +206,7 @@ async fn rows_are_told_again_once_the_savepoint_of_a_bulk_change_is_rolled_back(
     .unwrap();
     until("applied", async || recorder.knows("row by row")).await;
     // A setting of the session that was left from another transaction silences nothing.
-    psql.batch_execute("SET tiergate.bulk = '3 quiet'; INSERT INTO things VALUES ('loud', 'ann', '')").await.unwrap();
+    psql.batch_execute("SET tiergate.writer = '3 quiet'; INSERT INTO things VALUES ('loud', 'ann', '')").await.unwrap();
     until("applied", async || recorder.knows("loud")).await;
 }
 
@@ -216,12 +216,13 @@ async fn what_would_go_unseen_is_refused() {
     let psql = database.foreign().await;
     for refused in [
         "ALTER TABLE things DISABLE TRIGGER ALL",
-        "ALTER TABLE things DISABLE TRIGGER tiergate_log_row",
+        "ALTER TABLE things DISABLE TRIGGER tiergate_log_delete",
         "ALTER TABLE things ENABLE TRIGGER tiergate_log_truncate",
-        "ALTER TABLE things ENABLE REPLICA TRIGGER tiergate_log_row",
-        "DROP TRIGGER tiergate_log_row ON things",
+        "ALTER TABLE things ENABLE REPLICA TRIGGER tiergate_log_delete",
+        "DROP TRIGGER tiergate_log_delete ON things",
         "DROP TRIGGER tiergate_log_truncate ON things",
-        "ALTER TRIGGER tiergate_log_row ON things RENAME TO other",
+        "DROP TRIGGER tiergate_log_update ON things",
+        "ALTER TRIGGER tiergate_log_delete ON things RENAME TO other",
         "DROP TABLE things",
         "DROP FUNCTION tiergate.log_truncate() CASCADE",
         "ALTER TABLE things SET UNLOGGED",

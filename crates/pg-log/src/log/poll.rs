@@ -2,7 +2,7 @@
 //! snapshot can't contradict itself.
 //!
 //! "Not seen in P" is `xid >= xmax(P) OR xid = ANY(xip(P))`, both as parameters. Two writers may commit against the order of their numbers, so
-//! that no maximum of anything is a cursor. The two halves don't overlap and are read from one index each; the planner finds that by the limits.
+//! that no maximum of anything is a cursor. The statement is a function of the migration, `poll`.
 
 use std::sync::Arc;
 
@@ -26,35 +26,21 @@ pub(super) struct Statements {
 impl Statements {
     /// `schema` in quotes; `controlled` where `pg_control_system()` may be called.
     pub(super) fn new(schema: &str, controlled: bool, max_poll_rows: usize, max_join_rows: usize) -> Self {
-        let parts = parts(controlled);
-        let header = |base: &str| {
-            format!(
+        let identity = parts(controlled);
+        Self {
+            poll: format!("SELECT kind, xid, op, fields, at FROM {schema}.poll($1, $2, $3, {max_poll_rows})").into(),
+            // The same without a base, for once: its rows come as they are read.
+            join: format!(
                 "SELECT NULL::text, NULL::bigint, NULL::text, ARRAY[
                      pg_catalog.pg_current_snapshot()::text,
                      pg_catalog.pg_current_xact_id_if_assigned()::text,
-                     {parts}, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), {base}], NULL::bigint
-                 FROM {schema}.log_state s"
-            )
-        };
-        // One more than allowed tells that there are more.
-        let half = |condition: &str, limit: usize| {
-            format!(
-                "(SELECT {COLUMNS} FROM {schema}.log l WHERE NOT l.loaded AND {condition} ORDER BY l.xid LIMIT {})",
-                limit.saturating_add(1)
-            )
-        };
-        Self {
-            poll: format!(
-                "{} UNION ALL {} UNION ALL {}",
-                header("$1::text, $2::text, $3::text"),
-                half("l.xid >= $1::text::xid8", max_poll_rows),
-                half("l.xid = ANY($2::text::xid8[])", max_poll_rows)
-            )
-            .into(),
-            join: format!(
-                "{} UNION ALL {}",
-                header("NULL, NULL, NULL"),
-                half(&format!("l.xid >= (SELECT trimmed_below FROM {schema}.log_state)"), max_join_rows)
+                     {identity}, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), NULL, NULL, NULL],
+                     NULL::bigint
+                 FROM {schema}.log_state s
+                 UNION ALL (SELECT {COLUMNS} FROM {schema}.log l
+                     WHERE NOT l.loaded AND l.xid >= (SELECT trimmed_below FROM {schema}.log_state)
+                     ORDER BY l.xid LIMIT {})",
+                max_join_rows.saturating_add(1)
             )
             .into(),
         }

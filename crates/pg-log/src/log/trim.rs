@@ -47,7 +47,7 @@ pub(super) async fn trim(link: &Link, schema: &str, config: &LogConfig) -> Resul
                  (SELECT ended_below FROM {schema}.log_marks
                   WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
                   ORDER BY at DESC LIMIT 1) m)
-             ORDER BY l.id LIMIT {DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED))"
+             ORDER BY l.xid LIMIT {DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED))"
     );
     let forget_marks = format!(
         "DELETE FROM {schema}.log_marks WHERE at < (
