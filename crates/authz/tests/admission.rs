@@ -90,7 +90,7 @@ async fn a_hit_is_free_and_a_miss_is_asked_about_once() {
     let result = point.check_admitted(&ann, &*closed).await;
     assert!(is_refusal(&result), "{result:?}");
     let asked = (Some("user:ann".to_owned()), "viewer".to_owned(), Work::Check);
-    assert_eq!(closed.asked(), [asked.clone()]);
+    assert_eq!(closed.asked(), std::slice::from_ref(&asked));
     let decision = point.check_admitted(&ann, &*open).await.unwrap();
     assert_eq!((decision.allowed, decision.source), (true, Source::Origin));
     assert_eq!(open.asked(), [asked]);

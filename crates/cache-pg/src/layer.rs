@@ -14,27 +14,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use cache_core::{
-    CacheLayer, Capabilities, Clock, Draft, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, Moment, Now, RowKey,
+    CacheLayer, Capabilities, Clock, Draft, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, Moment, Now,
     RowValue, Stamp, TypeSet, Usage,
 };
 use futures_util::future::try_join_all;
-use pg_log::tokio_postgres::types::ToSql;
-use pg_log::tokio_postgres::{Row, error::SqlState};
+use pg_log::tokio_postgres::Row;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::core::{Patience, Xid8};
+use crate::core::{Asked, Group, Patience, READ, Xid8};
 use crate::statistics::Counts;
 use crate::views::{Known, Version, Views};
-use crate::{ConfigError, ViewConfig, ViewHandle};
+use crate::{ConfigError, MAX_KEYS_PER_STATEMENT, ViewConfig, ViewHandle};
 use pg_log::{PgContext, PgError, Shared};
 
 /// The tier's name.
 pub const DEFAULT_NAME: &str = "l3";
-/// The most keys of one statement. More of them go in further statements of the same round trip.
-pub const MAX_KEYS_PER_STATEMENT: usize = 1_000;
-
 const GET: &str = "get";
-const READ: &str = "look rows up in a view";
 
 /// The PostgreSQL tier.
 pub struct ViewLayer<V> {
@@ -48,19 +43,6 @@ pub struct ViewLayer<V> {
     resting: Box<[AtomicU64]>,
     counts: ViewHandle,
     values: PhantomData<fn() -> V>,
-}
-
-/// A key with its place among those that were asked for.
-struct Asked {
-    at: usize,
-    key: RowKey,
-}
-
-/// Keys of one view that go into one statement.
-struct Group<'v> {
-    known: &'v Known,
-    version: Arc<Version>,
-    asked: Vec<Asked>,
 }
 
 impl<V: RowValue> ViewLayer<V> {
@@ -247,39 +229,6 @@ impl<V: RowValue> ViewLayer<V> {
             found[*at] = Some(Entry::decoded(draft, Moment::NEVER));
         }
         Ok(())
-    }
-}
-
-impl Group<'_> {
-    async fn ask(&self, client: &Shared) -> Result<Vec<Row>, PgError> {
-        let result = self.rows(client).await;
-        if let Err(error) = &result
-            && error.code() == Some(&SqlState::UNDEFINED_TABLE)
-        {
-            // Somebody dropped it. The next look-up looks for another version.
-            self.known.set_version(None);
-        }
-        result
-    }
-
-    async fn rows(&self, client: &Shared) -> Result<Vec<Row>, PgError> {
-        match self.asked.as_slice() {
-            [one] => {
-                let statement = client.prepared(&self.version.one).await?;
-                let columns: Vec<&str> = one.key.columns.iter().map(|column| &**column).collect();
-                let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
-                client.query(&statement, &parameters).await
-            }
-            many => {
-                let statement = client.prepared(&self.version.many).await?;
-                let columns: Vec<Vec<&str>> = (0..self.known.view.keys.len())
-                    .map(|column| many.iter().map(|asked| &*asked.key.columns[column]).collect())
-                    .collect();
-                let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
-                client.query(&statement, &parameters).await
-            }
-        }
-        .during(READ)
     }
 }
 

@@ -33,7 +33,7 @@ fn main() {
     runtime.block_on(prepare(&url));
     let mut report = Report::new("The log of PostgreSQL (fsync on)", arguments);
     let round = Duration::from_millis(if arguments.quick { 300 } else { 2_000 });
-    writers(&runtime, &url, round, &arguments, &mut report);
+    writers(&runtime, &server, round, &arguments, &mut report);
     polls(&runtime, &url, &arguments, &report);
     report.end();
 }
@@ -96,7 +96,8 @@ fn commits(runtime: &Runtime, clients: &[Arc<Client>], table: &str, round: Durat
     done as f64 / took.as_secs_f64()
 }
 
-fn writers(runtime: &Runtime, url: &str, round: Duration, arguments: &Arguments, report: &mut Report) {
+fn writers(runtime: &Runtime, server: &Postgres, round: Duration, arguments: &Arguments, report: &mut Report) {
+    let url = &server.url();
     let ours: Vec<_> = (0..WRITERS).map(|_| Arc::new(runtime.block_on(connect(url)))).collect();
     for client in &ours {
         runtime.block_on(client.batch_execute("SET tiergate.writer = on")).expect("the mark");
@@ -109,6 +110,17 @@ fn writers(runtime: &Runtime, url: &str, round: Duration, arguments: &Arguments,
         || commits(runtime, &ours, "bare", round),
     );
     report.ratio_at_least("commits of 16 writers, with the triggers to without", "commits/s", &alone, 0.9);
+
+    // Where others use the machine at the same time, this is the steadier figure of the two.
+    let used = |table: &str| {
+        let before = processors(server);
+        let (took, rate) = time(|| commits(runtime, &ours, table, round));
+        processors(server)
+            .zip(before)
+            .map_or(f64::NAN, |(after, before)| (after - before) * 1e6 / (rate * took.as_secs_f64()))
+    };
+    let processor = pairs(arguments.pairs(), || used("logged"), || used("bare"));
+    report.ratio_at_most("the server's processor time for a commit, the same", "us", &processor, 1.15);
 
     let pg = Pg::new(PgConfig::new(url)).expect("the URL");
     let readers = runtime.block_on(async {
@@ -190,6 +202,21 @@ fn polls(runtime: &Runtime, url: &str, arguments: &Arguments, report: &Report) {
             );
         }
     });
+}
+
+/// The seconds of processor time that a server's processes have used.
+fn processors(server: &Postgres) -> Option<f64> {
+    let parent = server.pid()?.to_string();
+    let mut seconds = 0.0;
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let of_parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(&*parent);
+        if of_parent {
+            seconds += processor(pid).unwrap_or(0.0);
+        }
+    }
+    Some(seconds)
 }
 
 /// The seconds of processor time that a process has used, where the system says; it counts in hundredths.

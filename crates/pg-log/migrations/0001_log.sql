@@ -1,11 +1,8 @@
 -- The invalidation log: what changed, by the transaction that changed it.
 --
--- The order of the rows means nothing. `xid` is the writer's top-level transaction, and a reader has seen a row where its snapshot sees that
+-- The order of the rows means nothing, and none has a number of its own. `xid` is the writer's top-level transaction, and a reader has seen a row where its snapshot sees that
 -- transaction. It is never the system column xmin, which names the subtransaction.
 CREATE TABLE {schema}.log (
-    -- Tells rows of one transaction apart. Not a key: a database that was made from a template and crashes gives some numbers twice, and no write
-    -- of anybody may fail for that.
-    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32),
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     kind text NOT NULL,
     -- + inserted, - deleted, < before and > after an update.
