@@ -1,7 +1,7 @@
 -- The invalidation log: what changed, by the transaction that changed it.
 --
--- The order of the rows means nothing, and none has a number of its own. `xid` is the writer's top-level transaction, and a reader has seen a row where its snapshot sees that
--- transaction. It is never the system column xmin, which names the subtransaction.
+-- The order of the rows means nothing, and none has a number of its own. `xid` is the writer's top-level transaction, and a reader has seen a
+-- row where its snapshot sees that transaction. It is never the system column xmin, which names the subtransaction.
 CREATE TABLE {schema}.log (
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     kind text NOT NULL,

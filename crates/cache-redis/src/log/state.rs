@@ -112,6 +112,7 @@ impl State {
                     known.epoch = Some(answer.epoch);
                     known.seen = answer.last;
                     known.applied = answer.last;
+                    self.show(known);
                     self.status.send_modify(|status| status.epochs += 1);
                 }
             }
@@ -210,12 +211,15 @@ impl State {
                 return Trust::NeedsRecord;
             }
             known.heard_at = known.heard_at.max(asked_at);
-            if !known.trusted {
+            let joins = !known.trusted;
+            if joins {
                 known.trusted = true;
                 known.bind();
-                self.status.send_modify(|status| status.joins += 1);
             }
             self.show(known);
+            if joins {
+                self.status.send_modify(|status| status.joins += 1);
+            }
             Trust::Given
         })
     }
@@ -234,8 +238,9 @@ impl State {
                 let (server_ms, asked_at) = known.server_clock;
                 let theirs = server_ms.saturating_add(now.since(asked_at).as_millis() as u64 + LEAP_MS);
                 known.kill_everything(id::end_of(theirs.max(id::millisecond(known.above_all_stamps()))));
-                self.status.send_modify(|status| status.silences += 1);
                 self.show(known);
+                // Last: whoever waits for the count finds the rest as it is now.
+                self.status.send_modify(|status| status.silences += 1);
                 return None;
             }
             Some(left)

@@ -4,24 +4,12 @@ use std::sync::Arc;
 
 use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreError, StoreId, SystemWallClock};
-use test_services::{Postgres as Server, PostgresOptions, TestDatabase};
 use ulid::Ulid;
 
-use super::until;
+use super::{server, until};
 use crate::support::{Postgres, Recorder, writes};
 
 const ANN: &str = "doc:1#viewer@user:ann";
-
-/// A server of the test's own, and a database on it.
-async fn server() -> Option<(Server, TestDatabase)> {
-    tokio::task::spawn_blocking(|| {
-        let server = Server::start(&PostgresOptions::default())?;
-        let database = TestDatabase::create_on(&server.url(), Postgres::template()).unwrap();
-        Some((server, database))
-    })
-    .await
-    .unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_down_at_the_start_is_no_error_and_joined_later() {

@@ -13,6 +13,9 @@ mod trips;
 use std::time::Duration;
 
 use pg_log::tokio_postgres::{Client, NoTls, connect};
+use test_services::{Postgres as Server, PostgresOptions, TestDatabase};
+
+use crate::support::Postgres;
 
 /// A bound for what has to happen at all.
 const SOON: Duration = Duration::from_secs(20);
@@ -22,6 +25,17 @@ async fn psql(url: &str) -> Client {
     let (client, connection) = connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// A server of the test's own, and a database on it.
+async fn server() -> Option<(Server, TestDatabase)> {
+    tokio::task::spawn_blocking(|| {
+        let server = Server::start(&PostgresOptions::default())?;
+        let database = TestDatabase::create_on(&server.url(), Postgres::template()).unwrap();
+        Some((server, database))
+    })
+    .await
+    .unwrap()
 }
 
 /// Waits for something that can only be asked for.
