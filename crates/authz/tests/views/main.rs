@@ -5,3 +5,5 @@ mod differential;
 mod mirror;
 mod patterns;
 mod rows;
+#[path = "../support/sql.rs"]
+mod sql;

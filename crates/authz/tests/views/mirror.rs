@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use authz::decide::{CachedValue, DecisionPoint};
 use authz::model::Model;
-use authz::relation::{Relationship, RelationshipCondition, Tuple};
 use authz::store::memory::MemoryStore;
-use authz::store::postgres::{MIGRATIONS, PostgresStore};
+use authz::store::postgres::PostgresStore;
 use authz::store::{ModelId, Store, StoreId, SystemWallClock, WriteBatch};
 use authz::views;
 use cache_core::telemetry::{Outcome, Telemetry};
@@ -20,11 +19,13 @@ use cache_core::{
     Usage,
 };
 use cache_l1::{MemoryConfig, MemoryLayer};
-use cache_pg::{RefreshConfig, Refreshed, View, ViewConfig, ViewLayer, Views};
-use pg_log::tokio_postgres::{Client, NoTls};
+use cache_pg::{RefreshConfig, Refreshed, ViewConfig, ViewLayer, Views};
+use pg_log::tokio_postgres::Client;
 use pg_log::{Pg, PgConfig};
-use test_services::{Template, TestDatabase};
+use test_services::TestDatabase;
 use ulid::Ulid;
+
+use crate::sql;
 
 /// A decision point over an origin, with views over the same relationships.
 pub(crate) struct Mirror {
@@ -117,41 +118,14 @@ impl CacheLayer<CachedValue> for Overheard {
     }
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = pg_log::tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
-    tokio::spawn(connection);
-    client
-}
-
-/// A database with everybody's tables.
-fn database() -> Option<TestDatabase> {
-    let components = [
-        (pg_log::COMPONENT, pg_log::migrations()),
-        ("origin", MIGRATIONS),
-        (views::access_patterns::COMPONENT, views::access_patterns::MIGRATIONS),
-    ];
-    let content: Vec<&str> = components.iter().flat_map(|(_, all)| all.iter().map(|one| one.sql)).collect();
-    TestDatabase::create(Template::built(&content.join(";"), move |url| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let mut client = connect(url).await;
-            for (component, migrations) in components {
-                pg_log::migrate(&mut client, "tiergate", component, migrations).await?;
-            }
-            Ok(())
-        })
-    }))
-}
-
 impl Mirror {
     /// An empty store, or none where there is no server. With `memory` there is a memory tier before the views, into which rows are copied.
     pub(crate) async fn new(kind: Kind, memory: bool) -> Option<Self> {
-        let database = database()?;
-        let client = connect(database.url()).await;
-        client.batch_execute("SET search_path = tiergate; SET jit = off").await.unwrap();
+        let database = sql::database()?;
+        let client = sql::connect(database.url()).await;
         let config = PgConfig::new(database.url());
         let pg = Pg::new(config.clone()).unwrap();
-        let all = views::all(pg.schema()).into_iter().map(view).collect();
+        let all = views::all(pg.schema()).into_iter().map(sql::view).collect();
         let views = Views::new(pg.clone(), all).unwrap();
         views.migrate().await.unwrap();
 
@@ -214,51 +188,11 @@ impl Mirror {
 
     /// Writes and deletes relationships, wherever they are.
     pub(crate) async fn write(&self, batch: WriteBatch) {
-        let store = self.store.0.to_string();
         self.origin.write(self.store, batch.clone()).await.unwrap();
         if self.kind == Kind::Postgres {
             return;
         }
-        for Tuple { object, relation, subject } in &batch.deletes {
-            let delete = "DELETE FROM tuples WHERE store = $1 AND object_type = $2 AND object_id = $3 AND relation = $4 \
-                          AND subject_type = $5 AND subject_relation = $6 AND subject_id = $7";
-            let relation_of = subject.relation().map_or("", |relation| relation);
-            let columns: [&(dyn pg_log::tokio_postgres::types::ToSql + Sync); 7] = [
-                &store,
-                &&*object.type_name,
-                &&*object.id,
-                &&**relation,
-                &&**subject.type_name(),
-                &relation_of,
-                &subject.id(),
-            ];
-            assert_eq!(self.client.execute(delete, &columns).await.unwrap(), 1);
-        }
-        for Relationship { tuple: Tuple { object, relation, subject }, condition } in &batch.writes {
-            let insert = "INSERT INTO tuples (store, object_type, object_id, relation, subject_type, subject_relation, \
-                          subject_id, condition, condition_context) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-            let relation_of = subject.relation().map_or("", |relation| relation);
-            let (name, context) = match condition.as_deref() {
-                None => (String::new(), String::new()),
-                Some(RelationshipCondition { name, context }) => {
-                    let values: serde_json::Map<_, _> =
-                        context.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-                    (name.to_string(), serde_json::Value::Object(values).to_string())
-                }
-            };
-            let columns: [&(dyn pg_log::tokio_postgres::types::ToSql + Sync); 9] = [
-                &store,
-                &&*object.type_name,
-                &&*object.id,
-                &&**relation,
-                &&**subject.type_name(),
-                &relation_of,
-                &subject.id(),
-                &name,
-                &context,
-            ];
-            assert_eq!(self.client.execute(insert, &columns).await.unwrap(), 1);
-        }
+        sql::write(&self.client, self.store, &batch).await;
     }
 
     /// Refreshes all views.
@@ -283,12 +217,4 @@ impl Mirror {
         }
         self.client.batch_execute(&format!("{sql} COMMIT")).await.unwrap();
     }
-}
-
-/// What an application glues together: the definition of a view, and the tier's view.
-fn view(definition: views::Definition) -> View {
-    let views::Definition { name, query, keys, value, columns, every, limit } = definition;
-    let view = View::new(name, query).value(value).every(every).limit(limit);
-    let view = keys.iter().fold(view, |view, key| view.key(*key));
-    columns.iter().fold(view, |view, column| view.column(*column))
 }

@@ -19,7 +19,10 @@ mod lists;
 mod mistakes;
 mod oracle_fga;
 mod origin;
+mod postgres;
 mod reference;
+#[path = "../support/sql.rs"]
+mod sql;
 mod tiers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +34,8 @@ use differential::{Difference, Emphasis};
 const WORLDS: u64 = 250;
 /// The same with servers, to which every look-up is a way.
 const WORLDS_ON_SERVERS: u64 = 60;
+/// The same where the origin is one of them.
+const WORLDS_IN_POSTGRES: u64 = 24;
 const THREADS: usize = 2;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
@@ -86,16 +91,34 @@ fn caching_changes_no_answer() {
 #[test]
 fn tiers_on_real_servers_change_no_answer() {
     let Some(servers) = tiers::Servers::start() else { return };
-    let (from, worlds) = (number("TIERGATE_WORLDS_FROM"), number("TIERGATE_WORLDS"));
-    let emphasis = Emphasis { servers: Some(&servers), ..Emphasis::default() };
-    let worlds = worlds.unwrap_or(WORLDS_ON_SERVERS);
-    let coverage = match run(from.unwrap_or(0), worlds, emphasis) {
+    let worlds = number("TIERGATE_WORLDS").unwrap_or(WORLDS_ON_SERVERS);
+    on_servers(&servers, worlds, Emphasis { servers: Some(&servers), ..Emphasis::default() });
+}
+
+/// As above with the origin in PostgreSQL and views as the last tier: they are refreshed now and then, connections are ended, and every other change
+/// comes from somebody who writes SQL.
+#[test]
+fn all_tiers_over_an_origin_in_postgres_change_no_answer() {
+    if test_services::shared_postgres().is_none() {
+        return;
+    }
+    let Some(servers) = tiers::Servers::start() else { return };
+    let worlds = number("TIERGATE_WORLDS").unwrap_or(WORLDS_IN_POSTGRES);
+    on_servers(&servers, worlds, Emphasis { servers: Some(&servers), postgres: true, ..Emphasis::default() });
+    let hits = servers.view_hits.load(Ordering::Relaxed) as u64;
+    assert!(hits >= worlds * 10, "{hits} parts from views in {worlds} worlds are too few to show anything");
+}
+
+fn on_servers(servers: &tiers::Servers, worlds: u64, emphasis: Emphasis<'_>) {
+    let coverage = match run(number("TIERGATE_WORLDS_FROM").unwrap_or(0), worlds, emphasis) {
         Ok(coverage) => coverage,
         Err(difference) => panic!("{difference}"),
     };
     let count = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed);
-    let (faults, restarts, hits) = (count(&servers.faults), count(&servers.restarts), count(&servers.redis_hits));
-    println!("{coverage}\n{faults} faults, {restarts} restarts among them; {hits} answers and parts from Redis");
+    let (faults, restarts) = (count(&servers.faults), count(&servers.restarts));
+    let (hits, view_hits) = (count(&servers.redis_hits), count(&servers.view_hits));
+    println!("{coverage}\n{faults} faults, {restarts} restarts among them");
+    println!("answers and parts of {hits} questions from Redis, and {view_hits} from views");
     let worlds = usize::try_from(worlds).unwrap_or(usize::MAX);
     assert!(faults >= worlds && restarts >= worlds / 4 && hits >= worlds * 10, "too little happened to show anything");
 }

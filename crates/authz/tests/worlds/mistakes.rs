@@ -10,9 +10,9 @@ use cache_core::{Mistake, plant};
 
 use super::Emphasis;
 
-const CONCURRENT: Emphasis<'_> = Emphasis { servers: None, concurrent: true, forgetful: false };
-const FORGETFUL: Emphasis<'_> = Emphasis { servers: None, concurrent: false, forgetful: true };
-const ANY: Emphasis<'_> = Emphasis { servers: None, concurrent: false, forgetful: false };
+const CONCURRENT: Emphasis<'_> = Emphasis { servers: None, postgres: false, concurrent: true, forgetful: false };
+const FORGETFUL: Emphasis<'_> = Emphasis { servers: None, postgres: false, concurrent: false, forgetful: true };
+const ANY: Emphasis<'_> = Emphasis { servers: None, postgres: false, concurrent: false, forgetful: false };
 
 /// Runs worlds with a mistake until an answer is wrong.
 #[expect(clippy::print_stdout, reason = "what a mistake led to is worth a line")]
@@ -62,4 +62,15 @@ fn a_follower_that_checks_nothing_is_found() {
 #[test]
 fn a_composed_value_that_is_stamped_anew_is_found() {
     is_found(Mistake::ComposedStampedNow, 200, CONCURRENT);
+}
+
+/// The worlds over servers could tell, too: nothing that Redis and views hold is harmless there.
+#[test]
+fn a_horizon_that_is_not_asked_is_found_behind_memory() {
+    if test_services::shared_postgres().is_none() {
+        return;
+    }
+    let Some(servers) = super::tiers::Servers::start() else { return };
+    let emphasis = Emphasis { servers: Some(&servers), postgres: true, ..ANY };
+    is_found(Mistake::NoHorizonCheck, 20, emphasis);
 }

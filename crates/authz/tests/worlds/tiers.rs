@@ -9,21 +9,24 @@ use cache_redis::{BreakerConfig, Keyring, Machine, RedisConfig, RedisLayer, Wall
 use fastrand::Rng;
 use test_services::{Redis, RedisOptions};
 
+use super::postgres::Database;
+
 /// Which tiers a world has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Which {
     pub(crate) l1: bool,
     pub(crate) l2: bool,
+    pub(crate) l3: bool,
 }
 
 impl Which {
     /// Memory alone: what a world has where nobody says otherwise.
-    pub(crate) const MEMORY: Self = Self { l1: true, l2: false };
+    pub(crate) const MEMORY: Self = Self { l1: true, l2: false, l3: false };
 
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let all = [(true, true), (false, true), (true, true), (true, false)];
         let (l1, l2) = all[rng.usize(..all.len())];
-        Self { l1, l2 }
+        Self { l1, l2, l3: false }
     }
 }
 
@@ -36,6 +39,10 @@ pub(crate) enum Fault {
     Disconnected,
     /// Redis dies, and is there again with the next fault.
     Killed,
+    /// The views are refreshed.
+    Refreshed,
+    /// PostgreSQL ends every connection.
+    Cut,
     /// A tier is switched off, or on again.
     Switched(&'static str),
     /// Memory is given back.
@@ -45,8 +52,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn draw(rng: &mut Rng) -> Option<Self> {
-        Some(match rng.u8(..20) {
+    /// What may befall a world, in PostgreSQL or not.
+    fn draw(rng: &mut Rng, in_postgres: bool) -> Option<Self> {
+        Some(match rng.u8(..if in_postgres { 28 } else { 20 }) {
             0 => Self::Flushed,
             1 => Self::Disconnected,
             2 => Self::Killed,
@@ -54,6 +62,9 @@ impl Fault {
             4 => Self::Switched("l2"),
             5 => Self::Cleared,
             6..=8 => Self::Restarted,
+            20..=25 => Self::Refreshed,
+            26 => Self::Cut,
+            27 => Self::Switched("l3"),
             _ => return None,
         })
     }
@@ -68,6 +79,7 @@ pub(crate) struct Servers {
     pub(crate) faults: AtomicUsize,
     pub(crate) restarts: AtomicUsize,
     pub(crate) redis_hits: AtomicUsize,
+    pub(crate) view_hits: AtomicUsize,
 }
 
 /// The wall clock of a world.
@@ -89,6 +101,7 @@ impl Servers {
             faults: AtomicUsize::new(0),
             restarts: AtomicUsize::new(0),
             redis_hits: AtomicUsize::new(0),
+            view_hits: AtomicUsize::new(0),
         })
     }
 
@@ -116,14 +129,19 @@ impl Servers {
     }
 
     /// Lets something happen, or not. Says whether the process is to be started anew.
-    pub(crate) async fn befall(&self, rng: &mut Rng, point: &DecisionPoint) -> Option<Fault> {
+    pub(crate) async fn befall(
+        &self,
+        rng: &mut Rng,
+        point: &DecisionPoint,
+        database: Option<&Database>,
+    ) -> Option<Fault> {
         {
             let mut is_killed = self.is_killed.lock().unwrap_or_else(PoisonError::into_inner);
             if std::mem::take(&mut *is_killed) {
                 self.redis.restart().expect("it starts again");
             }
         }
-        let fault = Fault::draw(rng)?;
+        let fault = Fault::draw(rng, database.is_some())?;
         match fault {
             // A world beside this one may have killed it meanwhile: then it forgets and disconnects as well.
             Fault::Flushed => _ = self.redis.command(&["FLUSHALL"]),
@@ -132,6 +150,16 @@ impl Servers {
                 let mut is_killed = self.is_killed.lock().unwrap_or_else(PoisonError::into_inner);
                 self.redis.kill();
                 *is_killed = true;
+            }
+            Fault::Refreshed => {
+                if let Some(database) = database {
+                    database.refresh().await;
+                }
+            }
+            Fault::Cut => {
+                if let Some(database) = database {
+                    database.disconnect().await;
+                }
             }
             Fault::Switched(name) => {
                 point.switch_tier(name, rng.bool());
@@ -143,10 +171,12 @@ impl Servers {
         Some(fault)
     }
 
-    /// Adds what a decision point found in Redis, before it goes.
+    /// Adds what a decision point found in Redis and in views, before it goes.
     pub(crate) fn count(&self, point: &DecisionPoint) {
         let tiers = point.statistics().tiers;
-        let hits = tiers.iter().find(|tier| tier.name == "l2").map_or(0, |tier| tier.hits());
-        self.redis_hits.fetch_add(usize::try_from(hits).unwrap_or(usize::MAX), Ordering::Relaxed);
+        for (name, count) in [("l2", &self.redis_hits), ("l3", &self.view_hits)] {
+            let hits = tiers.iter().find(|tier| tier.name == name).map_or(0, |tier| tier.hits());
+            count.fetch_add(usize::try_from(hits).unwrap_or(usize::MAX), Ordering::Relaxed);
+        }
     }
 }
