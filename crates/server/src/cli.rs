@@ -23,6 +23,8 @@ Examples:
   tiergate import store.fga.yaml                    a new store with its model and relationships
   tiergate import tuples.csv --store 01ARZ3NDEKTSV4RRFFQ69G5FAV
   tiergate import tuples.csv --store 01ARZ3NDEKTSV4RRFFQ69G5FAV   again: goes on where it stopped
+  tiergate import tuples.csv --store 01ARZ3NDEKTSV4RRFFQ69G5FAV --direct
+                                                    a million in seconds, straight into PostgreSQL
 
 A CSV file names its columns in the first line:
   user_type,user_id,user_relation,relation,object_type,object_id,condition_name,condition_context";
@@ -160,6 +162,12 @@ pub struct ImportArgs {
     /// Go on where the server refuses a relationship, and name those at the end (exit status 1)
     #[arg(long)]
     pub skip_refused: bool,
+    /// Write to PostgreSQL itself, of the settings, by COPY: for hundreds of thousands of relationships. What is there already stays as it is
+    #[arg(long, conflicts_with_all = ["url", "parallel", "journal"])]
+    pub direct: bool,
+    /// With --direct: read settings from this file instead of ./tiergate.toml
+    #[arg(long, value_name = "FILE", requires = "direct")]
+    pub config: Option<PathBuf>,
     /// Where the server is.
     #[command(flatten)]
     pub url: UrlArgs,

@@ -10,7 +10,7 @@ use test_services::{Postgres, PostgresOptions, Redis, RedisOptions, TestDatabase
 
 use crate::combinations::Backends;
 use crate::support::MODEL;
-use crate::support::child::Server;
+use crate::support::child::{Server, run};
 use crate::support::wire::{exchange, get, post};
 
 /// How long anything may take that is waited for.
@@ -117,6 +117,66 @@ fn a_change_by_psql_and_a_truncate_are_in_force_on_every_instance_within_a_poll(
     println!("psql: {took:?}; TRUNCATE: {truncated:?}");
     took.extend(truncated);
     assert!(took.iter().all(|took| *took < SOON), "{took:?}");
+}
+
+#[test]
+fn a_direct_import_goes_past_the_server_and_is_in_force_there_within_a_poll() {
+    let Some(backends) = Backends::new() else { return };
+    let server = start(&backends.arguments([true, true, true]));
+    let store = fill(&server, 1);
+    assert!(!allowed(&server, &store, "eve", 0));
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let settings = format!("[postgres]\nurl = \"{}\"\n", backends.database.url());
+    std::fs::write(at("tiergate.toml"), settings).unwrap();
+    let rows = "user_type,user_id,user_relation,relation,object_type,object_id,condition_name,condition_context\n\
+                user,eve,,member,team,9,,\nuser,ann,,member,team,9,,\n";
+    std::fs::write(at("rows.csv"), format!("{rows}user,eve,,owner,team,9,,\n")).unwrap();
+    let import = |file: &str, more: &[&str]| {
+        let (file, settings) = (at(file), at("tiergate.toml"));
+        let fixed = ["import", &file, "--store", &store, "--direct", "--config", &settings];
+        let output = run(&[&fixed, more].concat());
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, error) = import("rows.csv", &[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("the model refuses 1 of the relationships, the first of them team:9#owner@user:eve"),
+        "{error}"
+    );
+    assert!(!allowed(&server, &store, "eve", 0), "nothing was imported");
+    let (code, said, error) = import("rows.csv", &["--skip-refused"]);
+    assert_eq!((code, said.contains("2 relationships")), (Some(1), true), "{said} {error}");
+    until("the grant", || allowed(&server, &store, "eve", 0));
+    std::fs::write(at("rows.csv"), rows).unwrap();
+    assert_eq!(import("rows.csv", &[]).0, Some(0), "again: what is there stays");
+}
+
+#[test]
+fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
+    let Some(backends) = Backends::new() else { return };
+    let server = start(&backends.arguments([true, false, false]));
+    let store = fill(&server, 3);
+    assert!(allowed(&server, &store, "ann", 0));
+    let views = || {
+        let (status, body) = answered(&exchange(server.admin, &get("/readyz")));
+        assert_eq!(status, 200);
+        body["dependencies"].to_string()
+    };
+    assert!(!views().contains("too old"), "nobody looks anything up in them: {}", views());
+    let there = "SELECT count(*) FROM pg_matviews WHERE schemaname = 'tiergate'";
+    assert_eq!(backends.database.psql(there).unwrap()[0][0].as_deref(), Some("0"));
+    for (name, on) in [("l1", false), ("l3", true)] {
+        let change = post(&format!("/admin/v1/tiers/{name}"), &json!({"enabled": on}).to_string());
+        assert_eq!(answered(&exchange(server.admin, &change)).0, 200);
+    }
+    let hits = || {
+        let (_, body) = answered(&exchange(server.admin, &get("/admin/v1/cache")));
+        let tiers = body["tiers"].as_array().unwrap().clone();
+        tiers.iter().find(|tier| tier["name"] == "l3").unwrap()["probes"]["hit"].as_u64().unwrap()
+    };
+    until("a look-up in a view", || allowed(&server, &store, "ann", 1) && hits() > 0);
 }
 
 #[test]

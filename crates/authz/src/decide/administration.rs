@@ -10,7 +10,7 @@ use super::error::CheckError;
 use super::{CheckRequest, DecisionPoint, InvalidationReport, sink, validate};
 use crate::condition::Context;
 use crate::model::Model;
-use crate::relation::{Object, Tuple};
+use crate::relation::{Object, Relationship, Tuple};
 use crate::store::{
     ChangeFilter, ChangePlace, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
@@ -156,6 +156,23 @@ impl DecisionPoint {
             validate::planned_relationship(write, &version.plan)?;
         }
         Ok(self.origin.write(store, batch).await?)
+    }
+
+    /// The relationships that a write would refuse by the store's latest model, each with its place and the reason. Nothing is written, and nothing
+    /// is asked about what is stored.
+    ///
+    /// # Errors
+    /// Where there is no such store or model, or the origin fails.
+    pub async fn refused_by_model(
+        &self,
+        store: StoreId,
+        relationships: &[Relationship],
+    ) -> Result<Vec<(usize, CheckError)>, CheckError> {
+        let version = self.models.resolve(store, None).await?;
+        let refused = relationships.iter().enumerate().filter_map(|(at, relationship)| {
+            validate::planned_relationship(relationship, &version.plan).err().map(|error| (at, error))
+        });
+        Ok(refused.collect())
     }
 
     /// Relationships that match a filter.

@@ -322,6 +322,12 @@ impl DecisionPoint {
         self.chain.statistics()
     }
 
+    /// Whether there is such a tier and it is switched on.
+    #[must_use]
+    pub fn is_tier_on(&self, name: &str) -> bool {
+        self.chain.is_tier_on(name)
+    }
+
     /// Switches a tier on or off. False where no tier has that name.
     pub fn switch_tier(&self, name: &str, on: bool) -> bool {
         self.chain.switch_tier(name, on)

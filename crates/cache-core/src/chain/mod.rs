@@ -154,6 +154,12 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         found
     }
 
+    /// Whether there is a tier of this name, and it is switched on.
+    #[must_use]
+    pub fn is_tier_on(&self, name: &str) -> bool {
+        self.tiers.iter().any(|tier| tier.name == name && tier.is_enabled())
+    }
+
     fn count(&self, event: Event) {
         self.events.add(event as usize, 1);
     }

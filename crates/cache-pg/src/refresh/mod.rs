@@ -42,7 +42,15 @@ pub enum Refreshed {
 /// Refreshes the views of one process.
 pub struct Refresher {
     shared: Arc<Shared>,
-    stopped: watch::Sender<bool>,
+    schedule: watch::Sender<Schedule>,
+}
+
+/// Whether views are refreshed without being asked to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Schedule {
+    Kept,
+    Paused,
+    Ended,
 }
 
 /// What tasks share.
@@ -70,14 +78,14 @@ impl Refresher {
         }
         let records = views.all().iter().map(|_| Record::new(clock.now())).collect();
         let shared = Arc::new(Shared { views, config, clock, entropy, records });
-        Ok(Self { shared, stopped: watch::Sender::new(false) })
+        Ok(Self { shared, schedule: watch::Sender::new(Schedule::Kept) })
     }
 
     /// Keeps the views young from now on: a task for each, which ends with [`Self::stop`] or with this value. Call it once, after the
     /// views were migrated; what can't be reached is tried again at the next interval.
     pub fn start(&self) {
         for view in 0..self.shared.views.all().len() {
-            tokio::spawn(schedule::run(Arc::clone(&self.shared), view, self.stopped.subscribe()));
+            tokio::spawn(schedule::run(Arc::clone(&self.shared), view, self.schedule.subscribe()));
         }
     }
 
@@ -104,9 +112,29 @@ impl Refresher {
         all.map(|(known, record)| record.health(&known.view, config, clock.now())).collect()
     }
 
+    /// Begins no scheduled refresh until [`Self::resume`]: for as long as nobody looks anything up in the views. Those that run come to their end.
+    pub fn pause(&self) {
+        self.put(Schedule::Kept, Schedule::Paused);
+    }
+
+    /// Goes on with the schedule, at once where a view is too old.
+    pub fn resume(&self) {
+        self.put(Schedule::Paused, Schedule::Kept);
+    }
+
     /// Begins no further refresh. Those that run come to their end.
     pub fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.schedule.send_replace(Schedule::Ended);
+    }
+
+    fn put(&self, from: Schedule, to: Schedule) {
+        self.schedule.send_if_modified(|schedule| {
+            let changes = *schedule == from;
+            if changes {
+                *schedule = to;
+            }
+            changes
+        });
     }
 }
 

@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Shared;
+use super::{Schedule, Shared};
 
 /// A view is young until this share of its interval is over: whoever looks a little earlier than the others leaves it alone, and the
 /// next one does not come a whole interval late.
 const YOUNG: (u32, u32) = (3, 4);
 
-pub(super) async fn run(shared: Arc<Shared>, view: usize, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(shared: Arc<Shared>, view: usize, mut schedule: watch::Receiver<Schedule>) {
     let every = shared.views.all()[view].view.every;
     loop {
+        match schedule.wait_for(|schedule| *schedule != Schedule::Paused).await.as_deref() {
+            Ok(Schedule::Kept) => {}
+            Ok(Schedule::Paused | Schedule::Ended) | Err(_) => return,
+        }
         // A failure is noted where it happens, and told by the health of the view.
         let _ = shared.refresh(view, Some(every * YOUNG.0 / YOUNG.1)).await;
         let pause = shortened(every, shared.config.jitter_percent, shared.entropy.next());
         tokio::select! {
             biased;
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            _ = schedule.wait_for(|schedule| *schedule != Schedule::Kept) => {}
             () = shared.clock.sleep(pause) => {}
         }
     }

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use super::{NO, YES, fail, say, small_runtime};
-use crate::cli::ImportArgs;
-use crate::transfer::{Import, Imported};
+use crate::cli::{ImportArgs, SettingsArgs};
+use crate::transfer::{DirectImport, Import, Imported};
 
 pub(super) fn run(args: &ImportArgs) -> ExitCode {
+    if args.direct {
+        return direct(args);
+    }
     let import = Import {
         files: args.files.clone(),
         url: args.url.url.clone(),
@@ -22,6 +25,29 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
         Err(error) => return fail(error),
     };
     match runtime.block_on(import.run()) {
+        Ok(imported) => show(&imported),
+        Err(error) => fail(error),
+    }
+}
+
+fn direct(args: &ImportArgs) -> ExitCode {
+    let sources = SettingsArgs { config: args.config.clone(), ..SettingsArgs::default() }.sources();
+    let settings = match sources.load() {
+        Ok(loaded) => loaded.settings,
+        Err(error) => return fail(error),
+    };
+    let import = DirectImport {
+        files: args.files.clone(),
+        store: args.store.clone(),
+        name: args.name.clone(),
+        replace_model: args.replace_model,
+        skip_refused: args.skip_refused,
+    };
+    let runtime = match small_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(error),
+    };
+    match runtime.block_on(import.run(&settings)) {
         Ok(imported) => show(&imported),
         Err(error) => fail(error),
     }

@@ -5,7 +5,7 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 9] = [
+pub(super) const OPTIONAL: [&str; 13] = [
     "gateway.anonymous",
     "gateway.challenge",
     "http.public_url",
@@ -13,6 +13,10 @@ pub(super) const OPTIONAL: [&str; 9] = [
     "keys.master_file",
     "postgres.url",
     "redis.ca_file",
+    "redis.client_cert_file",
+    "redis.client_key_file",
+    "redis.sentinel_password",
+    "redis.sentinel_username",
     "redis.url",
     "server.default_store",
 ];

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cache_redis::{BreakerConfig, Compression, RedisConfig, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{CACHE_TYPES, SecretUrl};
+use super::{CACHE_TYPES, SecretText, SecretUrl};
 
 /// The Redis tier's connections and bounds. In use where `url` is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,18 @@ pub struct Redis {
     /// The certificates to trust in place of the machine's, as a PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// The certificate to show to Redis, as a PEM file; with `client_key_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert_file: Option<PathBuf>,
+    /// Its key, as a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key_file: Option<PathBuf>,
+    /// The user for the Sentinels themselves; that of the URL is for the servers behind them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinel_username: Option<String>,
+    /// The password for the Sentinels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinel_password: Option<SecretText>,
     /// What every name in Redis begins with.
     pub namespace: String,
     /// Connections, each of which all requests share.
@@ -83,6 +95,10 @@ impl Redis {
         Some(RedisConfig {
             url: Secret::new(url.expose()),
             ca_file: self.ca_file.clone(),
+            client_cert_file: self.client_cert_file.clone(),
+            client_key_file: self.client_key_file.clone(),
+            sentinel_username: self.sentinel_username.clone(),
+            sentinel_password: self.sentinel_password.as_ref().map(|password| Secret::new(password.expose())),
             namespace: self.namespace.clone(),
             connections: self.connections,
             connect_timeout_ms: self.connect_timeout_ms,
@@ -127,6 +143,10 @@ impl Default for Redis {
         Self {
             url: None,
             ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            sentinel_username: None,
+            sentinel_password: None,
             namespace: tier.namespace,
             connections: tier.connections,
             connect_timeout_ms: tier.connect_timeout_ms,

@@ -78,7 +78,7 @@ fn cache(checks: &mut Checks<'_>) {
         checks.range(&format!("cache.types.{name}.l1_ttl_seconds"), cache_type.l1_ttl_seconds, 1..=86_400);
         checks.range(&format!("cache.types.{name}.l2_ttl_seconds"), cache_type.l2_ttl_seconds, 1..=86_400);
     }
-    checks.range("cache.l3.refresh_seconds", cache.l3.refresh_seconds, 1..=86_400);
+    checks.range("cache.l3.refresh_seconds", cache.l3.refresh_seconds, 1..=28_800);
     checks.range("cache.l3.refresh_limit_seconds", cache.l3.refresh_limit_seconds, 1..=86_400);
     let names = CACHE_TYPES.map(|(name, _, _)| name);
     for (resource_type, cache_type) in &cache.assign {

@@ -13,6 +13,7 @@ use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreError};
 use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
+use cache_pg::pg_log::PgError;
 use cache_redis::limit::RedisLimiter;
 use cache_redis::{Keyring, Machine, RedisConfig};
 
@@ -34,6 +35,9 @@ pub enum OpenError {
     /// The memory tier can't be built.
     #[error("cache.l1: {0}")]
     Memory(#[from] cache_l1::ConfigError),
+    /// The connections of the views can't be made as they are set.
+    #[error(transparent)]
+    Postgres(#[from] PgError),
     /// The tier over views can't be built.
     #[error("cache.l3: {0}")]
     Views(#[from] cache_pg::ConfigError),
@@ -107,13 +111,12 @@ async fn assemble(
         tier = Some(there);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Some(store) = postgres {
-        let views = Arc::new(ViewTier::new(store, &settings.cache.l3, Arc::clone(&clock))?);
-        builder = builder.tier(views.layer(Arc::clone(&clock))?);
-        dependencies.add(Arc::clone(&views) as Arc<dyn Dependency>);
-        if settings.cache.uses_l3() {
-            tokio::spawn(views.run(Arc::clone(store)));
-        }
+    let mut views = None;
+    if let Some(connections) = postgres.and(settings.postgres.connections()) {
+        let tier = Arc::new(ViewTier::new(connections, &settings.cache, Arc::clone(&clock))?);
+        builder = builder.tier(tier.layer(Arc::clone(&clock))?);
+        dependencies.add(Arc::clone(&tier) as Arc<dyn Dependency>);
+        views = Some(tier);
     }
     let point = builder
         .clock(clock)
@@ -130,6 +133,9 @@ async fn assemble(
     point.switch_tier(cache_redis::DEFAULT_NAME, settings.cache.uses_l2());
     point.switch_tier(cache_pg::DEFAULT_NAME, settings.cache.uses_l3());
     let decisions = Arc::new(point);
+    if let (Some(views), Some(store)) = (views, postgres) {
+        tokio::spawn(views.run(Arc::clone(store), Arc::downgrade(&decisions)));
+    }
     let limits = RateLimits::new(settings, Arc::clone(&decisions), Arc::clone(decisions.chain().clock()))?;
     if let (Some(config), Some(tier)) = (redis, tier) {
         let shared = Shared { config, tier, limits: limits.clone() };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use authz::relation::Tuple;
+use authz::relation::Relationship;
 use authz::store::postgres::PostgresStore;
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{Store, StoreError, StoreId, SystemWallClock};
@@ -52,12 +52,15 @@ impl Origin {
     ///
     /// # Errors
     /// As those of a write.
-    pub async fn load(
+    pub async fn load<I>(
         &self,
         store: StoreId,
-        tuples: impl Iterator<Item = Tuple> + Send,
+        tuples: I,
         mut progress: impl FnMut(usize) + Send,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StoreError>
+    where
+        I: Iterator<Item: Into<Relationship>> + Send,
+    {
         match self {
             Self::Sqlite(origin) => origin.load(store, tuples, |loaded| progress(loaded.read)).await.map(drop),
             Self::Postgres(origin) => origin.load(store, tuples, |loaded| progress(loaded.read)).await.map(drop),

@@ -93,25 +93,35 @@ impl MasterKey {
     }
 }
 
-/// Makes a key where there is none. Another process that does the same at this moment wins or loses as a whole.
+/// Makes a key where there is none: written whole under another name first, so that neither a crash nor another process that does the same at this
+/// moment leaves half of one.
 fn make(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
     let mut key = [0; MIN_MASTER_KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+    let mut unused = [0; 8];
+    getrandom::fill(&mut unused).map_err(std::io::Error::other)?;
+    let draft = directory.join(format!("{KEY_FILE}.{}", hex(&unused)));
+    let written = write_key(&draft, &hex(&key)).and_then(|()| std::fs::hard_link(&draft, path));
+    let removed = std::fs::remove_file(&draft);
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => removed,
+        written => written.and(removed),
     }
+}
+
+fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +138,7 @@ mod tests {
         let first = std::fs::read(&path).unwrap();
         assert!(matches!(MasterKey::find(&settings), Ok(MasterKey::AtHand(_))));
         assert_eq!(std::fs::read(&path).unwrap(), first);
+        assert_eq!(std::fs::read_dir(&settings.data.directory).unwrap().count(), 1, "no draft is left");
         settings.keys.master_file = Some(directory.path().join("nothing"));
         assert!(MasterKey::find(&settings).is_err());
     }

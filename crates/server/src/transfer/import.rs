@@ -21,9 +21,9 @@ use crate::progress::Progress;
 /// How often the journal is written.
 const JOURNAL_EVERY: Duration = Duration::from_millis(500);
 /// Refused relationships that are named; the others are counted.
-const MAX_NAMED: usize = 20;
+pub(super) const MAX_NAMED: usize = 20;
 /// The name of a store where nobody gives one.
-const DEFAULT_NAME: &str = "imported";
+pub(super) const DEFAULT_NAME: &str = "imported";
 
 /// What to import, and how.
 #[derive(Clone, Debug)]

@@ -1,13 +1,16 @@
 //! Relationships in and out of a running server: import and export.
 //!
-//! Both speak the public API as any client does. An import is safe to repeat: what is there already stays, and a journal remembers how far it came.
+//! Both speak the public API as any client does; only a direct import writes to PostgreSQL itself. An import is safe to repeat: what is there already
+//! stays, and a journal remembers how far it came.
 
+mod direct;
 mod export;
 mod import;
 mod input;
 mod journal;
 mod pool;
 
+pub use direct::{DirectImport, DirectImportError};
 pub use export::{ExportError, Format, export};
 pub use import::{Import, ImportError, Imported};
 pub use input::Input;
