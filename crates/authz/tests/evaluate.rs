@@ -1,5 +1,5 @@
 //! The evaluation of one question: what may happen in between when caches and other evaluations give parts of it.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(clippy::unwrap_used, reason = "what tests share fails like tests")]
 
 use std::sync::Arc;
 

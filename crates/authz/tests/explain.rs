@@ -1,5 +1,5 @@
 //! Explanations: the path to an answer, and why tiers did or did not have it.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(clippy::unwrap_used, reason = "what tests share fails like tests")]
 
 use std::sync::Arc;
 

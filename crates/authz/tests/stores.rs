@@ -3,7 +3,7 @@
 //!
 //! The files of others are no part of this repository. `TIERGATE_TEST_DATA` says where they lie (else beside the workspace), and
 //! `TIERGATE_TEST_STORES` names one more directory of store files to run.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and tell like tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what tests share fails and tells like tests")]
 
 use std::path::{Path, PathBuf};
 

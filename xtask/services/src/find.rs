@@ -14,7 +14,7 @@ pub const REDIS_PROGRAM: &str = "TIERGATE_TEST_REDIS_SERVER";
 /// Names the directory that holds `initdb` and `postgres`, where certain ones are wanted.
 pub const POSTGRES_PROGRAMS: &str = "TIERGATE_TEST_POSTGRES_BIN";
 
-/// The oldest Redis that the helpers know how to drive (`cluster-port`, `CLUSTER ADDSLOTSRANGE`).
+/// The oldest Redis that the fixtures know how to drive (`cluster-port`, `CLUSTER ADDSLOTSRANGE`).
 const OLDEST_REDIS: u32 = 7;
 /// The oldest PostgreSQL that the product's SQL is written for (`xid8`, `pg_current_snapshot`).
 const OLDEST_POSTGRES: u32 = 13;

@@ -30,7 +30,7 @@ const OURS: &[(&str, &[&str], &[&str])] = &[
     ("xtask", &[TEST_SERVICES], &[]),
 ];
 
-/// Helpers of tests: every crate's tests may import them, and nothing that is shipped may.
+/// What tests share: every crate's tests may import them, and nothing that is shipped may.
 const FOR_TESTS: &[&str] = &[TEST_SERVICES, "tiergate-fault-proxy"];
 const TEST_SERVICES: &str = "tiergate-test-services";
 

@@ -1,0 +1,172 @@
+//! What decisions and lists of the demo world weigh in Redis, read sets and keys included, by Redis's own count.
+//!
+//! `cargo xtask bench redis_memory`, or with `--quick` a short form.
+#![allow(clippy::print_stdout, missing_docs, clippy::unwrap_used, reason = "a benchmark is a program for people")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use authz::decide::{CACHE_TYPES, CachedValue, CheckRequest, Consistency, DecisionPoint, ListObjectsRequest};
+use authz::demo::{self, Question, Size, World};
+use authz::store::sqlite::{SqliteConfig, SqliteStore};
+use authz::store::{StoreId, SystemWallClock};
+use cache_core::testing::measure::{Arguments, Report, percentile};
+use cache_core::{CacheKey, CacheType, Chain, Draft, KeyEncoder};
+use cache_l1::{MemoryConfig, MemoryLayer};
+use cache_redis::{Compression, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer};
+use futures_util::stream::{StreamExt as _, iter};
+use test_services::{Redis, RedisOptions, Reply};
+
+/// Fills that are under way at the same time.
+const FILLS: usize = 64;
+/// What 100,000 decisions may take.
+const BUDGET_BYTES: f64 = 25e6;
+
+fn main() {
+    let arguments = Arguments::read();
+    let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::new(if arguments.quick { Size::SMALL } else { Size::FULL });
+        let origin = open(directory.path());
+        let memory = MemoryConfig { budget_bytes: 1 << 30, ..MemoryConfig::default() };
+        let point =
+            DecisionPoint::builder(origin.clone()).tier(MemoryLayer::new(memory).unwrap()).build().await.unwrap();
+        let store = point.create_store("bench").await.unwrap().id;
+        origin.load(store, world.tuples(), |_| {}).await.unwrap();
+        point.write_model(store, &demo::model()).await.unwrap();
+        decisions(&world, &point, store, &redis, arguments).await;
+        point.close().await;
+        drop((point, origin));
+        lists(&world, directory.path(), store, &redis, arguments).await;
+    });
+}
+
+fn open(directory: &Path) -> Arc<SqliteStore> {
+    let config = SqliteConfig::new(directory.join("bench.sqlite"));
+    Arc::new(SqliteStore::open(config, Arc::new(SystemWallClock)).unwrap())
+}
+
+/// The bytes that Redis has in use, without what stays with each server.
+fn used(redis: &Redis) -> f64 {
+    let Ok(Reply::Text(text)) = redis.command(&["INFO", "memory"]) else { panic!("redis does not answer") };
+    let line = text.lines().find_map(|line| line.strip_prefix("used_memory_dataset:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+fn tier(
+    redis: &Redis,
+    namespace: &str,
+    compression: Compression,
+) -> (RedisLayer<CachedValue>, RedisHandle<CachedValue>) {
+    let compression: BTreeMap<_, _> =
+        CACHE_TYPES.iter().map(|cache_type| (cache_type.name().to_owned(), compression.clone())).collect();
+    let config = RedisConfig { namespace: namespace.to_owned(), compression, ..RedisConfig::at(redis.url()) };
+    let layer = RedisLayer::new(&config, &Keyring::random().unwrap(), Machine::default()).unwrap();
+    let handle = layer.handle();
+    (layer, handle)
+}
+
+/// Whole decisions with their provenance, each under a key of its own.
+async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: &Redis, arguments: Arguments) {
+    let count = if arguments.quick { 2_000 } else { 100_000 };
+    let mut report = Report::new(&format!("{count} decisions of the demo world in Redis"), arguments);
+    let (mut drafts, mut tags) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for Question { subject, relation, object } in world.questions(31) {
+        let request = CheckRequest {
+            store,
+            model: None,
+            subject,
+            relation,
+            object,
+            contextual_tuples: Vec::new(),
+            context: Default::default(),
+            properties: Default::default(),
+            consistency: Consistency::MinimizeLatency,
+        };
+        point.check(&request).await.unwrap();
+        if let Some(hit) = point.cached(&request) {
+            tags.push(hit.entry.tags().len() as f64);
+            drafts.push(hit.entry.to_draft());
+        }
+        if drafts.len() == count {
+            break;
+        }
+    }
+    let (layer, handle) = tier(redis, "decisions", Compression::None);
+    let chain = Chain::<CachedValue>::builder().tier(layer).build().unwrap();
+    // The connections are made before, and the first value: they take memory, too.
+    let ticket = chain.ticket();
+    chain.fill(&ticket, &Number(u64::MAX), drafts[0].clone()).await;
+    let (before, stored_before) = (used(redis), handle.statistics().stored_bytes);
+    iter(drafts.into_iter().enumerate())
+        .for_each_concurrent(FILLS, |(number, draft): (usize, Draft<CachedValue>)| {
+            let (chain, ticket) = (&chain, &ticket);
+            async move {
+                chain.fill(ticket, &Number(number as u64), draft).await;
+            }
+        })
+        .await;
+    let (grown, stored) = (used(redis) - before, handle.statistics().stored_bytes - stored_before);
+    let Ok(Reply::Integer(keys)) = redis.command(&["DBSIZE"]) else { panic!("redis does not answer") };
+    assert!(keys as usize > count, "{keys} keys of {count}");
+    let mean = tags.iter().sum::<f64>() / count as f64;
+    report.figure("read set, mean / p99 (tags)", format!("{mean:.1} / {:.0}", percentile(&mut tags, 0.99)));
+    report.figure("value with its envelope, mean (bytes)", stored / count as u64);
+    report.figure("memory for each, its key and Redis's own included (bytes)", format!("{:.0}", grown / count as f64));
+    let scaled = grown * 100_000.0 / count as f64;
+    report.goal("MB for 100,000", scaled / 1e6, scaled < BUDGET_BYTES, "< 25");
+    report.end();
+}
+
+/// Lists with their parts, as they are and compressed.
+async fn lists(world: &World, directory: &Path, store: StoreId, redis: &Redis, arguments: Arguments) {
+    let count = if arguments.quick { 20 } else { 500 };
+    let report = Report::new(&format!("Lists of {count} subjects in Redis, with their parts"), arguments);
+    let zstd = Compression::Zstd { level: 3, min_bytes: 256, dictionary: None };
+    let mut bytes = Vec::new();
+    for (name, compression) in [("as they are", Compression::None), ("by zstd", zstd)] {
+        redis.command(&["FLUSHALL"]).unwrap();
+        let (layer, handle) = tier(redis, name.split(' ').next_back().unwrap(), compression);
+        let point = DecisionPoint::builder(open(directory)).tier(layer).build().await.unwrap();
+        let before = used(redis);
+        let mut objects = 0;
+        for Question { subject, relation, object } in world.questions(41).take(count) {
+            let request = ListObjectsRequest {
+                store,
+                model: None,
+                subject,
+                relation,
+                object_type: object.type_name.clone(),
+                contextual_tuples: Vec::new(),
+                context: Default::default(),
+                properties: Default::default(),
+                consistency: Consistency::MinimizeLatency,
+            };
+            objects += point.list_objects(&request).await.unwrap().items.len();
+        }
+        let grown = used(redis) - before;
+        report.figure(&format!("{name}: objects in them"), objects);
+        report.figure(&format!("{name}: memory (kB)"), format!("{:.0}", grown / 1e3));
+        report.figure(&format!("{name}: bytes that were stored"), handle.statistics().stored_bytes);
+        bytes.push(grown);
+        point.close().await;
+    }
+    report.figure("compressed : as they are", format!("{:.2}", bytes[1] / bytes[0]));
+    report.end();
+}
+
+struct Number(u64);
+
+impl CacheKey for Number {
+    fn cache_type(&self) -> CacheType {
+        authz::decide::GENERATION_RIGHTS
+    }
+
+    fn encode(&self, encoder: &mut KeyEncoder) {
+        let Self(number) = self;
+        encoder.u64(*number);
+    }
+}
