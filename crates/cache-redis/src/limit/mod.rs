@@ -20,6 +20,7 @@ use crate::core::{self, Core, Operation, Request};
 use crate::error::{ConfigError, Failure};
 use crate::keyring::Keyring;
 use crate::layer::Machine;
+use crate::nodes::Routed;
 use crate::statistics::RedisStatistics;
 use name::Names;
 pub use quota::{MAX_BURST, MAX_INSTANCES, MAX_PER_SECOND, Quota, Standing};
@@ -155,9 +156,16 @@ impl RedisLimiter {
         form: Form,
     ) -> Result<Vec<Result<Answer, Failure>>, Failure> {
         let mut commands: Vec<_> = groups.iter().map(|charges| self.command(charges, direction, form)).collect();
-        let request = match commands.len() {
-            1 => Request::One(commands.remove(0)),
-            _ => Request::Spread(commands),
+        let request = match self.core.is_cluster {
+            false => Request::One(commands.remove(0)),
+            true => {
+                // Each group is one charge, whose bucket says which node is asked.
+                let name =
+                    |charges: &&[Charge<'_>]| charges.first().map_or_else(String::new, |one| self.names.of(one.bucket));
+                let routed =
+                    commands.into_iter().zip(groups).map(|(command, group)| Routed::new(command, &name(group)));
+                Request::Spread(routed.collect())
+            }
         };
         let core::Answer { replies, line } = match self.core.run(Operation::Take, request).await {
             Ok(answer) => answer,
