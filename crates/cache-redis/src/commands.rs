@@ -114,13 +114,6 @@ pub(crate) fn set_mark(name: &str, generation: u64, life_ms: u64, is_cluster: bo
     alone(set, name, is_cluster)
 }
 
-/// Asks whether somebody is there.
-pub(crate) fn ping() -> Request {
-    let mut ping = Cmd::new();
-    ping.arg("PING");
-    Request::One(ping)
-}
-
 /// The bytes of one reply.
 pub(crate) fn bytes(value: Value) -> Result<Option<Vec<u8>>, Failure> {
     match value {

@@ -14,10 +14,10 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::breaker::{Permit, Verdict};
+use crate::breaker::{Breaker, Permit, Verdict};
 use crate::config::RedisConfig;
 use crate::connect::Connector;
-use crate::error::Failure;
+use crate::error::{ConfigError, Failure};
 use crate::nodes::{Nodes, Routed};
 use crate::pool::{Line, Pool};
 use crate::retry::RetryBudget;
@@ -44,20 +44,26 @@ pub(crate) enum Request {
     One(Cmd),
     /// Commands in one write, on one connection.
     Pipeline(Pipeline, usize),
-    /// Commands for a cluster, each of which goes to the node of its key, all at once.
+    /// Commands for a cluster, each of which goes to the node of its key, all at once. A cluster takes no others, and one server none of these.
     Spread(Vec<Routed>),
 }
 
-/// What came back: a value or a failure for each command, and on which connection.
+/// What came back: a value or a failure for each command, and on which connection; of a cluster on several.
 pub(crate) struct Answer {
     pub(crate) replies: Vec<Result<Value, Failure>>,
     pub(crate) line: Arc<Line>,
+    pub(crate) others: Vec<Arc<Line>>,
+}
+
+/// Who is asked.
+enum Target {
+    Server { pool: Pool, breaker: Breaker },
+    Cluster(Arc<Nodes>),
 }
 
 pub(crate) struct Core {
-    pool: Pool,
+    target: Target,
     turns: Semaphore,
-    nodes: Arc<Nodes>,
     budget: RetryBudget,
     clock: Arc<dyn Clock>,
     suspected_at_ms: AtomicU64,
@@ -81,10 +87,18 @@ impl Core {
         config: &RedisConfig,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, ConfigError> {
+        let (address, is_cluster) = (connector.address().to_owned(), connector.is_cluster());
+        let target = match is_cluster {
+            true => Target::Cluster(Arc::new(Nodes::new(config, Arc::clone(&clock), entropy)?)),
+            false => Target::Server {
+                pool: Pool::new(connector, config),
+                breaker: Breaker::new(config.breaker, Arc::clone(&clock), entropy),
+            },
+        };
+        Ok(Self {
+            target,
             turns: Semaphore::new(config.max_in_flight),
-            nodes: Arc::new(Nodes::new(config.breaker, Arc::clone(&clock), entropy)),
             budget: RetryBudget::new(config.retry_percent),
             clock,
             suspected_at_ms: AtomicU64::new(0),
@@ -96,10 +110,9 @@ impl Core {
                 wait: Duration::from_millis(config.max_wait_ms),
             },
             counters: Counters::default(),
-            address: connector.address().to_owned(),
-            is_cluster: connector.is_cluster(),
-            pool: Pool::new(connector, config),
-        }
+            address,
+            is_cluster,
+        })
     }
 
     /// Does it.
@@ -123,18 +136,31 @@ impl Core {
     }
 
     async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
-        if let Request::Spread(commands) = &request {
-            return self.spread(limit, operation, commands).await;
+        match (&self.target, request) {
+            (Target::Cluster(nodes), Request::Spread(commands)) => self.spread(nodes, limit, operation, commands).await,
+            (Target::Server { pool, breaker }, request) => self.ask(pool, breaker, limit, operation, request).await,
+            // Whoever makes requests asks which it is.
+            (Target::Cluster(_), _) => Err(Failure::Protocol),
         }
-        let permit = self.nodes.any().permit().ok_or(Failure::BreakerOpen)?;
+    }
+
+    async fn ask(
+        &self,
+        pool: &Pool,
+        breaker: &Breaker,
+        limit: Duration,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Answer, Failure> {
+        let permit = breaker.permit().ok_or(Failure::BreakerOpen)?;
         let _turn = self.turn().await?;
         let mut line = None;
-        let done = match timeout(limit, self.try_twice(operation, &request, &mut line)).await {
+        let done = match timeout(limit, self.try_twice(pool, operation, &request, &mut line)).await {
             Ok(done) => done,
             // Without a connection there was nobody to be silent: why there is none says more.
             Err(_) => Err(match &line {
                 Some(_) => Failure::Timeout(limit),
-                None => self.pool.unreachable(),
+                None => pool.unreachable(),
             }),
         };
         let failure = done.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
@@ -143,7 +169,7 @@ impl Core {
         }
         self.settle(permit, failure);
         let replies = done?;
-        line.map(|line| Answer { replies, line }).ok_or(Failure::Protocol)
+        line.map(|line| Answer { replies, line, others: Vec::new() }).ok_or(Failure::Protocol)
     }
 
     /// Tells a breaker how a call through it ended.
@@ -174,12 +200,13 @@ impl Core {
 
     async fn try_twice(
         &self,
+        pool: &Pool,
         operation: Operation,
         request: &Request,
         line: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         self.budget.earn();
-        let first = self.try_once(request, line).await;
+        let first = self.try_once(pool, request, line).await;
         let failure = first.as_ref().map_or_else(Some, |replies| replies.iter().find_map(|reply| reply.as_ref().err()));
         let may = !operation.is_once() && failure.is_some_and(Failure::deserves_a_retry);
         if !may {
@@ -194,15 +221,16 @@ impl Core {
         }
         count(&self.counters.retries);
         // Boxed, because it is rare: every look-up would carry the room for it.
-        Box::pin(self.try_once(request, line)).await
+        Box::pin(self.try_once(pool, request, line)).await
     }
 
     async fn try_once(
         &self,
+        pool: &Pool,
         request: &Request,
         used: &mut Option<Arc<Line>>,
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let line = used.insert(self.pool.line(self.busy()).await?);
+        let line = used.insert(pool.line(self.busy()).await?);
         let mut link = line.link.clone();
         let failed = |error: redis::RedisError| Failure::of(&error);
         Ok(match request {
@@ -231,8 +259,6 @@ impl Core {
         match failure {
             Some(Failure::Timeout(_)) => line.was_silent(),
             Some(Failure::Protocol) => line.condemn(),
-            // A cluster's connection makes those to its nodes anew by itself.
-            Some(failure) if self.is_cluster && failure.breaks_connections() => line.was_silent(),
             Some(failure) if failure.breaks_connections() => line.broke(),
             _ => line.answered(),
         }
@@ -240,7 +266,7 @@ impl Core {
 
     /// A connection brought a value that was not sealed for the name that was asked for. Where answers have got out of step, every further one
     /// is another's.
-    pub(crate) fn suspect(&self, line: &Line) {
+    pub(crate) fn suspect(&self, lines: &[&Line]) {
         let now_ms = self.clock.now().as_millis();
         let last_ms = self.suspected_at_ms.load(Ordering::Relaxed);
         let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= SUSPICION_INTERVAL_MS;
@@ -251,13 +277,29 @@ impl Core {
                 "redis answered with a value that was not sealed for its name: it is corrupt, somebody else writes here, or answers got out of step; \
                  it is a miss, and the connection is replaced"
             );
-            line.condemn();
+            lines.iter().for_each(|line| line.condemn());
+        }
+    }
+
+    /// Asks whether somebody is there; of a cluster, whether every node is.
+    pub(crate) fn ping(&self) -> Request {
+        let mut ping = Cmd::new();
+        ping.arg("PING");
+        match &self.target {
+            Target::Server { .. } => Request::One(ping),
+            Target::Cluster(nodes) => {
+                let each = nodes.a_slot_of_each().into_iter();
+                Request::Spread(each.map(|slot| Routed { command: ping.clone(), slot }).collect())
+            }
         }
     }
 
     pub(crate) fn statistics(&self) -> RedisStatistics {
         let counters = &self.counters;
-        let mut connections = self.pool.statistics();
+        let (mut connections, breaker, breaker_opened, nodes) = match &self.target {
+            Target::Server { pool, breaker } => (pool.statistics(), breaker.state(), breaker.opened(), Vec::new()),
+            Target::Cluster(nodes) => (nodes.connections(), nodes.state(), nodes.opened(), nodes.statistics()),
+        };
         connections.suspected = read(&counters.suspected);
         RedisStatistics {
             faults: counters.faults.each_ref().map(read),
@@ -266,9 +308,9 @@ impl Core {
             unknown_keys: counters.unknown_keys(),
             junk_removed: read(&counters.junk_removed),
             too_large: read(&counters.too_large),
-            breaker: self.nodes.state(),
-            breaker_opened: self.nodes.opened(),
-            nodes: self.nodes.statistics(),
+            breaker,
+            breaker_opened,
+            nodes,
             retries: read(&counters.retries),
             retries_denied: read(&counters.retries_denied),
             out_of_memory: read(&counters.out_of_memory),

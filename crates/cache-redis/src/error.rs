@@ -121,11 +121,6 @@ impl Failure {
         matches!(self, Self::Broken(_) | Self::ReadOnly | Self::Refused(_) | Self::Unreachable(_))
     }
 
-    /// Whether nobody was there to answer, or to answer in time.
-    pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Timeout(_)) || self.breaks_connections()
-    }
-
     /// Whether another try, on another connection, may succeed at once.
     pub(crate) fn deserves_a_retry(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Protocol | Self::ReadOnly)

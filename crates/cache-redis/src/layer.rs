@@ -8,7 +8,6 @@ use cache_core::{
     SystemEntropy, Usage,
 };
 
-use crate::commands;
 use crate::config::RedisConfig;
 use crate::core::Operation;
 use crate::error::{ConfigError, Failure};
@@ -96,7 +95,7 @@ impl<V: StoredValue> RedisHandle<V> {
     /// Where it is not.
     pub async fn ping(&self) -> Result<(), Error> {
         let error = error(self.name, &self.store, Operation::Ping);
-        let answer = self.store.core.run(Operation::Ping, commands::ping()).await.map_err(&error)?;
+        let answer = self.store.core.run(Operation::Ping, self.store.core.ping()).await.map_err(&error)?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop)).map_err(&error)
     }
 }

@@ -1,21 +1,30 @@
-//! Whom a breaker speaks of: the one server, or each node of a cluster, so that a node which is dead or slow costs no key of another one.
+//! The nodes of a cluster: who has which slots, and of each node the connections and the breaker, so that one that is dead or slow costs no key
+//! of another one.
 //!
-//! The cluster's client knows which node has a slot, and does not tell. So we ask as well (CLUSTER SLOTS), behind the answers: when the first
-//! command was sent, every few seconds from then on, and sooner after a failure. Before that is known, and while it is out of date, a failure is
-//! counted against the wrong node, which costs misses for some seconds and nothing else.
+//! Slots are asked for (CLUSTER SLOTS) behind the answers: at the first command, every few seconds from then on, and sooner after a failure. What
+//! a node says of a slot that moved counts until then.
+//!
+//! By hand, because the library's client for clusters is one for all nodes: while it looks for who has what, it sends nothing, and one node that
+//! can't be reached made it silent for all keys.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cache_core::{Clock, Entropy};
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Value};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::breaker::{Breaker, BreakerConfig, BreakerState};
-use crate::connect::Link;
+use crate::address::{Host, Place};
+use crate::breaker::{Breaker, BreakerState};
+use crate::config::RedisConfig;
+use crate::connect::Connector;
+use crate::error::{ConfigError, Failure};
+use crate::pool::Pool;
+use crate::statistics::ConnectionStatistics;
 
 /// Slots of a cluster, which Redis fixes.
 const SLOTS: u16 = 16_384;
@@ -23,8 +32,10 @@ const SLOTS: u16 = 16_384;
 const ASK_INTERVAL_MS: u64 = 10_000;
 /// How soon after the last time where something has failed since.
 const ASK_AGAIN_MS: u64 = 1_000;
-/// How long a node may take to say them.
+/// How long a node may take to say them, beside the time for a connection.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Slots that moved and are remembered one by one until all are asked for again.
+const MAX_MOVED: usize = 256;
 
 /// What the breaker of one node of a cluster did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,31 +51,41 @@ pub struct NodeStatistics {
 /// A command, and the slot of its key.
 pub(crate) struct Routed {
     pub(crate) command: Cmd,
-    slot: u16,
+    pub(crate) slot: u16,
 }
 
-/// The breakers.
+/// One node.
+pub(crate) struct Node {
+    pub(crate) address: String,
+    pub(crate) pool: Pool,
+    pub(crate) breaker: Breaker,
+}
+
+/// The nodes.
 pub(crate) struct Nodes {
-    config: BreakerConfig,
+    config: RedisConfig,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// That of the one server; in a cluster, of what belongs to no node that is known.
-    any: Arc<Breaker>,
+    seeds: Vec<String>,
+    /// For as long as nobody has said who has what.
+    any: Breaker,
     slots: ArcSwap<Slots>,
     /// When the slots were last asked for, in milliseconds of the monotonic clock; never, at zero.
     asked_at_ms: AtomicU64,
+    /// Somebody has said it, or nobody did.
+    asked: Notify,
+    /// Why nobody did, the last time.
+    failure: Mutex<Option<Failure>>,
 }
 
-#[derive(Default)]
-struct Slots {
-    nodes: Vec<Node>,
+/// Who has what.
+#[derive(Clone, Default)]
+pub(crate) struct Slots {
+    nodes: Vec<Arc<Node>>,
     /// In their order.
     ranges: Vec<Range>,
-}
-
-struct Node {
-    address: String,
-    breaker: Arc<Breaker>,
+    /// What has moved since.
+    moved: Vec<(u16, Arc<Node>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -82,79 +103,168 @@ impl Routed {
 }
 
 impl Nodes {
-    pub(crate) fn new(config: BreakerConfig, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        let any = Arc::new(Breaker::new(config, Arc::clone(&clock), Arc::clone(&entropy)));
-        Self { config, clock, entropy, any, slots: ArcSwap::default(), asked_at_ms: AtomicU64::new(0) }
+    /// Those of a cluster that the settings name; nothing is sent.
+    pub(crate) fn new(
+        config: &RedisConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ConfigError> {
+        let Place::Cluster { nodes } = config.address()?.place else {
+            return Err(ConfigError::Url { must: "name a cluster" });
+        };
+        let any = Breaker::new(config.breaker, Arc::clone(&clock), Arc::clone(&entropy));
+        Ok(Self {
+            config: config.clone(),
+            clock,
+            entropy,
+            seeds: nodes.iter().map(Host::to_string).collect(),
+            any,
+            slots: ArcSwap::default(),
+            asked_at_ms: AtomicU64::new(0),
+            asked: Notify::new(),
+            failure: Mutex::new(None),
+        })
     }
 
-    /// The breaker of the one server.
+    /// The breaker of all as long as none is known.
     pub(crate) fn any(&self) -> &Breaker {
         &self.any
     }
 
-    /// The breakers that commands go through, and for each the places of its commands.
-    pub(crate) fn parts(&self, commands: &[Routed]) -> Vec<(Arc<Breaker>, Vec<usize>)> {
-        let slots = self.slots.load();
-        let mut parts: Vec<(Arc<Breaker>, Vec<usize>)> = Vec::with_capacity(slots.nodes.len());
-        for (at, command) in commands.iter().enumerate() {
-            let breaker = slots.node(command.slot).map_or(&self.any, |node| &node.breaker);
-            match parts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, breaker)) {
-                Some((_, places)) => places.push(at),
-                None => parts.push((Arc::clone(breaker), vec![at])),
-            }
-        }
-        parts
+    /// Who has what, as far as it is known.
+    pub(crate) fn known(&self) -> Option<Arc<Slots>> {
+        let slots = self.slots.load_full();
+        (!slots.nodes.is_empty()).then_some(slots)
     }
 
-    /// Whether the slots should be asked for now. One caller is told so.
-    pub(crate) fn is_due(&self, has_failed: bool) -> bool {
+    /// Who has what, once somebody has said it.
+    pub(crate) async fn wait(self: &Arc<Self>) -> Result<Arc<Slots>, Failure> {
+        let asked = self.asked.notified();
+        if let Some(slots) = self.known() {
+            return Ok(slots);
+        }
+        self.ask_if_due(true);
+        asked.await;
+        self.known().ok_or_else(|| self.unreachable())
+    }
+
+    /// Why nobody has said it.
+    pub(crate) fn unreachable(&self) -> Failure {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.clone().unwrap_or_else(|| Failure::Unreachable("no node of the cluster has answered yet".to_owned()))
+    }
+
+    /// Asks for the slots where it is time to, behind whoever finds that.
+    pub(crate) fn ask_if_due(self: &Arc<Self>, has_failed: bool) {
         let now_ms = self.clock.now().as_millis().max(1);
         let last_ms = self.asked_at_ms.load(Ordering::Relaxed);
-        let interval_ms = if has_failed { ASK_AGAIN_MS } else { ASK_INTERVAL_MS };
-        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= interval_ms;
-        due && self.asked_at_ms.compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    /// Asks some node who has which slots. Where that fails, what was known before stays.
-    pub(crate) async fn ask(self: Arc<Self>, mut link: Link) {
-        let mut command = Cmd::new();
-        command.arg("CLUSTER").arg("SLOTS");
-        if let Ok(Ok(answer)) = timeout(ASK_TIMEOUT, link.req_packed_command(&command)).await {
-            self.learn(&answer);
+        let never = last_ms == 0;
+        let due = never || now_ms.saturating_sub(last_ms) >= if has_failed { ASK_AGAIN_MS } else { ASK_INTERVAL_MS };
+        if due && self.asked_at_ms.compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let nodes = Arc::clone(self);
+            tokio::spawn(async move { nodes.ask().await });
         }
     }
 
-    /// A node that was known keeps its breaker, and what that remembers.
-    fn learn(&self, answer: &Value) {
-        let Some(said) = ranges_of(answer) else { return };
+    /// Asks one node after the other until one says who has which slots; first those that answer, then those of the settings. Where none does, what
+    /// was known before stays.
+    async fn ask(&self) {
+        let slots = self.slots.load_full();
+        let mut known: Vec<_> = slots.nodes.clone();
+        known.sort_by_key(|node| node.breaker.state() != BreakerState::Closed);
+        let seeds = self.seeds.iter().filter(|seed| !known.iter().any(|node| node.address == **seed));
+        let seeds: Vec<_> = seeds.filter_map(|seed| self.make(seed)).collect();
+        let mut failure = None;
+        for node in known.iter().chain(&seeds) {
+            match timeout(self.config.connect_timeout() + ASK_TIMEOUT, ask(node)).await {
+                Ok(Ok(said)) => {
+                    self.learn(said, &seeds);
+                    failure = None;
+                    break;
+                }
+                Ok(Err(why)) => failure = Some(why),
+                Err(_) => failure = Some(Failure::Timeout(ASK_TIMEOUT)),
+            }
+        }
+        if failure.is_some() && self.known().is_none() {
+            // The next who comes may ask again; the breaker sees to it that those are few.
+            self.asked_at_ms.store(0, Ordering::Relaxed);
+        }
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        self.asked.notify_waiters();
+    }
+
+    /// A node that was known keeps its connections and its breaker.
+    fn learn(&self, said: Vec<(u16, u16, String)>, seeds: &[Arc<Node>]) {
         let known = self.slots.load();
         let mut slots = Slots::default();
         for (first, last, address) in said {
-            let node = slots.nodes.iter().position(|node| node.address == address).unwrap_or_else(|| {
-                let breaker = known.nodes.iter().find(|node| node.address == address).map_or_else(
-                    || Arc::new(Breaker::new(self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy))),
-                    |node| Arc::clone(&node.breaker),
-                );
-                slots.nodes.push(Node { address, breaker });
-                slots.nodes.len() - 1
-            });
+            let place = slots.nodes.iter().position(|node| node.address == address);
+            let Some(node) = place.or_else(|| {
+                let known = known.nodes.iter().chain(seeds).find(|node| node.address == address).cloned();
+                slots.nodes.push(known.or_else(|| self.make(&address))?);
+                Some(slots.nodes.len() - 1)
+            }) else {
+                continue;
+            };
             slots.ranges.push(Range { first, last, node });
         }
         slots.ranges.sort_by_key(|range| range.first);
         self.slots.store(Arc::new(slots));
     }
 
+    /// A node has said that another one has a slot now, and where that is.
+    pub(crate) fn moved(&self, slot: u16, address: &str) -> Option<Arc<Node>> {
+        let node = self.at(address)?;
+        self.slots.rcu(|slots| {
+            let mut slots = Slots::clone(slots);
+            slots.moved.retain(|(moved, _)| *moved != slot);
+            slots.moved.truncate(MAX_MOVED - 1);
+            slots.moved.push((slot, Arc::clone(&node)));
+            slots
+        });
+        Some(node)
+    }
+
+    /// The node at an address, as Redis writes it: an address of IPv6 without its brackets.
+    pub(crate) fn at(&self, address: &str) -> Option<Arc<Node>> {
+        let (name, port) = address.rsplit_once(':')?;
+        let address = Host { name: name.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? }.to_string();
+        let slots = self.slots.load();
+        let known = slots.nodes.iter().chain(slots.moved.iter().map(|(_, node)| node));
+        known.into_iter().find(|node| node.address == address).cloned().or_else(|| self.make(&address))
+    }
+
+    /// None where the address is none.
+    fn make(&self, address: &str) -> Option<Arc<Node>> {
+        let all = self.config.address().ok()?;
+        let scheme = if all.tls { "rediss" } else { "redis" };
+        let config = RedisConfig {
+            url: format!("{scheme}://{address}").into(),
+            username: all.user,
+            password: all.password,
+            ..self.config.clone()
+        };
+        let pool = Pool::new(Connector::new(&config).ok()?, &config);
+        let breaker = Breaker::new(config.breaker, Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Some(Arc::new(Node { address: address.to_owned(), pool, breaker }))
+    }
+
+    /// A slot of each node; any slot where none is known.
+    pub(crate) fn a_slot_of_each(&self) -> Vec<u16> {
+        let slots = self.slots.load();
+        let of = |node: usize| slots.ranges.iter().find(|range| range.node == node).map(|range| range.first);
+        let each: Vec<_> = (0..slots.nodes.len()).filter_map(of).collect();
+        if each.is_empty() { vec![0] } else { each }
+    }
+
     /// The worst of all.
     pub(crate) fn state(&self) -> BreakerState {
         let slots = self.slots.load();
-        let states = slots.nodes.iter().map(|node| node.breaker.state()).chain([self.any.state()]);
-        states
-            .max_by_key(|state| match state {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            })
-            .unwrap_or_default()
+        let states = || slots.nodes.iter().map(|node| node.breaker.state()).chain([self.any.state()]);
+        let worst =
+            [BreakerState::Open, BreakerState::HalfOpen].into_iter().find(|bad| states().any(|one| one == *bad));
+        worst.unwrap_or_default()
     }
 
     /// How often they have opened, all together.
@@ -162,113 +272,79 @@ impl Nodes {
         self.slots.load().nodes.iter().map(|node| node.breaker.opened()).sum::<u64>() + self.any.opened()
     }
 
-    /// Node by node; none where there is one server.
+    /// Node by node.
     pub(crate) fn statistics(&self) -> Vec<NodeStatistics> {
         let slots = self.slots.load();
-        let of = |node: &Node| NodeStatistics {
+        let of = |node: &Arc<Node>| NodeStatistics {
             address: node.address.clone(),
             breaker: node.breaker.state(),
             breaker_opened: node.breaker.opened(),
         };
         slots.nodes.iter().map(of).collect()
     }
+
+    /// The connections of all.
+    pub(crate) fn connections(&self) -> ConnectionStatistics {
+        let slots = self.slots.load();
+        slots.nodes.iter().map(|node| node.pool.statistics()).fold(ConnectionStatistics::default(), |all, one| {
+            ConnectionStatistics {
+                open: all.open + one.open,
+                made: all.made + one.made,
+                failed: all.failed + one.failed,
+                condemned: all.condemned + one.condemned,
+                suspected: 0,
+                waits: all.waits + one.waits,
+                wait_time: all.wait_time + one.wait_time,
+            }
+        })
+    }
+}
+
+async fn ask(node: &Node) -> Result<Vec<(u16, u16, String)>, Failure> {
+    let mut link = node.pool.line(0).await?.link.clone();
+    let mut command = Cmd::new();
+    command.arg("CLUSTER").arg("SLOTS");
+    let answer = link.req_packed_command(&command).await.map_err(|error| Failure::of(&error))?;
+    let host = node.address.rsplit_once(':').map_or("", |(host, _)| host);
+    ranges_of(&answer, host).ok_or(Failure::Protocol)
 }
 
 impl Slots {
-    fn node(&self, slot: u16) -> Option<&Node> {
+    /// The node that has a slot; none where nobody has it.
+    pub(crate) fn node(&self, slot: u16) -> Option<&Arc<Node>> {
+        if let Some((_, node)) = self.moved.iter().find(|(moved, _)| *moved == slot) {
+            return Some(node);
+        }
         let range = self.ranges.get(self.ranges.partition_point(|range| range.last < slot))?;
         (range.first <= slot).then(|| &self.nodes[range.node])
     }
 }
 
-/// First slot, last slot and master of each range; none where that is no answer to CLUSTER SLOTS.
-fn ranges_of(answer: &Value) -> Option<Vec<(u16, u16, String)>> {
-    let list = |value: &Value| match value {
-        Value::Array(values) => Some(values.clone()),
-        _ => None,
-    };
+/// First slot, last slot and master of each range; none where that is no answer to CLUSTER SLOTS. A node that does not know by which name others
+/// reach it says none: it is the one that was asked.
+fn ranges_of(answer: &Value, asked: &str) -> Option<Vec<(u16, u16, String)>> {
+    fn list(value: &Value) -> Option<&[Value]> {
+        match value {
+            Value::Array(values) => Some(values),
+            _ => None,
+        }
+    }
     let number = |value: &Value| match value {
         Value::Int(number) => u16::try_from(*number).ok(),
         _ => None,
     };
     let range = |value: &Value| {
-        let range = list(value)?;
-        let [first, last, master, ..] = range.as_slice() else { return None };
-        let master = list(master)?;
-        let [host, port, ..] = master.as_slice() else { return None };
-        // A node that does not know how others reach it says no host: its port tells it apart well enough.
+        let [first, last, master, ..] = list(value)? else { return None };
+        let [host, port, ..] = list(master)? else { return None };
         let host = match host {
-            Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
-            _ => String::new(),
+            Value::BulkString(host) if !host.is_empty() => std::str::from_utf8(host).ok()?.to_owned(),
+            _ => asked.to_owned(),
         };
-        Some((number(first)?, number(last)?, format!("{host}:{}", number(port)?)))
+        let host = Host { name: host.trim_matches(['[', ']']).to_owned(), port: number(port)? };
+        Some((number(first)?, number(last)?, host.to_string()))
     };
     list(answer)?.iter().map(range).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use cache_core::testing::{FixedEntropy, TestClock};
-
-    use super::*;
-
-    fn nodes() -> Nodes {
-        Nodes::new(BreakerConfig::default(), Arc::new(TestClock::default()), Arc::new(FixedEntropy(7)))
-    }
-
-    fn said(ranges: &[(i64, i64, i64)]) -> Value {
-        let range = |(first, last, port): &(i64, i64, i64)| {
-            let master = Value::Array(vec![Value::BulkString(b"10.0.0.1".to_vec()), Value::Int(*port)]);
-            Value::Array(vec![Value::Int(*first), Value::Int(*last), master])
-        };
-        Value::Array(ranges.iter().map(range).collect())
-    }
-
-    fn at(slot: u16) -> Routed {
-        Routed { command: Cmd::new(), slot }
-    }
-
-    #[test]
-    fn commands_are_parted_by_the_node_of_their_slot() {
-        let nodes = nodes();
-        let places = |slots: &[u16]| -> Vec<Vec<usize>> {
-            let commands: Vec<_> = slots.iter().map(|slot| at(*slot)).collect();
-            nodes.parts(&commands).into_iter().map(|(_, places)| places).collect()
-        };
-        assert_eq!(places(&[0, 9_000]), [vec![0, 1]], "as long as nobody knows better");
-        nodes.learn(&said(&[(8_000, 12_000, 2), (0, 7_999, 1), (15_000, 16_383, 1)]));
-        assert_eq!(places(&[0, 7_999, 8_000, 16_383, 12_000]), [vec![0, 1, 3], vec![2, 4]]);
-        assert_eq!(places(&[12_001, 14_999, 0]), [vec![0, 1], vec![2]], "nobody's slots are nobody's fault");
-    }
-
-    #[test]
-    fn a_node_that_moves_keeps_its_breaker_and_nonsense_changes_nothing() {
-        let nodes = nodes();
-        nodes.learn(&said(&[(0, 8_000, 1), (8_001, 16_383, 2)]));
-        nodes.parts(&[at(0)])[0].0.open();
-        nodes.learn(&said(&[(0, 8_000, 2), (8_001, 16_383, 1)]));
-        assert_eq!(nodes.parts(&[at(9_000)])[0].0.state(), BreakerState::Open);
-        assert_eq!(nodes.parts(&[at(0)])[0].0.state(), BreakerState::Closed);
-        for nonsense in [Value::Nil, Value::Array(vec![Value::Int(1)]), said(&[(0, 70_000, 1)])] {
-            nodes.learn(&nonsense);
-        }
-        assert_eq!((nodes.state(), nodes.opened(), nodes.statistics().len()), (BreakerState::Open, 1, 2));
-    }
-
-    /// The example of Redis' specification of clusters.
-    #[test]
-    fn a_slot_is_what_redis_says_it_is() {
-        assert_eq!(Routed::new(Cmd::new(), "123456789").slot, 0x31c3);
-    }
-
-    #[test]
-    fn slots_are_asked_for_once_in_a_while_and_sooner_after_a_failure() {
-        let clock = Arc::new(TestClock::default());
-        let nodes = Nodes::new(BreakerConfig::default(), Arc::clone(&clock) as _, Arc::new(FixedEntropy(7)));
-        assert!(nodes.is_due(false) && !nodes.is_due(false) && !nodes.is_due(true));
-        clock.advance(Duration::from_millis(ASK_AGAIN_MS + 1));
-        assert!(!nodes.is_due(false) && nodes.is_due(true));
-        clock.advance(Duration::from_millis(ASK_INTERVAL_MS));
-        assert!(nodes.is_due(false));
-    }
-}
+mod tests;

@@ -66,7 +66,7 @@ impl<V: StoredValue> Store<V> {
         let connector = Connector::new(config)?;
         let compressors = Compressors::new(config)?;
         Ok(Self {
-            core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy)),
+            core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy))?,
             max_batch: config.max_batch,
             codec: Codec::new(keyring, compressors, config.max_value_bytes, config.max_lifetime_ms),
             namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
@@ -126,7 +126,7 @@ impl<V: StoredValue> Store<V> {
         if due && done.is_err() {
             binding.was_not_read();
         }
-        let Answer { mut replies, line } = done?;
+        let Answer { mut replies, line, .. } = done?;
         if due {
             let mark = replies.remove(0).and_then(commands::bytes).inspect_err(|_| binding.was_not_read())?;
             if binding.was_read(generation, mark.as_deref()) {
@@ -139,14 +139,15 @@ impl<V: StoredValue> Store<V> {
                 line.condemn();
             }
         })?;
-        let entries = self.decode(names, found, now, &line).await;
+        let entries = self.decode(names, found, now, &[&line]).await;
         Ok(entries.into_iter().map(Ok).collect())
     }
 
     /// Looks up a batch where every key lies on a node of its own: what a node does not say fails for its own keys.
     async fn get_apart(self: &Arc<Self>, names: Names, now: time::Now) -> Result<Vec<Found<V>>, Failure> {
         let request = commands::get(&names, None, true);
-        let Answer { replies, line } = self.core.run(Operation::Get, request).await?;
+        let Answer { replies, line, others } = self.core.run(Operation::Get, request).await?;
+        let lines: Vec<&Line> = std::iter::once(&line).chain(&others).map(|line| &**line).collect();
         let mut failures: Vec<(usize, Failure)> = Vec::new();
         let found = replies.into_iter().enumerate().map(|(at, reply)| {
             reply.and_then(commands::bytes).unwrap_or_else(|failure| {
@@ -155,10 +156,10 @@ impl<V: StoredValue> Store<V> {
             })
         });
         let found = found.collect();
-        let mut found: Vec<_> = self.decode(names, found, now, &line).await.into_iter().map(Ok).collect();
+        let mut found: Vec<_> = self.decode(names, found, now, &lines).await.into_iter().map(Ok).collect();
         for (at, failure) in failures {
             if failure == Failure::Protocol {
-                line.condemn();
+                lines.iter().for_each(|line| line.condemn());
             }
             found[at] = Err(failure);
         }
@@ -180,7 +181,7 @@ impl<V: StoredValue> Store<V> {
         let (found, line) = match self.gatherer.join(&names, now.moment) {
             Seat::Alone(_seat) => {
                 let request = commands::get(&names, None, false);
-                let Answer { replies, line } = self.core.run(Operation::Get, request).await?;
+                let Answer { replies, line, .. } = self.core.run(Operation::Get, request).await?;
                 let found = commands::values(replies, 1).inspect_err(|failure| {
                     if *failure == Failure::Protocol {
                         line.condemn();
@@ -197,17 +198,17 @@ impl<V: StoredValue> Store<V> {
                 (vec![found], line)
             }
         };
-        Ok(self.decode(names, found, now, &line).await.into_iter().map(Ok).collect())
+        Ok(self.decode(names, found, now, &[&line]).await.into_iter().map(Ok).collect())
     }
 
-    /// The entries of envelopes that a connection brought. Where one of them was not sealed for its name, that speaks against the connection,
+    /// The entries of envelopes that connections brought. Where one of them was not sealed for its name, that speaks against the connections,
     /// and against what lies there.
     async fn decode(
         self: &Arc<Self>,
         names: Names,
         found: Vec<Option<Vec<u8>>>,
         now: time::Now,
-        line: &Line,
+        lines: &[&Line],
     ) -> Vec<Option<Entry<V>>> {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
         let decoded = if bytes < OFFLOAD_BYTES {
@@ -220,7 +221,7 @@ impl<V: StoredValue> Store<V> {
             decoded.unwrap_or_else(|_| Decoded { entries: (0..asked).map(|_| None).collect(), ..Decoded::default() })
         };
         if decoded.is_suspect {
-            self.core.suspect(line);
+            self.core.suspect(lines);
         }
         if !decoded.junk.is_empty() && self.mender.is_idle() {
             let (store, junk) = (Arc::clone(self), decoded.junk);

@@ -1,178 +1,233 @@
-//! Commands for a cluster: each goes to the node of its key, all at once, and each has an answer or a failure of its own.
+//! Commands for a cluster: those of each node go there together, all at once, and each has an answer or a failure of its own.
 //!
-//! Every node has its breaker, and the verdict on it falls when its last answer is there, not when the slowest node has given up: so a node that
-//! is slow makes no other one look slow. What a node does not answer in time fails for its own keys.
+//! Every node has its breaker, and the verdict on it falls when its own answers are there, not when the slowest node has given up: so a node that
+//! is slow makes no other one look slow. What a node does not answer in time fails for its own keys. A node that sends us to another one is
+//! followed once, within the same limit of time.
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use redis::Value;
 use redis::aio::ConnectionLike as _;
-use tokio::time::timeout;
+use redis::{Pipeline, RedisError, Value};
 
 use super::{Answer, Core, Operation, reply};
 use crate::breaker::Permit;
-use crate::connect::Link;
 use crate::error::Failure;
-use crate::nodes::Routed;
+use crate::nodes::{Node, Nodes, Routed};
 use crate::pool::Line;
 use crate::statistics::count;
 
-/// What became of commands so far.
-struct Spread<'a> {
-    core: &'a Core,
-    replies: Vec<Option<Result<Value, Failure>>>,
-    /// The part of each command.
-    part_of: Vec<usize>,
-    parts: Vec<Part<'a>>,
+/// What one node is asked.
+struct Part {
+    node: Arc<Node>,
+    pipeline: Pipeline,
+    /// Where its answers belong.
+    places: Vec<usize>,
+    /// The connection that was used last.
+    line: Mutex<Option<Arc<Line>>>,
 }
 
-struct Part<'a> {
-    /// None once there was a verdict, and where it was not let through.
-    permit: Option<Permit<'a>>,
-    places: &'a [usize],
-    missing: usize,
+/// A command that a node did not carry out because another one should.
+struct Redirect {
+    /// Its place within its part.
+    at: usize,
+    address: String,
+    /// For this once, and only if the other one is told so.
+    is_ask: bool,
 }
+
+type Replies = Vec<Result<Value, Failure>>;
 
 impl Core {
     pub(super) async fn spread(
         &self,
+        nodes: &Arc<Nodes>,
         limit: Duration,
         operation: Operation,
-        commands: &[Routed],
+        commands: Vec<Routed>,
     ) -> Result<Answer, Failure> {
-        let parts = self.nodes.parts(commands);
-        let mut spread = Spread {
-            core: self,
-            replies: commands.iter().map(|_| None).collect(),
-            part_of: vec![0; commands.len()],
-            parts: Vec::with_capacity(parts.len()),
+        let mut over = pin!(tokio::time::sleep(limit));
+        let slots = match nodes.known() {
+            Some(slots) => slots,
+            None => {
+                let permit = nodes.any().permit().ok_or(Failure::BreakerOpen)?;
+                let slots = tokio::select! {
+                    slots = nodes.wait() => slots,
+                    () = &mut over => Err(nodes.unreachable()),
+                };
+                self.settle(permit, slots.as_ref().err());
+                slots?
+            }
         };
-        let mut asked = Vec::with_capacity(commands.len());
-        for (breaker, places) in &parts {
-            let permit = breaker.permit();
-            for at in places {
-                spread.part_of[*at] = spread.parts.len();
-            }
-            match &permit {
-                Some(_) => asked.extend(places),
-                None => places.iter().for_each(|at| spread.replies[*at] = Some(Err(Failure::BreakerOpen))),
-            }
-            spread.parts.push(Part { permit, places, missing: places.len() });
+        let slots_of: Vec<u16> = commands.iter().map(|command| command.slot).collect();
+        let mut replies: Vec<Option<Result<Value, Failure>>> = commands.iter().map(|_| None).collect();
+        let mut parts: Vec<Part> = Vec::new();
+        for (at, Routed { command, slot }) in commands.into_iter().enumerate() {
+            let Some(node) = slots.node(slot) else {
+                replies[at] = Some(Err(Failure::ClusterDown("no node has its slot")));
+                continue;
+            };
+            let place = parts.iter().position(|part| Arc::ptr_eq(&part.node, node)).unwrap_or_else(|| {
+                let (node, pipeline) = (Arc::clone(node), Pipeline::new());
+                parts.push(Part { node, pipeline, places: Vec::new(), line: Mutex::default() });
+                parts.len() - 1
+            });
+            parts[place].places.push(at);
+            parts[place].pipeline.add_command(command);
         }
-        if asked.is_empty() {
+        let mut permits: Vec<_> = parts.iter().map(|part| part.node.breaker.permit()).collect();
+        if !parts.is_empty() && permits.iter().all(Option::is_none) {
             return Err(Failure::BreakerOpen);
         }
         let _turn = self.turn().await?;
-        let mut line: Option<Arc<Line>> = None;
-        let work = async {
-            self.budget.earn();
-            let used = line.insert(self.pool.line(self.busy()).await?);
-            spread.ask(&used.link, commands, &asked).await;
-            let again = spread.to_ask_again(operation);
-            if again.is_empty() {
-                return Ok(());
+        let asked: Vec<usize> = (0..parts.len()).filter(|at| permits[*at].is_some()).collect();
+        let mut under_way: FuturesUnordered<_> = asked
+            .into_iter()
+            .map(|at| {
+                let (part, slots_of) = (&parts[at], &slots_of);
+                async move { (at, self.ask_part(nodes, operation, part, slots_of).await) }
+            })
+            .collect();
+        let mut answers: Vec<Option<Replies>> = parts.iter().map(|_| None).collect();
+        loop {
+            tokio::select! {
+                biased;
+                answered = under_way.next() => match answered {
+                    Some((at, said)) => {
+                        self.judge_part(&parts[at], permits[at].take(), &said);
+                        answers[at] = Some(said);
+                    }
+                    None => break,
+                },
+                () = &mut over => break,
             }
-            if !self.budget.spend() {
-                count(&self.counters.retries_denied);
-                return Ok(());
-            }
-            count(&self.counters.retries);
-            let used = line.insert(self.pool.line(self.busy()).await?);
-            spread.ask(&used.link, commands, &again).await;
-            Ok(())
-        };
-        let ended = timeout(limit, work).await;
-        // Without a connection there was nobody to be silent: why there is none says more.
-        let failure = match (ended, &line) {
-            (Ok(Ok(())), _) => Failure::Protocol,
-            (Ok(Err(failure)), _) => failure,
-            (Err(_), Some(_)) => Failure::Timeout(limit),
-            (Err(_), None) => self.pool.unreachable(),
-        };
-        let replies = spread.end(&failure);
-        let line = line.ok_or(failure)?;
-        self.judge_all(&line, &replies);
-        if self.nodes.is_due(replies.iter().any(Result::is_err)) {
-            tokio::spawn(Arc::clone(&self.nodes).ask(line.link.clone()));
         }
-        Ok(Answer { replies, line })
+        drop(under_way);
+        for ((part, permit), said) in parts.iter().zip(permits).zip(answers) {
+            let said = said.unwrap_or_else(|| {
+                let failure = match (&permit, part.line()) {
+                    (None, _) => Failure::BreakerOpen,
+                    (Some(_), Some(_)) => Failure::Timeout(limit),
+                    // Without a connection there was nobody to be silent: why there is none says more.
+                    (Some(_), None) => part.node.pool.unreachable(),
+                };
+                let said = part.places.iter().map(|_| Err(failure.clone())).collect();
+                self.judge_part(part, permit, &said);
+                said
+            });
+            for (place, answer) in part.places.iter().zip(said) {
+                replies[*place] = Some(answer);
+            }
+        }
+        let replies: Replies = replies.into_iter().flatten().collect();
+        nodes.ask_if_due(replies.iter().any(Result::is_err));
+        let mut lines = parts.iter().filter_map(Part::line);
+        match lines.next() {
+            Some(line) => Ok(Answer { replies, line, others: lines.collect() }),
+            None => Err(replies.into_iter().find_map(Result::err).unwrap_or(Failure::Protocol)),
+        }
     }
 
-    /// One connection to a cluster is one to each node, and makes those anew by itself: a node that is gone must not cost the others theirs.
-    fn judge_all(&self, line: &Line, replies: &[Result<Value, Failure>]) {
-        if replies.iter().any(|reply| matches!(reply, Err(Failure::Protocol))) {
-            line.condemn();
-        } else if replies.iter().any(|reply| !reply.as_ref().is_err_and(Failure::is_silence)) {
-            line.answered();
-        } else {
-            line.was_silent();
+    /// Tells a node's breaker and its connection how it went.
+    fn judge_part(&self, part: &Part, permit: Option<Permit<'_>>, said: &Replies) {
+        let failures = || said.iter().filter_map(|answer| answer.as_ref().err());
+        let failure = failures().find(|failure| failure.counts_against_redis()).or_else(|| failures().next());
+        if let Some(failure) = failure {
+            self.counters.failed(failure);
         }
+        if let Some(permit) = permit {
+            self.settle(permit, failure);
+            if let Some(line) = part.line() {
+                self.judge(&line, failure);
+            }
+        }
+    }
+
+    async fn ask_part(&self, nodes: &Arc<Nodes>, operation: Operation, part: &Part, slots_of: &[u16]) -> Replies {
+        self.budget.earn();
+        let (mut said, mut redirects) = self.ask_once(part).await;
+        let failure = said.iter().find_map(|answer| answer.as_ref().err()).cloned();
+        if let Some(failure) = failure.filter(|failure| !operation.is_once() && failure.deserves_a_retry()) {
+            if self.budget.spend() {
+                count(&self.counters.retries);
+                if let Some(line) = part.line() {
+                    self.judge(&line, Some(&failure));
+                }
+                (said, redirects) = self.ask_once(part).await;
+            } else {
+                count(&self.counters.retries_denied);
+            }
+        }
+        let followed = redirects.iter().map(|redirect| self.follow(nodes, part, redirect, slots_of));
+        for (redirect, answer) in redirects.iter().zip(join_all(followed).await) {
+            said[redirect.at] = answer;
+        }
+        said
+    }
+
+    /// One round trip to a node, and who is to be followed after it.
+    async fn ask_once(&self, part: &Part) -> (Replies, Vec<Redirect>) {
+        let all = |failure: Failure| part.places.iter().map(|_| Err(failure.clone())).collect();
+        let line = match part.node.pool.line(self.busy()).await {
+            Ok(line) => line,
+            Err(failure) => return (all(failure), Vec::new()),
+        };
+        let mut link = line.link.clone();
+        *part.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        let values = match link.req_packed_commands(&part.pipeline, 0, part.places.len()).await {
+            Ok(values) if values.len() == part.places.len() => values,
+            Ok(_) => return (all(Failure::Protocol), Vec::new()),
+            Err(error) => return (all(Failure::of(&error)), Vec::new()),
+        };
+        let mut redirects = Vec::new();
+        let said = values.into_iter().enumerate().map(|(at, value)| match value {
+            Value::ServerError(error) => {
+                let error = RedisError::from(error);
+                let failure = Failure::of(&error);
+                if let Some((address, _)) = error.redirect_node() {
+                    let is_ask = failure == Failure::Redirected("ASK");
+                    redirects.push(Redirect { at, address: address.to_owned(), is_ask });
+                }
+                Err(failure)
+            }
+            value => Ok(value),
+        });
+        (said.collect(), redirects)
+    }
+
+    /// Sends a command to the node that another one named.
+    async fn follow(
+        &self,
+        nodes: &Arc<Nodes>,
+        part: &Part,
+        redirect: &Redirect,
+        slots_of: &[u16],
+    ) -> Result<Value, Failure> {
+        let Redirect { at, address, is_ask } = redirect;
+        let node = match is_ask {
+            true => nodes.at(address),
+            false => nodes.moved(slots_of[part.places[*at]], address),
+        };
+        let node = node.ok_or(Failure::Redirected("to an address that is none"))?;
+        let mut link = node.pool.line(self.busy()).await?.link.clone();
+        let command = part.pipeline.cmd_iter().nth(*at).cloned().ok_or(Failure::Protocol)?;
+        let mut pipeline = Pipeline::with_capacity(2);
+        if *is_ask {
+            pipeline.cmd("ASKING");
+        }
+        pipeline.add_command(command);
+        let sent = 1 + usize::from(*is_ask);
+        let mut values = link.req_packed_commands(&pipeline, 0, sent).await.map_err(|error| Failure::of(&error))?;
+        values.pop().ok_or(Failure::Protocol).and_then(reply)
     }
 }
 
-impl Spread<'_> {
-    /// Sends some of the commands, and takes what comes. Given up, it leaves what has come until then.
-    async fn ask(&mut self, link: &Link, commands: &[Routed], places: &[usize]) {
-        let mut under_way: FuturesUnordered<_> = places
-            .iter()
-            .map(|at| {
-                let (mut link, command) = (link.clone(), &commands[*at].command);
-                async move { (*at, link.req_packed_command(command).await) }
-            })
-            .collect();
-        while let Some((at, answer)) = under_way.next().await {
-            let answer = answer.map_err(|error| Failure::of(&error)).and_then(reply);
-            if self.replies[at].replace(answer).is_none() {
-                let part = self.part_of[at];
-                self.parts[part].missing -= 1;
-                self.judge_part(part, Failure::deserves_a_retry);
-            }
-        }
-    }
-
-    /// The verdict on a node that has answered everything, unless there is more to come.
-    fn judge_part(&mut self, part: usize, is_open: impl Fn(&Failure) -> bool) {
-        let Part { permit, places, missing } = &mut self.parts[part];
-        let failures = || places.iter().filter_map(|at| self.replies[*at].as_ref()?.as_ref().err());
-        if *missing > 0 || failures().any(is_open) {
-            return;
-        }
-        if let Some(permit) = permit.take() {
-            let failure = failures().find(|failure| failure.counts_against_redis()).or_else(|| failures().next());
-            if let Some(failure) = failure {
-                self.core.counters.failed(failure);
-            }
-            self.core.settle(permit, failure);
-        }
-    }
-
-    fn to_ask_again(&self, operation: Operation) -> Vec<usize> {
-        if operation.is_once() {
-            return Vec::new();
-        }
-        let deserves =
-            |reply: &Option<Result<Value, Failure>>| matches!(reply, Some(Err(why)) if why.deserves_a_retry());
-        (0..self.replies.len()).filter(|at| deserves(&self.replies[*at])).collect()
-    }
-
-    /// The answers; what is missing failed in this way.
-    fn end(mut self, failure: &Failure) -> Vec<Result<Value, Failure>> {
-        for reply in self.replies.iter_mut().filter(|reply| reply.is_none()) {
-            *reply = Some(Err(failure.clone()));
-        }
-        for part in 0..self.parts.len() {
-            self.parts[part].missing = 0;
-            if self.parts[part].permit.is_none()
-                && let Some(Some(Err(Failure::BreakerOpen))) =
-                    self.parts[part].places.first().map(|at| &self.replies[*at])
-            {
-                self.core.counters.failed(&Failure::BreakerOpen);
-            }
-            self.judge_part(part, |_| false);
-        }
-        self.replies.into_iter().flatten().collect()
+impl Part {
+    fn line(&self) -> Option<Arc<Line>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -77,7 +77,7 @@ impl RedisLimiter {
     pub fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
         let config = RedisConfig { connections: CONNECTIONS, ..config.clone() };
         let Machine { clock, wall: _, entropy } = machine;
-        let core = Core::new(Connector::new(&config)?, &config, clock, entropy);
+        let core = Core::new(Connector::new(&config)?, &config, clock, entropy)?;
         Ok(Self { core, script: Script::new(), names: Names::new(&config.namespace, keyring) })
     }
 
@@ -167,7 +167,7 @@ impl RedisLimiter {
                 Request::Spread(routed.collect())
             }
         };
-        let core::Answer { replies, line } = match self.core.run(Operation::Take, request).await {
+        let core::Answer { replies, line, others } = match self.core.run(Operation::Take, request).await {
             Ok(answer) => answer,
             Err(unknown) if unknown.is_unknown_script() => return Ok(vec![Err(unknown)]),
             Err(failure) => return Err(failure),
@@ -175,7 +175,9 @@ impl RedisLimiter {
         let read = |(reply, charges): (Result<_, _>, &&[Charge<'_>])| {
             let answer = Answer::read(&reply?, charges);
             // Something else answered, or answers got out of step: every further one would be another's.
-            answer.ok_or(Failure::Protocol).inspect_err(|_| line.condemn())
+            answer
+                .ok_or(Failure::Protocol)
+                .inspect_err(|_| std::iter::once(&line).chain(&others).for_each(|line| line.condemn()))
         };
         Ok(replies.into_iter().zip(groups).map(read).collect())
     }
