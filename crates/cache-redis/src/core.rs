@@ -57,8 +57,13 @@ pub(crate) struct Answer {
 
 /// Who is asked.
 enum Target {
-    Server { pool: Pool, breaker: Breaker },
+    Server(Box<Server>),
     Cluster(Arc<Nodes>),
+}
+
+struct Server {
+    pool: Pool,
+    breaker: Breaker,
 }
 
 pub(crate) struct Core {
@@ -91,10 +96,10 @@ impl Core {
         let (address, is_cluster) = (connector.address().to_owned(), connector.is_cluster());
         let target = match is_cluster {
             true => Target::Cluster(Arc::new(Nodes::new(config, Arc::clone(&clock), entropy)?)),
-            false => Target::Server {
+            false => Target::Server(Box::new(Server {
                 pool: Pool::new(connector, config),
                 breaker: Breaker::new(config.breaker, Arc::clone(&clock), entropy),
-            },
+            })),
         };
         Ok(Self {
             target,
@@ -138,7 +143,7 @@ impl Core {
     async fn run_within(&self, limit: Duration, operation: Operation, request: Request) -> Result<Answer, Failure> {
         match (&self.target, request) {
             (Target::Cluster(nodes), Request::Spread(commands)) => self.spread(nodes, limit, operation, commands).await,
-            (Target::Server { pool, breaker }, request) => self.ask(pool, breaker, limit, operation, request).await,
+            (Target::Server(server), request) => self.ask(server, limit, operation, request).await,
             // Whoever makes requests asks which it is.
             (Target::Cluster(_), _) => Err(Failure::Protocol),
         }
@@ -146,8 +151,7 @@ impl Core {
 
     async fn ask(
         &self,
-        pool: &Pool,
-        breaker: &Breaker,
+        Server { pool, breaker }: &Server,
         limit: Duration,
         operation: Operation,
         request: Request,
@@ -286,7 +290,7 @@ impl Core {
         let mut ping = Cmd::new();
         ping.arg("PING");
         match &self.target {
-            Target::Server { .. } => Request::One(ping),
+            Target::Server(_) => Request::One(ping),
             Target::Cluster(nodes) => {
                 let each = nodes.a_slot_of_each().into_iter();
                 Request::Spread(each.map(|slot| Routed { command: ping.clone(), slot }).collect())
@@ -297,7 +301,10 @@ impl Core {
     pub(crate) fn statistics(&self) -> RedisStatistics {
         let counters = &self.counters;
         let (mut connections, breaker, breaker_opened, nodes) = match &self.target {
-            Target::Server { pool, breaker } => (pool.statistics(), breaker.state(), breaker.opened(), Vec::new()),
+            Target::Server(server) => {
+                let Server { pool, breaker } = &**server;
+                (pool.statistics(), breaker.state(), breaker.opened(), Vec::new())
+            }
             Target::Cluster(nodes) => (nodes.connections(), nodes.state(), nodes.opened(), nodes.statistics()),
         };
         connections.suspected = read(&counters.suspected);

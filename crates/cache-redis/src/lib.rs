@@ -25,6 +25,7 @@ mod secret;
 mod statistics;
 mod store;
 mod time;
+pub mod train;
 
 pub use breaker::{BreakerConfig, BreakerState};
 pub use compress::{DEFAULT_DICTIONARY_BYTES, Dictionary, MAX_DICTIONARY_BYTES};

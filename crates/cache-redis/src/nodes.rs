@@ -310,6 +310,11 @@ async fn ask(node: &Node) -> Result<Vec<(u16, u16, String)>, Failure> {
 }
 
 impl Slots {
+    /// All that have slots.
+    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
     /// The node that has a slot; none where nobody has it.
     pub(crate) fn node(&self, slot: u16) -> Option<&Arc<Node>> {
         if let Some((_, node)) = self.moved.iter().find(|(moved, _)| *moved == slot) {
