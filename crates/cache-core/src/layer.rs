@@ -29,6 +29,15 @@ pub trait CacheLayer<V: CacheValue>: Send + Sync + 'static {
     /// backend that can't be asked is an error.
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Error>;
 
+    /// [`CacheLayer::get_many`] for a tier of which a part can fail: a key that can't be asked for is an error, and the others are answered. An
+    /// error says as little of what the tier holds as one for all keys does: it is never an absent value.
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
+        match self.get_many(keys).await {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     /// Stores many entries. An entry that is refused for its size is counted, not an error.
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error>;
 

@@ -287,6 +287,14 @@ impl<V: RowValue> CacheLayer<V> for ViewLayer<V> {
         Ok(found)
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
+        // One statement answers all keys or none.
+        match self.get_many(keys).await {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     /// Nothing is taken: what is here comes from the tables.
     async fn fill_many(&self, _: &[Fill<'_, V>]) -> Result<Filled, Error> {
         Ok(Filled::default())

@@ -326,6 +326,13 @@ impl Permit<'_> {
     pub(crate) fn end(mut self, verdict: Verdict) {
         self.verdict = verdict;
     }
+
+    /// Badly, and so that there is no use in another call.
+    pub(crate) fn end_and_open(self) {
+        let breaker = self.breaker;
+        self.end(Verdict::Failure);
+        breaker.open();
+    }
 }
 
 impl Drop for Permit<'_> {

@@ -7,6 +7,7 @@ use redis::{Cmd, Pipeline, Value};
 use crate::core::Request;
 use crate::error::Failure;
 use crate::name::Names;
+use crate::nodes::Routed;
 
 /// What of one fill is sent.
 pub(crate) enum Write {
@@ -21,6 +22,14 @@ pub(crate) enum Write {
     },
 }
 
+impl Write {
+    fn name(&self) -> &str {
+        match self {
+            Self::Set { name, .. } | Self::Unlink { name } => name,
+        }
+    }
+}
+
 /// Reads the mark of a generation, and keeps it for as long as it is read.
 pub(crate) struct ReadMark<'a> {
     pub(crate) name: &'a str,
@@ -29,12 +38,11 @@ pub(crate) struct ReadMark<'a> {
 
 /// Asks for the values of names; with the mark before them, where it is due. In a cluster it is read by itself.
 pub(crate) fn get(names: &Names, mark: Option<&ReadMark<'_>>, is_cluster: bool) -> Request {
-    let one = |name: &str| command("GET", name);
     if is_cluster {
-        return several(names.iter().map(one).collect(), true);
+        return spread("GET", names.iter());
     }
     let values = match names.iter().next() {
-        Some(name) if names.len() == 1 => one(name),
+        Some(name) if names.len() == 1 => command("GET", name),
         _ => one_for_all("MGET", names),
     };
     match mark {
@@ -54,49 +62,56 @@ pub(crate) fn get_each<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Req
     Request::One(get)
 }
 
+/// Asks for the values of names, each by a command of its own.
+pub(crate) fn get_one_by_one<'a>(names: impl Iterator<Item = &'a str>, is_cluster: bool) -> Request {
+    match is_cluster {
+        true => spread("GET", names),
+        false => pipeline(names.map(|name| command("GET", name)).collect()),
+    }
+}
+
 /// Stores values.
 pub(crate) fn write(writes: &[Write], is_cluster: bool) -> Request {
-    let commands = writes.iter().map(|write| match write {
+    let write = |write: &Write| match write {
         Write::Set { name, bytes, life_ms } => {
             let mut set = Cmd::with_capacity(5, name.len() + bytes.len() + 32);
             set.arg("SET").arg(name).arg(bytes.as_slice()).arg("PX").arg(*life_ms);
             set
         }
         Write::Unlink { name } => command("UNLINK", name),
-    });
-    several(commands.collect(), is_cluster)
+    };
+    match is_cluster {
+        true => Request::Spread(writes.iter().map(|one| Routed::new(write(one), one.name())).collect()),
+        false => pipeline(writes.iter().map(write).collect()),
+    }
 }
 
 /// Forgets names.
 pub(crate) fn unlink(names: &Names, is_cluster: bool) -> Request {
     match is_cluster {
-        true => several(names.iter().map(|name| command("UNLINK", name)).collect(), true),
+        true => spread("UNLINK", names.iter()),
         false => Request::One(one_for_all("UNLINK", names)),
     }
 }
 
 /// Forgets names that are no batch of their own.
 pub(crate) fn unlink_each<'a>(names: impl Iterator<Item = &'a str>, is_cluster: bool) -> Request {
-    several(names.map(|name| command("UNLINK", name)).collect(), is_cluster)
+    match is_cluster {
+        true => spread("UNLINK", names),
+        false => pipeline(names.map(|name| command("UNLINK", name)).collect()),
+    }
 }
 
 /// Reads the mark of a generation.
-pub(crate) fn get_mark(mark: &ReadMark<'_>) -> Request {
-    Request::One(read_mark(mark))
+pub(crate) fn get_mark(mark: &ReadMark<'_>, is_cluster: bool) -> Request {
+    alone(read_mark(mark), mark.name, is_cluster)
 }
 
 /// Sets the mark of a generation.
-pub(crate) fn set_mark(name: &str, generation: u64, life_ms: u64) -> Request {
+pub(crate) fn set_mark(name: &str, generation: u64, life_ms: u64, is_cluster: bool) -> Request {
     let mut set = command("SET", name);
     set.arg(&generation.to_le_bytes()).arg("PX").arg(life_ms);
-    Request::One(set)
-}
-
-/// Asks whether somebody is there.
-pub(crate) fn ping() -> Request {
-    let mut ping = Cmd::new();
-    ping.arg("PING");
-    Request::One(ping)
+    alone(set, name, is_cluster)
 }
 
 /// The bytes of one reply.
@@ -143,16 +158,22 @@ fn one_for_all(verb: &str, names: &Names) -> Cmd {
     command
 }
 
-fn several(mut commands: Vec<Cmd>, is_cluster: bool) -> Request {
-    match (commands.len(), is_cluster) {
-        (1, _) => Request::One(commands.remove(0)),
-        (_, true) => Request::Spread(commands),
-        (_, false) => pipeline(commands),
+fn spread<'a>(verb: &str, names: impl Iterator<Item = &'a str>) -> Request {
+    Request::Spread(names.map(|name| Routed::new(command(verb, name), name)).collect())
+}
+
+fn alone(command: Cmd, name: &str, is_cluster: bool) -> Request {
+    match is_cluster {
+        true => Request::Spread(vec![Routed::new(command, name)]),
+        false => Request::One(command),
     }
 }
 
-fn pipeline(commands: Vec<Cmd>) -> Request {
+fn pipeline(mut commands: Vec<Cmd>) -> Request {
     let count = commands.len();
+    if count == 1 {
+        return Request::One(commands.remove(0));
+    }
     let mut pipeline = Pipeline::with_capacity(count);
     for command in commands {
         pipeline.add_command(command);

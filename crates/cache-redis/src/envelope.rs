@@ -4,20 +4,25 @@
 //! unknown dictionary, a length that is not allowed, a value that its own type can't read. Each is a miss, and is counted.
 //!
 //! ```text
-//! version (1 byte) | header (postcard) | tags (8 bytes each, little-endian) | value | seal
+//! version (1 byte) | id of the master key (4 bytes) | header (postcard) | tags (8 bytes each, little-endian) | value | seal
 //! ```
+//!
+//! The version and the id of the key are read before anything is known to be ours, and decide nothing but what a fault is called.
 
 use std::marker::PhantomData;
 
-use cache_core::{Draft, Entry, Identity, Moment, Stamp, StoredValue, Tag, TypeSet};
+use cache_core::{CacheType, Draft, Entry, Moment, Stamp, StoredValue, Tag, TypeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::compress::{Compressors, Unpackable};
-use crate::seal::{Checksum, Context, Seal};
+use crate::keyring::{KeyId, Keyring};
+use crate::seal::{Checksum, Seal};
 use crate::time::{Now, TOLERATED_SKEW};
 
 /// The version of this layout. Another one for every change of it, and another name: see [`crate::name`].
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
+/// Where the header begins.
+const HEADER_AT: usize = 1 + size_of::<KeyId>();
 /// A header is never longer: twelve numbers of at most ten bytes.
 const MAX_HEADER_BYTES: usize = 120;
 /// Bytes that an envelope may have beside its value's: header, seal, and the tags of a read set, which its bound keeps far below this.
@@ -41,12 +46,22 @@ pub enum Fault {
     Value,
     /// It says that it was filled in the future, by more than clocks may differ.
     Future,
+    /// It says that it was sealed under another master key.
+    Key,
 }
 
 impl Fault {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Seal, Self::Version, Self::Schema, Self::Dictionary, Self::TooLarge, Self::Value, Self::Future];
+    pub const ALL: [Self; 8] = [
+        Self::Seal,
+        Self::Version,
+        Self::Schema,
+        Self::Dictionary,
+        Self::TooLarge,
+        Self::Value,
+        Self::Future,
+        Self::Key,
+    ];
 
     /// A label for metrics.
     #[must_use]
@@ -59,12 +74,32 @@ impl Fault {
             Self::TooLarge => "too_large",
             Self::Value => "value",
             Self::Future => "future",
+            Self::Key => "key",
         }
+    }
+}
+
+/// An envelope that is no value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Faulty {
+    pub(crate) fault: Fault,
+    /// The key that it says it was sealed under, where that is not ours.
+    pub(crate) key: Option<KeyId>,
+    /// All of it, where nobody with our key has sealed it for this name: then no instance can ever read it. What we sealed may be of use to
+    /// another one, with other settings, or of another release.
+    pub(crate) junk: Option<Vec<u8>>,
+}
+
+impl From<Fault> for Faulty {
+    fn from(fault: Fault) -> Self {
+        Self { fault, key: None, junk: None }
     }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
+    /// The index of the cache type.
+    cache_type: u8,
     schema: u16,
     stamp: u64,
     /// The set's bits, rotated so that the flag of composed values, the highest, does not make every number long.
@@ -101,6 +136,7 @@ pub(crate) enum Encoded {
 
 /// Writes envelopes and reads them.
 pub(crate) struct Codec<V> {
+    key_id: KeyId,
     seal: Checksum,
     compressors: Compressors,
     max_value_bytes: usize,
@@ -109,12 +145,13 @@ pub(crate) struct Codec<V> {
 }
 
 impl<V: StoredValue> Codec<V> {
-    pub(crate) fn new(seal: Checksum, compressors: Compressors, max_value_bytes: usize, max_life_ms: u64) -> Self {
-        Self { seal, compressors, max_value_bytes, max_life_ms, value: PhantomData }
+    pub(crate) fn new(keyring: &Keyring, compressors: Compressors, max_value_bytes: usize, max_life_ms: u64) -> Self {
+        let seal = Checksum::new(keyring);
+        Self { key_id: keyring.id(), seal, compressors, max_value_bytes, max_life_ms, value: PhantomData }
     }
 
     /// The envelope of an entry.
-    pub(crate) fn encode(&self, context: Context<'_>, cache_type: &str, entry: &Entry<V>, now: Now) -> Encoded {
+    pub(crate) fn encode(&self, name: &str, cache_type: CacheType, entry: &Entry<V>, now: Now) -> Encoded {
         let left = |end: Moment| (end.since(now.moment).as_millis() as u64).min(self.max_life_ms);
         let life_ms = left(entry.hard_expiry());
         if life_ms == 0 {
@@ -125,8 +162,9 @@ impl<V: StoredValue> Codec<V> {
         if value.len() > self.max_value_bytes || size_of_val(entry.tags()) > MAX_OVERHEAD_BYTES / 2 {
             return Encoded::TooLarge;
         }
-        let packed = self.compressors.pack(cache_type, &value);
+        let packed = self.compressors.pack(cache_type.name(), &value);
         let header = Header {
+            cache_type: cache_type.index() as u8,
             schema: V::SCHEMA,
             stamp: entry.stamp().get(),
             types: entry.types().bits().rotate_left(1),
@@ -141,34 +179,75 @@ impl<V: StoredValue> Codec<V> {
         let value = packed.map_or(value, |packed| packed.bytes);
         let mut space = [0; MAX_HEADER_BYTES];
         let header = postcard::to_slice(&header, &mut space).expect("a header is shorter than its bound");
-        let length = 1 + header.len() + size_of_val(entry.tags()) + value.len() + Checksum::BYTES;
+        let length = HEADER_AT + header.len() + size_of_val(entry.tags()) + value.len() + Checksum::BYTES;
         let mut bytes = Vec::with_capacity(length);
         bytes.push(VERSION);
+        bytes.extend_from_slice(&self.key_id);
         bytes.extend_from_slice(header);
         for tag in entry.tags() {
             bytes.extend_from_slice(&tag.hash().to_le_bytes());
         }
         bytes.extend_from_slice(&value);
-        self.seal.seal(context, &mut bytes);
+        self.seal.seal(name, &mut bytes);
         Encoded::Sealed(Sealed { bytes, life_ms })
     }
 
     /// The entry of an envelope; none where its time is over.
-    pub(crate) fn decode(&self, context: Context<'_>, sealed: Vec<u8>, now: Now) -> Result<Option<Entry<V>>, Fault> {
+    pub(crate) fn decode(&self, name: &str, sealed: Vec<u8>, now: Now) -> Result<Option<Entry<V>>, Faulty> {
+        let opened = self.open(name, sealed)?;
+        Ok(self.read(&opened, now)?)
+    }
+
+    /// The cache type and the value's bytes, as they were before compression, of an envelope whose time plays no part.
+    pub(crate) fn payload(&self, name: &str, sealed: Vec<u8>) -> Result<(usize, Vec<u8>), Faulty> {
+        let opened = self.open(name, sealed)?;
+        let (header, _, value) = Self::take_apart(&opened)?;
+        let value = self.unpack(&header, value)?.unwrap_or_else(|| value.to_vec());
+        match V::read(&value) {
+            Some(_) => Ok((header.cache_type.into(), value)),
+            None => Err(Fault::Value.into()),
+        }
+    }
+
+    fn open(&self, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, Faulty> {
         if sealed.len() > self.max_value_bytes + MAX_OVERHEAD_BYTES {
-            return Err(Fault::TooLarge);
+            return Err(Fault::TooLarge.into());
         }
         // Another version may be sealed in another way: this byte is what all of them have in common.
-        match sealed.first() {
-            None => return Err(Fault::Seal),
-            Some(&VERSION) => {}
-            Some(_) => return Err(Fault::Version),
-        }
-        let opened = self.seal.open(context, sealed).ok_or(Fault::Seal)?;
-        let (header, rest) = postcard::take_from_bytes::<Header>(&opened[1..]).map_err(|_| Fault::Value)?;
+        let (fault, key) = match sealed.first_chunk::<HEADER_AT>() {
+            Some([VERSION, key_id @ ..]) if *key_id == self.key_id => match self.seal.open(name, sealed) {
+                Ok(opened) => return Ok(opened),
+                Err(junk) => return Err(Faulty { fault: Fault::Seal, key: None, junk: Some(junk) }),
+            },
+            Some([VERSION, key_id @ ..]) => (Fault::Key, Some(*key_id)),
+            Some(_) => (Fault::Version, None),
+            None => (Fault::Seal, None),
+        };
+        Err(Faulty { fault, key, junk: Some(sealed) })
+    }
+
+    /// The header, the tags' bytes and the value's.
+    fn take_apart(opened: &[u8]) -> Result<(Header, &[u8], &[u8]), Fault> {
+        let (header, rest) = postcard::take_from_bytes::<Header>(&opened[HEADER_AT..]).map_err(|_| Fault::Value)?;
         if header.schema != V::SCHEMA {
             return Err(Fault::Schema);
         }
+        let tags_bytes = (header.tags as usize).checked_mul(size_of::<u64>()).ok_or(Fault::Value)?;
+        let (tags, value) = rest.split_at_checked(tags_bytes).ok_or(Fault::Value)?;
+        Ok((header, tags, value))
+    }
+
+    fn unpack(&self, header: &Header, value: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        match header.packed {
+            None => Ok(None),
+            Some(PackedHeader { dictionary, length }) => {
+                Ok(Some(self.compressors.unpack(dictionary, length as usize, value)?))
+            }
+        }
+    }
+
+    fn read(&self, opened: &[u8], now: Now) -> Result<Option<Entry<V>>, Fault> {
+        let (header, tags, value) = Self::take_apart(opened)?;
         // An end that is later than the one that was given would be worse than a miss.
         if header.filled_at_ms > now.judged_ms.saturating_add(TOLERATED_SKEW.as_millis() as u64) {
             return Err(Fault::Future);
@@ -179,15 +258,8 @@ impl<V: StoredValue> Codec<V> {
         if life_ms <= age_ms {
             return Ok(None);
         }
-        let tags_bytes = (header.tags as usize).checked_mul(size_of::<u64>()).ok_or(Fault::Value)?;
-        let (tags, value) = rest.split_at_checked(tags_bytes).ok_or(Fault::Value)?;
         let (tags, _) = tags.as_chunks::<{ size_of::<u64>() }>();
-        let unpacked = match header.packed {
-            None => None,
-            Some(PackedHeader { dictionary, length }) => {
-                Some(self.compressors.unpack(dictionary, length as usize, value).map_err(Fault::from)?)
-            }
-        };
+        let unpacked = self.unpack(&header, value)?;
         let draft = Draft {
             value: V::read(unpacked.as_deref().unwrap_or(value)).ok_or(Fault::Value)?,
             stamp: Stamp::new(header.stamp),
@@ -207,11 +279,6 @@ impl From<Unpackable> for Fault {
             Unpackable::Broken => Self::Value,
         }
     }
-}
-
-/// The context of a value.
-pub(crate) fn context(identity: Identity, name: &str) -> Context<'_> {
-    Context { identity, name }
 }
 
 #[cfg(test)]

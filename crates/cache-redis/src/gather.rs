@@ -90,7 +90,7 @@ impl Gatherer {
             let oldest = batch.iter().map(|waiting| waiting.since).min().unwrap_or_else(&now);
             let request = commands::get_each(names);
             match core.run_after(now().since(oldest), Operation::Get, request).await {
-                Ok(Answer { replies, line }) => match commands::values(replies, batch.len()) {
+                Ok(Answer { replies, line, .. }) => match commands::values(replies, batch.len()) {
                     // Who has been given up is not there any more, which is nobody's loss.
                     Ok(values) => batch.into_iter().zip(values).for_each(|(waiting, value)| {
                         let _ = waiting.answer.send(Ok((value, Arc::clone(&line))));

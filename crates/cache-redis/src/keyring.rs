@@ -17,6 +17,9 @@ pub const MAX_MASTER_KEY_FILE_BYTES: u64 = 4_096;
 /// Says whose derivations these are; another program with the same master key derives others.
 const SALT: &[u8] = b"tiergate/redis/v1";
 
+/// Tells master keys apart, and says nothing of them.
+pub(crate) type KeyId = [u8; 4];
+
 /// Derives keys from the master key, which it does not keep.
 #[derive(Clone)]
 pub struct Keyring {
@@ -91,6 +94,11 @@ impl Keyring {
             problem: format!("the operating system gave no randomness: {error}"),
         })?;
         Self::from_bytes(&master)
+    }
+
+    /// The master key's id.
+    pub(crate) fn id(&self) -> KeyId {
+        self.derive("key id")
     }
 
     /// The key of one purpose.

@@ -8,7 +8,6 @@ use cache_core::{
     SystemEntropy, Usage,
 };
 
-use crate::commands;
 use crate::config::RedisConfig;
 use crate::core::Operation;
 use crate::error::{ConfigError, Failure};
@@ -96,7 +95,7 @@ impl<V: StoredValue> RedisHandle<V> {
     /// Where it is not.
     pub async fn ping(&self) -> Result<(), Error> {
         let error = error(self.name, &self.store, Operation::Ping);
-        let answer = self.store.core.run(Operation::Ping, commands::ping()).await.map_err(&error)?;
+        let answer = self.store.core.run(Operation::Ping, self.store.core.ping()).await.map_err(&error)?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop)).map_err(&error)
     }
 }
@@ -124,14 +123,25 @@ impl<V: StoredValue> CacheLayer<V> for RedisLayer<V> {
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Entry<V>>>, Error> {
+        self.get_each(keys).await.into_iter().collect()
+    }
+
+    /// In a cluster, a node that is gone fails for its own keys.
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
         let Some(binding) = self.store.binding() else {
-            return Ok(keys.iter().map(|_| None).collect());
+            return keys.iter().map(|_| Ok(None)).collect();
         };
         let mut entries = Vec::with_capacity(keys.len());
         for keys in keys.chunks(self.store.max_batch) {
-            entries.extend(self.store.get(&binding, keys).await.map_err(self.error(Operation::Get))?);
+            match self.store.get(&binding, keys).await {
+                Ok(found) => entries.extend(found.into_iter().map(|one| one.map_err(self.error(Operation::Get)))),
+                Err(failure) => {
+                    let error = self.error(Operation::Get)(failure);
+                    entries.extend(keys.iter().map(|_| Err(error.clone())));
+                }
+            }
         }
-        Ok(entries)
+        entries
     }
 
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {

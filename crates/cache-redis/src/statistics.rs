@@ -1,25 +1,40 @@
 //! What the tier counted, for metrics and for advice about its settings.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::breaker::BreakerState;
 use crate::envelope::Fault;
 use crate::error::Failure;
+use crate::keyring::KeyId;
+use crate::nodes::NodeStatistics;
+
+/// Master keys of others that are counted each by itself: whoever can write into Redis could make up as many as there are numbers.
+pub const MAX_UNKNOWN_KEYS: usize = 8;
 
 /// What the Redis tier has counted since it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisStatistics {
     /// Values that were found and could not be read, by why: misses all of them. In the order of [`Fault::ALL`].
     pub faults: [u64; Fault::ALL.len()],
+    /// Of those of [`Fault::Key`], how many were sealed under which master key, by its id in hexadecimal; from the ninth key on they are
+    /// counted in [`Self::faults`] alone.
+    pub unknown_keys: Vec<(String, u64)>,
+    /// Values that nobody with our key had sealed for their names, and that were removed for it.
+    pub junk_removed: u64,
+    /// Values that were not stored because they are larger than is allowed.
+    pub too_large: u64,
     /// Values that were found and whose time was over.
     pub expired: u64,
     /// Failed operations by kind, in the order of [`FAILURE_LABELS`].
     pub failures: [u64; FAILURE_LABELS.len()],
-    /// What the breaker lets through.
+    /// What the breaker lets through; in a cluster, the one that lets through the least.
     pub breaker: BreakerState,
-    /// How often the breaker has opened.
+    /// How often the breaker has opened; in a cluster, all of them.
     pub breaker_opened: u64,
+    /// The nodes of a cluster, as far as they are known; none where there is one server.
+    pub nodes: Vec<NodeStatistics>,
     /// Second tries.
     pub retries: u64,
     /// Second tries that the budget for them did not allow.
@@ -91,6 +106,9 @@ impl RedisStatistics {
 pub(crate) struct Counters {
     pub(crate) faults: [AtomicU64; Fault::ALL.len()],
     pub(crate) failures: [AtomicU64; FAILURE_LABELS.len()],
+    unknown_keys: Mutex<Vec<(KeyId, u64)>>,
+    pub(crate) junk_removed: AtomicU64,
+    pub(crate) too_large: AtomicU64,
     pub(crate) expired: AtomicU64,
     pub(crate) retries: AtomicU64,
     pub(crate) retries_denied: AtomicU64,
@@ -114,6 +132,20 @@ pub(crate) fn read(counter: &AtomicU64) -> u64 {
 impl Counters {
     pub(crate) fn failed(&self, failure: &Failure) {
         count(&self.failures[failure.number()]);
+    }
+
+    pub(crate) fn unknown_key(&self, id: KeyId) {
+        let mut keys = self.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        match keys.iter().position(|(known, _)| *known == id) {
+            Some(at) => keys[at].1 += 1,
+            None if keys.len() < MAX_UNKNOWN_KEYS => keys.push((id, 1)),
+            None => {}
+        }
+    }
+
+    pub(crate) fn unknown_keys(&self) -> Vec<(String, u64)> {
+        let keys = self.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().map(|(id, count)| (id.iter().map(|byte| format!("{byte:02x}")).collect(), *count)).collect()
     }
 }
 

@@ -5,26 +5,30 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use cache_core::{Entropy, Entry, Fill, Filled, Identity, Key, StoredValue};
+use cache_core::{CacheType, Clock, Entropy, Entry, Fill, Filled, Identity, Key, StoredValue};
 
 use crate::commands::{self, ReadMark, Write};
 use crate::compress::Compressors;
 use crate::config::RedisConfig;
 use crate::connect::Connector;
 use crate::core::{Answer, Core, Operation};
-use crate::envelope::{Codec, Encoded, Fault, Sealed, context};
+use crate::envelope::{Codec, Encoded, Fault, Faulty, Sealed};
 use crate::error::{ConfigError, Failure};
 use crate::gather::{Gatherer, Seat};
 use crate::generation::Binding;
 use crate::keyring::Keyring;
 use crate::layer::Machine;
+use crate::mend::{Junk, Mender};
 use crate::name::{Namer, Names};
-use crate::seal::Checksum;
+use crate::pool::Line;
 use crate::statistics::count;
 use crate::time::{self, Timeline};
 
 /// Bytes from which on a batch is encoded or decoded off the executor: what takes a millisecond would hold up everybody else.
 const OFFLOAD_BYTES: usize = 256 << 10;
+
+/// What a look-up says of a key. Where each key lies on a node of its own, some may fail while others are answered.
+pub(crate) type Found<V> = Result<Option<Entry<V>>, Failure>;
 
 /// The tier's parts.
 pub(crate) struct Store<V> {
@@ -35,8 +39,24 @@ pub(crate) struct Store<V> {
     timeline: Timeline,
     entropy: Arc<dyn Entropy>,
     gatherer: Gatherer,
+    mender: Mender,
+    clock: Arc<dyn Clock>,
     binding: ArcSwapOption<Binding>,
     mark_life_ms: u64,
+}
+
+/// What became of envelopes.
+struct Decoded<V> {
+    entries: Vec<Option<Entry<V>>>,
+    /// One of them was not sealed for its name.
+    is_suspect: bool,
+    junk: Junk,
+}
+
+impl<V> Default for Decoded<V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), is_suspect: false, junk: Junk::default() }
+    }
 }
 
 impl<V: StoredValue> Store<V> {
@@ -44,16 +64,17 @@ impl<V: StoredValue> Store<V> {
     pub(crate) fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
         let Machine { clock, wall, entropy } = machine;
         let connector = Connector::new(config)?;
-        let seal = Checksum::new(keyring);
         let compressors = Compressors::new(config)?;
         Ok(Self {
-            core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy)),
+            core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy))?,
             max_batch: config.max_batch,
-            codec: Codec::new(seal, compressors, config.max_value_bytes, config.max_lifetime_ms),
+            codec: Codec::new(keyring, compressors, config.max_value_bytes, config.max_lifetime_ms),
             namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
-            timeline: Timeline::new(clock, wall, Duration::from_millis(config.max_lifetime_ms)),
+            timeline: Timeline::new(Arc::clone(&clock), wall, Duration::from_millis(config.max_lifetime_ms)),
             entropy,
             gatherer: Gatherer::new(config.max_in_flight),
+            mender: Mender::default(),
+            clock,
             binding: ArcSwapOption::empty(),
             // Longer than anything that it may have cleared.
             mark_life_ms: config.max_lifetime_ms * 2,
@@ -83,32 +104,34 @@ impl<V: StoredValue> Store<V> {
         self: &Arc<Self>,
         binding: &Arc<Binding>,
         keys: &[Key<'_>],
-    ) -> Result<Vec<Option<Entry<V>>>, Failure> {
+    ) -> Result<Vec<Found<V>>, Failure> {
         let generation = binding.generation();
         let names = self.names(binding, generation, keys.iter());
         // Also for what comes back: an end is the same moment whenever it is computed.
         let now = self.timeline.now();
-        let mut due = binding.is_due(now.moment);
-        if due && self.core.is_cluster {
-            // It lies on a node of its own, which may be gone: that is no concern of whoever asks for another key.
-            tokio::spawn(Arc::clone(self).read_mark(Arc::clone(binding)));
-            due = false;
+        let due = binding.is_due(now.moment);
+        if self.core.is_cluster {
+            if due {
+                // It lies on a node of its own, which may be gone: that is no concern of whoever asks for another key.
+                tokio::spawn(Arc::clone(self).read_mark(Arc::clone(binding)));
+            }
+            return self.get_apart(names, now).await;
         }
-        if !due && keys.len() == 1 && !self.core.is_cluster {
-            return self.get_one(binding, names, now).await;
+        if !due && keys.len() == 1 {
+            return self.get_one(names, now).await;
         }
         let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
-        let request = commands::get(&names, mark.as_ref(), self.core.is_cluster);
+        let request = commands::get(&names, mark.as_ref(), false);
         let done = self.core.run(Operation::Get, request).await;
         if due && done.is_err() {
             binding.was_not_read();
         }
-        let Answer { mut replies, line } = done?;
+        let Answer { mut replies, line, .. } = done?;
         if due {
             let mark = replies.remove(0).and_then(commands::bytes).inspect_err(|_| binding.was_not_read())?;
             if binding.was_read(generation, mark.as_deref()) {
                 // The names were those of values that somebody has cleared.
-                return Ok(keys.iter().map(|_| None).collect());
+                return Ok(keys.iter().map(|_| Ok(None)).collect());
             }
         }
         let found = commands::values(replies, names.len()).inspect_err(|failure| {
@@ -116,17 +139,37 @@ impl<V: StoredValue> Store<V> {
                 line.condemn();
             }
         })?;
-        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
-        if is_suspect {
-            self.core.suspect(&line);
+        let entries = self.decode(names, found, now, &[&line]).await;
+        Ok(entries.into_iter().map(Ok).collect())
+    }
+
+    /// Looks up a batch where every key lies on a node of its own: what a node does not say fails for its own keys.
+    async fn get_apart(self: &Arc<Self>, names: Names, now: time::Now) -> Result<Vec<Found<V>>, Failure> {
+        let request = commands::get(&names, None, true);
+        let Answer { replies, line, others } = self.core.run(Operation::Get, request).await?;
+        let lines: Vec<&Line> = std::iter::once(&line).chain(&others).map(|line| &**line).collect();
+        let mut failures: Vec<(usize, Failure)> = Vec::new();
+        let found = replies.into_iter().enumerate().map(|(at, reply)| {
+            reply.and_then(commands::bytes).unwrap_or_else(|failure| {
+                failures.push((at, failure));
+                None
+            })
+        });
+        let found = found.collect();
+        let mut found: Vec<_> = self.decode(names, found, now, &lines).await.into_iter().map(Ok).collect();
+        for (at, failure) in failures {
+            if failure == Failure::Protocol {
+                lines.iter().for_each(|line| line.condemn());
+            }
+            found[at] = Err(failure);
         }
-        Ok(entries)
+        Ok(found)
     }
 
     /// Reads the mark of the generation by itself. Where that fails, it is tried again when it is due again.
     async fn read_mark(self: Arc<Self>, binding: Arc<Binding>) {
         let known = binding.generation();
-        let request = commands::get_mark(&ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
+        let request = commands::get_mark(&ReadMark { name: &binding.mark, life_ms: self.mark_life_ms }, true);
         let Ok(Answer { mut replies, .. }) = self.core.run(Operation::Get, request).await else { return };
         if let Some(Ok(mark)) = replies.pop().map(|reply| reply.and_then(commands::bytes)) {
             binding.was_read(known, mark.as_deref());
@@ -134,16 +177,11 @@ impl<V: StoredValue> Store<V> {
     }
 
     /// One value: by a command of its own, or together with others that are asked for at this moment.
-    async fn get_one(
-        self: &Arc<Self>,
-        binding: &Binding,
-        names: Names,
-        now: time::Now,
-    ) -> Result<Vec<Option<Entry<V>>>, Failure> {
+    async fn get_one(self: &Arc<Self>, names: Names, now: time::Now) -> Result<Vec<Found<V>>, Failure> {
         let (found, line) = match self.gatherer.join(&names, now.moment) {
             Seat::Alone(_seat) => {
                 let request = commands::get(&names, None, false);
-                let Answer { replies, line } = self.core.run(Operation::Get, request).await?;
+                let Answer { replies, line, .. } = self.core.run(Operation::Get, request).await?;
                 let found = commands::values(replies, 1).inspect_err(|failure| {
                     if *failure == Failure::Protocol {
                         line.condemn();
@@ -160,55 +198,63 @@ impl<V: StoredValue> Store<V> {
                 (vec![found], line)
             }
         };
-        let (entries, is_suspect) = self.decode(binding.identity, names, found, now).await;
-        if is_suspect {
-            self.core.suspect(&line);
-        }
-        Ok(entries)
+        Ok(self.decode(names, found, now, &[&line]).await.into_iter().map(Ok).collect())
     }
 
-    /// The entries of envelopes, and whether one of them was not sealed for its name.
+    /// The entries of envelopes that connections brought. Where one of them was not sealed for its name, that speaks against the connections,
+    /// and against what lies there.
     async fn decode(
         self: &Arc<Self>,
-        identity: Identity,
         names: Names,
         found: Vec<Option<Vec<u8>>>,
         now: time::Now,
-    ) -> (Vec<Option<Entry<V>>>, bool) {
+        lines: &[&Line],
+    ) -> Vec<Option<Entry<V>>> {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
-        if bytes < OFFLOAD_BYTES {
-            return self.decode_now(identity, &names, found, now);
+        let decoded = if bytes < OFFLOAD_BYTES {
+            self.decode_now(&names, found, now)
+        } else {
+            count(&self.core.counters.offloaded);
+            let (store, asked) = (Arc::clone(self), names.len());
+            let decoded = tokio::task::spawn_blocking(move || store.decode_now(&names, found, now)).await;
+            // It ends early only with the process.
+            decoded.unwrap_or_else(|_| Decoded { entries: (0..asked).map(|_| None).collect(), ..Decoded::default() })
+        };
+        if decoded.is_suspect {
+            self.core.suspect(lines);
         }
-        count(&self.core.counters.offloaded);
-        let (store, asked) = (Arc::clone(self), names.len());
-        let decoded = tokio::task::spawn_blocking(move || store.decode_now(identity, &names, found, now)).await;
-        // It ends early only with the process.
-        decoded.unwrap_or_else(|_| ((0..asked).map(|_| None).collect(), false))
+        if !decoded.junk.is_empty() && self.mender.is_idle() {
+            let (store, junk) = (Arc::clone(self), decoded.junk);
+            tokio::spawn(async move { store.mender.sweep(&store.core, &*store.clock, junk).await });
+        }
+        decoded.entries
     }
 
-    fn decode_now(
-        &self,
-        identity: Identity,
-        names: &Names,
-        found: Vec<Option<Vec<u8>>>,
-        now: time::Now,
-    ) -> (Vec<Option<Entry<V>>>, bool) {
-        let mut is_suspect = false;
-        let mut entry =
-            |(name, sealed): (&str, Option<Vec<u8>>)| match self.codec.decode(context(identity, name), sealed?, now) {
-                Ok(Some(entry)) => Some(entry),
-                Ok(None) => {
+    fn decode_now(&self, names: &Names, found: Vec<Option<Vec<u8>>>, now: time::Now) -> Decoded<V> {
+        let mut decoded = Decoded { entries: Vec::with_capacity(found.len()), ..Decoded::default() };
+        for (name, sealed) in names.iter().zip(found) {
+            let entry = sealed.map(|sealed| self.codec.decode(name, sealed, now)).transpose();
+            decoded.entries.push(match entry {
+                Ok(None) => None,
+                Ok(Some(Some(entry))) => Some(entry),
+                Ok(Some(None)) => {
                     count(&self.core.counters.expired);
                     None
                 }
-                Err(fault) => {
+                Err(Faulty { fault, key, junk }) => {
                     count(&self.core.counters.faults[fault as usize]);
-                    is_suspect |= fault == Fault::Seal;
+                    decoded.is_suspect |= fault == Fault::Seal;
+                    if let Some(key) = key {
+                        self.core.counters.unknown_key(key);
+                    }
+                    if let Some(junk) = junk {
+                        decoded.junk.note(name, junk);
+                    }
                     None
                 }
-            };
-        let entries = names.iter().zip(found).map(&mut entry).collect();
-        (entries, is_suspect)
+            });
+        }
+        decoded
     }
 
     /// Stores a batch; one round trip. Where Redis has no room, what lay there goes.
@@ -218,8 +264,9 @@ impl<V: StoredValue> Store<V> {
         fills: &[Fill<'_, V>],
     ) -> Result<Filled, Failure> {
         let names = self.names(binding, binding.generation(), fills.iter().map(Fill::key));
-        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type().name(), fill.entry().clone())).collect();
-        let (writes, too_large) = self.encode(binding.identity, names, parts).await;
+        let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type(), fill.entry().clone())).collect();
+        let (writes, too_large) = self.encode(names, parts).await;
+        self.core.counters.too_large.fetch_add(too_large as u64, Ordering::Relaxed);
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
         }
@@ -255,32 +302,22 @@ impl<V: StoredValue> Store<V> {
     }
 
     /// The commands that store entries, and how many of them are too large.
-    async fn encode(
-        self: &Arc<Self>,
-        identity: Identity,
-        names: Names,
-        parts: Vec<(&'static str, Entry<V>)>,
-    ) -> (Vec<Write>, usize) {
+    async fn encode(self: &Arc<Self>, names: Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {
         let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.encode_now(identity, &names, parts);
+            return self.encode_now(&names, parts);
         }
         count(&self.core.counters.offloaded);
         let store = Arc::clone(self);
         // It ends early only with the process.
-        tokio::task::spawn_blocking(move || store.encode_now(identity, &names, parts)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || store.encode_now(&names, parts)).await.unwrap_or_default()
     }
 
-    fn encode_now(
-        &self,
-        identity: Identity,
-        names: &Names,
-        parts: Vec<(&'static str, Entry<V>)>,
-    ) -> (Vec<Write>, usize) {
+    fn encode_now(&self, names: &Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {
         let now = self.timeline.now();
         let mut too_large = 0;
         let writes = names.iter().zip(parts).filter_map(|(name, (cache_type, entry))| {
-            match self.codec.encode(context(identity, name), cache_type, &entry, now) {
+            match self.codec.encode(name, cache_type, &entry, now) {
                 Encoded::Sealed(Sealed { bytes, life_ms }) => {
                     Some(Write::Set { name: name.to_owned(), bytes, life_ms })
                 }
@@ -306,7 +343,7 @@ impl<V: StoredValue> Store<V> {
         // Zero is what an absent mark says.
         let generation = self.entropy.next().max(1) ^ binding.generation();
         let generation = if generation == binding.generation() { generation.wrapping_add(1) } else { generation };
-        let request = commands::set_mark(&binding.mark, generation, self.mark_life_ms);
+        let request = commands::set_mark(&binding.mark, generation, self.mark_life_ms, self.core.is_cluster);
         let answer = self.core.run(Operation::Clear, request).await?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop))?;
         binding.was_set(generation);

@@ -43,6 +43,20 @@ Examples:
   tiergate check user:ann viewer document:plan --context '{\"ip\":\"10.0.0.1\"}'
   tiergate check user:ann viewer document:plan --explain   which relationships and which tier decided";
 
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  tiergate cache train --config tiergate.toml
+  tiergate cache train --type team_access --samples 5000 --output /etc/tiergate
+
+Reads values that the servers have put into Redis, with their settings and their master key, and trains a zstd
+dictionary for each cache type. A dictionary makes short lists a good deal smaller, and worth being trained
+anew when the shape of the data changes. The user in Redis needs SCAN and GET.
+
+Give the files to every instance before one of them names them: an instance that does not know a dictionary
+misses the values that were compressed with it.
+
+Exit status: 0 a dictionary was written, 1 none was worth it, 2 it could not be carried out.";
+
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]
 #[command(name = "tiergate", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -69,6 +83,9 @@ pub enum Command {
     /// Look at authorization models and test them, without a server
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Look after what lies in the shared cache
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Print every setting with its value and its origin, as a file that could be used
     Config(SettingsArgs),
     /// Ask the running server whether it is ready; made for the health check of a container
@@ -197,6 +214,34 @@ pub struct UrlArgs {
     /// The running server's address
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: String,
+}
+
+/// Work on the shared cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Train dictionaries for compression on what lies in Redis
+    Train(CacheTrainArgs),
+}
+
+/// The command `cache train`.
+#[derive(Debug, Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub struct CacheTrainArgs {
+    /// A cache type, as in team_access; may be repeated; all of them without
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Samples of each type
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    pub samples: u32,
+    /// The largest size of a dictionary
+    #[arg(long, value_name = "BYTES", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1_024..=1_048_576))]
+    pub max_bytes: u32,
+    /// Directory of the dictionaries; created where it is missing
+    #[arg(long, value_name = "DIRECTORY", default_value = "tiergate-dictionaries")]
+    pub output: PathBuf,
+    /// Settings of the servers.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 /// Work on models.

@@ -101,6 +101,10 @@ impl CacheLayer<CachedValue> for Overheard {
         self.inner.get_many(keys).await
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<CachedValue>>, Error>> {
+        self.inner.get_each(keys).await
+    }
+
     async fn fill_many(&self, fills: &[Fill<'_, CachedValue>]) -> Result<Filled, Error> {
         self.inner.fill_many(fills).await
     }

@@ -90,29 +90,25 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             // Copying upwards is a fill like any other: its ticket comes before the read of the lower tier.
             let ticket = self.ticket();
             let asked: Vec<_> = open.iter().map(|at| keys[*at]).collect();
-            match tier.layer.get_many(&asked).await {
-                Ok(entries) => {
-                    let now = self.clock.now();
-                    let mut promoted = Vec::new();
-                    for (at, entry) in open.into_iter().zip(entries) {
-                        let Some(entry) = entry else {
-                            self.probed(tier, &keys[at], Outcome::Miss);
-                            continue;
-                        };
+            let entries = tier.layer.get_each(&asked).await;
+            let now = self.clock.now();
+            let mut promoted = Vec::new();
+            for (at, entry) in open.into_iter().zip(entries) {
+                match entry {
+                    Ok(None) => self.probed(tier, &keys[at], Outcome::Miss),
+                    Ok(Some(entry)) => {
                         if let Some(lookup) = self.judge(tier, entry.clone(), &keys[at], now) {
                             found[at] = lookup;
                             promoted.push((keys[at], entry));
                         }
                     }
-                    self.promote(place, ticket, promoted).await;
-                }
-                Err(error) => {
-                    for at in open {
+                    Err(error) => {
                         self.probed(tier, &keys[at], Outcome::Error);
-                        record(&mut found[at], error.clone());
+                        record(&mut found[at], error);
                     }
                 }
             }
+            self.promote(place, ticket, promoted).await;
         }
         found
     }

@@ -101,6 +101,10 @@ impl CacheLayer<TestValue> for SharedLayer {
         self.inner.get_many(keys).await
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<TestValue>>, Error>> {
+        self.inner.get_each(keys).await
+    }
+
     async fn fill_many(&self, fills: &[Fill<'_, TestValue>]) -> Result<Filled, Error> {
         self.fills.pass().await;
         self.inner.fill_many(fills).await

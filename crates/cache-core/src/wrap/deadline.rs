@@ -66,6 +66,11 @@ impl<V: CacheValue, L: CacheLayer<V>> CacheLayer<V> for Deadline<L> {
         self.within(self.inner.name(), "get", self.inner.get_many(keys)).await
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
+        let found = self.within(self.inner.name(), "get", async { Ok(self.inner.get_each(keys).await) }).await;
+        found.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+    }
+
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
         self.within(self.inner.name(), "fill", self.inner.fill_many(fills)).await
     }

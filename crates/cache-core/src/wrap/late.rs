@@ -93,6 +93,13 @@ impl<V: CacheValue, L: CacheLayer<V>> CacheLayer<V> for Late<L> {
         }
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
+        match self.place.tier.get() {
+            Some(tier) => tier.get_each(keys).await,
+            None => keys.iter().map(|_| Ok(None)).collect(),
+        }
+    }
+
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
         match self.place.tier.get() {
             Some(tier) => tier.fill_many(fills).await,

@@ -63,6 +63,10 @@ impl<V: CacheValue, L: CacheLayer<V>> CacheLayer<V> for Switch<L> {
         if self.on.is_on() { self.inner.get_many(keys).await } else { Ok(keys.iter().map(|_| None).collect()) }
     }
 
+    async fn get_each(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry<V>>, Error>> {
+        if self.on.is_on() { self.inner.get_each(keys).await } else { keys.iter().map(|_| Ok(None)).collect() }
+    }
+
     async fn fill_many(&self, fills: &[Fill<'_, V>]) -> Result<Filled, Error> {
         if self.on.is_on() { self.inner.fill_many(fills).await } else { Ok(Filled::default()) }
     }

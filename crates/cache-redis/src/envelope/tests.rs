@@ -10,8 +10,9 @@ use crate::keyring::Keyring;
 use crate::time::tests::TestWallClock;
 use crate::time::{Timeline, WallClock};
 
-const IDENTITY: Identity = Identity([3; 16]);
-const CONTEXT: Context<'_> = Context { identity: IDENTITY, name: "tiergate:a" };
+const NAME: &str = "tiergate:a";
+const DECISION: CacheType = CacheType::new(0, "decision");
+const LIST: CacheType = CacheType::new(1, "list");
 const MAX_LIFE_MS: u64 = 3_600_000;
 
 struct World {
@@ -21,8 +22,8 @@ struct World {
     codec: Codec<TestValue>,
 }
 
-fn seal() -> Checksum {
-    Checksum::new(&Keyring::from_bytes(&[1; 32]).expect("long enough"))
+fn keyring() -> Keyring {
+    Keyring::from_bytes(&[1; 32]).expect("long enough")
 }
 
 fn world() -> World {
@@ -36,7 +37,7 @@ fn world() -> World {
     let zstd = Compression::Zstd { level: 3, min_bytes: 64, dictionary: None };
     let config = RedisConfig { compression: [("list".to_owned(), zstd)].into(), ..RedisConfig::default() };
     let compressors = Compressors::new(&config).expect("the settings are right");
-    World { clock, wall, timeline, codec: Codec::new(seal(), compressors, 10_000, MAX_LIFE_MS) }
+    World { clock, wall, timeline, codec: Codec::new(&keyring(), compressors, 10_000, MAX_LIFE_MS) }
 }
 
 impl World {
@@ -51,15 +52,15 @@ impl World {
         Entry::decoded(draft, self.clock.now().after(life / 2))
     }
 
-    fn sealed(&self, cache_type: &str, entry: &Entry<TestValue>) -> Sealed {
-        match self.codec.encode(CONTEXT, cache_type, entry, self.timeline.now()) {
+    fn sealed(&self, cache_type: CacheType, entry: &Entry<TestValue>) -> Sealed {
+        match self.codec.encode(NAME, cache_type, entry, self.timeline.now()) {
             Encoded::Sealed(sealed) => sealed,
             other => panic!("{other:?}"),
         }
     }
 
     fn decode(&self, bytes: Vec<u8>) -> Result<Option<Entry<TestValue>>, Fault> {
-        self.codec.decode(CONTEXT, bytes, self.timeline.now())
+        self.codec.decode(NAME, bytes, self.timeline.now()).map_err(|faulty| faulty.fault)
     }
 
     fn life_left(&self, bytes: &[u8]) -> Option<Duration> {
@@ -73,7 +74,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn an_entry_comes_back_as_it_was() {
     let world = world();
-    for (cache_type, text) in [("decision", "short".to_owned()), ("list", "a list of teams, ".repeat(100))] {
+    for (cache_type, text) in [(DECISION, "short".to_owned()), (LIST, "a list of teams, ".repeat(100))] {
         let entry = world.entry(&text, MINUTE);
         let sealed = world.sealed(cache_type, &entry);
         assert_eq!(sealed.life_ms, 60_000);
@@ -87,36 +88,56 @@ fn an_entry_comes_back_as_it_was() {
 #[test]
 fn a_small_value_has_a_small_envelope_and_a_list_a_compressed_one() {
     let world = world();
-    let sealed = world.sealed("decision", &world.entry("x", MINUTE));
+    let sealed = world.sealed(DECISION, &world.entry("x", MINUTE));
     let (value, tags) = (2, 16);
-    assert!(sealed.bytes.len() - value - tags <= 40, "{} bytes of envelope", sealed.bytes.len() - value - tags);
+    assert!(sealed.bytes.len() - value - tags <= 45, "{} bytes of envelope", sealed.bytes.len() - value - tags);
     let list = "a list of teams, ".repeat(100);
-    assert!(world.sealed("list", &world.entry(&list, MINUTE)).bytes.len() < list.len() / 10);
+    assert!(world.sealed(LIST, &world.entry(&list, MINUTE)).bytes.len() < list.len() / 10);
 }
 
 #[test]
 fn a_value_that_is_too_large_or_over_is_not_sealed() {
     let world = world();
-    let encode = |entry| world.codec.encode(CONTEXT, "decision", &entry, world.timeline.now());
+    let encode = |entry| world.codec.encode(NAME, DECISION, &entry, world.timeline.now());
     assert_eq!(encode(world.entry(&"x".repeat(10_000), MINUTE)), Encoded::TooLarge);
     assert_eq!(encode(world.entry("x", Duration::ZERO)), Encoded::Over);
 }
 
 #[test]
-fn a_value_under_another_name_or_of_another_history_is_a_fault() {
+fn what_we_did_not_seal_for_the_name_comes_back_as_it_was_and_what_we_sealed_stays() {
     let world = world();
-    let bytes = world.sealed("decision", &world.entry("x", MINUTE)).bytes;
-    let now = world.timeline.now();
-    let decode = |context| world.codec.decode(context, bytes.clone(), now).map(|found| found.is_some());
-    assert_eq!(decode(CONTEXT), Ok(true));
-    assert_eq!(decode(Context { name: "tiergate:b", ..CONTEXT }), Err(Fault::Seal));
-    assert_eq!(decode(Context { identity: Identity([4; 16]), ..CONTEXT }), Err(Fault::Seal));
+    let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
+    let decode = |codec: &Codec<TestValue>, name| codec.decode(name, bytes.clone(), world.timeline.now());
+    assert!(decode(&world.codec, NAME).is_ok_and(|found| found.is_some()));
+    let junk = Some(bytes.clone());
+    let other = decode(&world.codec, "tiergate:b").expect_err("another name");
+    assert_eq!(other, Faulty { fault: Fault::Seal, key: None, junk: junk.clone() });
+
+    let ring = Keyring::from_bytes(&[2; 32]).expect("long enough");
+    let compressors = Compressors::new(&RedisConfig::default()).expect("the settings are right");
+    let codec = Codec::<TestValue>::new(&ring, compressors, 10_000, MAX_LIFE_MS);
+    let other = decode(&codec, NAME).expect_err("another master key");
+    assert_eq!(other, Faulty { fault: Fault::Key, key: Some(keyring().id()), junk });
+
+    let ours = sealed_anew(&Header { schema: 99, ..header(&world) }, b"");
+    let ours = world.codec.decode(NAME, ours, world.timeline.now()).expect_err("another schema");
+    assert_eq!(ours, Faulty::from(Fault::Schema));
+}
+
+#[test]
+fn a_payload_is_what_was_written_with_its_type_whatever_its_time() {
+    let world = world();
+    let text = "a list of teams, ".repeat(100);
+    let bytes = world.sealed(LIST, &world.entry(&text, MINUTE)).bytes;
+    world.clock.advance(2 * MINUTE);
+    assert_eq!(world.life_left(&bytes), None);
+    assert_eq!(world.codec.payload(NAME, bytes), Ok((1, TestValue::new(&text).to_bytes())));
 }
 
 #[test]
 fn every_changed_bit_and_every_cut_is_a_fault_and_no_panic() {
     let world = world();
-    let bytes = world.sealed("list", &world.entry(&"a list of teams, ".repeat(20), MINUTE)).bytes;
+    let bytes = world.sealed(LIST, &world.entry(&"a list of teams, ".repeat(20), MINUTE)).bytes;
     for length in 0..bytes.len() {
         assert!(world.decode(bytes[..length].to_vec()).is_err(), "cut to {length} bytes");
     }
@@ -130,14 +151,16 @@ fn every_changed_bit_and_every_cut_is_a_fault_and_no_panic() {
 /// As somebody with our key would write it.
 fn sealed_anew(header: &Header, rest: &[u8]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
+    bytes.extend(keyring().id());
     bytes.extend(postcard::to_allocvec(header).expect("written"));
     bytes.extend(rest);
-    seal().seal(CONTEXT, &mut bytes);
+    Checksum::new(&keyring()).seal(NAME, &mut bytes);
     bytes
 }
 
 fn header(world: &World) -> Header {
     Header {
+        cache_type: 0,
         schema: TestValue::SCHEMA,
         stamp: 7,
         types: 1,
@@ -182,7 +205,7 @@ fn what_was_sealed_with_the_right_key_is_still_not_trusted_with_memory_or_time()
 #[test]
 fn an_older_and_a_newer_version_are_faults() {
     let world = world();
-    let bytes = world.sealed("decision", &world.entry("x", MINUTE)).bytes;
+    let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
     for version in [VERSION - 1, VERSION + 1] {
         let mut other = bytes.clone();
         other[0] = version;
@@ -193,7 +216,7 @@ fn an_older_and_a_newer_version_are_faults() {
 #[test]
 fn a_life_grows_shorter_by_the_time_of_day_and_never_longer() {
     let world = world();
-    let bytes = world.sealed("decision", &world.entry("x", MINUTE)).bytes;
+    let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
     world.clock.advance(Duration::from_secs(20));
     assert_eq!(world.life_left(&bytes), Some(Duration::from_secs(40)));
     world.wall.set_back(Duration::from_secs(15));
@@ -206,9 +229,9 @@ fn a_life_grows_shorter_by_the_time_of_day_and_never_longer() {
 fn a_value_from_the_future_is_a_fault_unless_clocks_may_differ_by_as_much() {
     let (ours, theirs) = (world(), world());
     theirs.wall.set_forward(TOLERATED_SKEW);
-    let bytes = theirs.sealed("decision", &theirs.entry("x", MINUTE)).bytes;
+    let bytes = theirs.sealed(DECISION, &theirs.entry("x", MINUTE)).bytes;
     assert_eq!(ours.life_left(&bytes), Some(MINUTE), "as long as it was filled for, and no longer");
     theirs.wall.set_forward(Duration::from_millis(1));
-    let bytes = theirs.sealed("decision", &theirs.entry("x", MINUTE)).bytes;
+    let bytes = theirs.sealed(DECISION, &theirs.entry("x", MINUTE)).bytes;
     assert_eq!(ours.decode(bytes).map(drop), Err(Fault::Future));
 }

@@ -20,6 +20,7 @@ use crate::core::{self, Core, Operation, Request};
 use crate::error::{ConfigError, Failure};
 use crate::keyring::Keyring;
 use crate::layer::Machine;
+use crate::nodes::Routed;
 use crate::statistics::RedisStatistics;
 use name::Names;
 pub use quota::{MAX_BURST, MAX_INSTANCES, MAX_PER_SECOND, Quota, Standing};
@@ -76,7 +77,7 @@ impl RedisLimiter {
     pub fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
         let config = RedisConfig { connections: CONNECTIONS, ..config.clone() };
         let Machine { clock, wall: _, entropy } = machine;
-        let core = Core::new(Connector::new(&config)?, &config, clock, entropy);
+        let core = Core::new(Connector::new(&config)?, &config, clock, entropy)?;
         Ok(Self { core, script: Script::new(), names: Names::new(&config.namespace, keyring) })
     }
 
@@ -155,11 +156,18 @@ impl RedisLimiter {
         form: Form,
     ) -> Result<Vec<Result<Answer, Failure>>, Failure> {
         let mut commands: Vec<_> = groups.iter().map(|charges| self.command(charges, direction, form)).collect();
-        let request = match commands.len() {
-            1 => Request::One(commands.remove(0)),
-            _ => Request::Spread(commands),
+        let request = match self.core.is_cluster {
+            false => Request::One(commands.remove(0)),
+            true => {
+                // Each group is one charge, whose bucket says which node is asked.
+                let name =
+                    |charges: &&[Charge<'_>]| charges.first().map_or_else(String::new, |one| self.names.of(one.bucket));
+                let routed =
+                    commands.into_iter().zip(groups).map(|(command, group)| Routed::new(command, &name(group)));
+                Request::Spread(routed.collect())
+            }
         };
-        let core::Answer { replies, line } = match self.core.run(Operation::Take, request).await {
+        let core::Answer { replies, line, others } = match self.core.run(Operation::Take, request).await {
             Ok(answer) => answer,
             Err(unknown) if unknown.is_unknown_script() => return Ok(vec![Err(unknown)]),
             Err(failure) => return Err(failure),
@@ -167,7 +175,9 @@ impl RedisLimiter {
         let read = |(reply, charges): (Result<_, _>, &&[Charge<'_>])| {
             let answer = Answer::read(&reply?, charges);
             // Something else answered, or answers got out of step: every further one would be another's.
-            answer.ok_or(Failure::Protocol).inspect_err(|_| line.condemn())
+            answer
+                .ok_or(Failure::Protocol)
+                .inspect_err(|_| std::iter::once(&line).chain(&others).for_each(|line| line.condemn()))
         };
         Ok(replies.into_iter().zip(groups).map(read).collect())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cache_core::telemetry::Outcome;
 use cache_core::testing::{ALPHA, TestKey, TestValue};
 use cache_core::{Lookup, Source};
 use cache_redis::{BreakerConfig, BreakerState, RedisConfig};
@@ -115,8 +116,12 @@ async fn a_redis_that_comes_back_with_old_data_serves_none_that_was_invalidated(
         Lookup::Miss => {}
         other => panic!("what was invalidated came back: {other:?}"),
     }
+    let rejected = |instance: &crate::support::Instance| instance.chain.statistics().tiers[0].probes(Outcome::Rejected);
+    assert_eq!(rejected(&instance), 1, "it was there, and the horizon rejected it");
     assert_eq!(instance.get("b").await, Ok(Some("old".to_owned())), "the dump was read");
     let load = |_| async { Ok::<_, std::io::Error>(TestValue::new("new")) };
     let answer = instance.chain.get_or_load(&key, load).await.expect("loaded");
     assert_eq!((answer.value().text(), answer.source), ("new", Source::Origin));
+    assert_eq!(rejected(&instance), 2);
+    assert_eq!(instance.get("a").await, Ok(Some("new".to_owned())), "the fill replaced it");
 }

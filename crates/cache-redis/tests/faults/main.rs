@@ -5,7 +5,9 @@ mod support;
 
 mod crowd;
 mod down;
+mod junk;
 mod memory;
+mod nodes;
 mod parts;
 mod places;
 mod refused;

@@ -1,5 +1,6 @@
 //! The commands: what each does, what it prints, and its exit status (0 yes or done, 1 no, 2 it could not be carried out).
 
+mod cache_train;
 mod check;
 mod config;
 mod explanation;
@@ -17,7 +18,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, ModelCommand};
+use crate::cli::{CacheCommand, Cli, Command, ModelCommand};
 
 /// The answer is yes, or what was asked for is done.
 const YES: ExitCode = ExitCode::SUCCESS;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         None => serve::run(&cli.settings),
         Some(Command::Serve(settings)) => serve::run(&settings),
+        Some(Command::Cache(CacheCommand::Train(args))) => cache_train::run(&args),
         Some(Command::Config(settings)) => config::run(&settings),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Import(args)) => import::run(&args),

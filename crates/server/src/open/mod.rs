@@ -20,6 +20,7 @@ use cache_redis::{Keyring, Machine, RedisConfig};
 use self::postgres::ViewTier;
 use self::redis::MasterKey;
 pub use self::redis::RedisTier;
+pub(crate) use self::redis::existing_keyring;
 pub use origin::{Origin, data_file};
 
 use crate::config::{Cache, Settings};
@@ -54,6 +55,20 @@ pub enum OpenError {
         /// What the operating system said.
         error: Arc<std::io::Error>,
     },
+    /// There is no master key yet.
+    #[error(
+        "there is no master key: neither keys.master nor keys.master_file is set, and {path} does not exist; \
+         name the settings that the server has (--config, --data)"
+    )]
+    NoKey {
+        /// Where it would lie.
+        path: String,
+    },
+    /// The master key that lies in PostgreSQL could not be read.
+    #[error(
+        "the master key lies in PostgreSQL, which did not give it in time; check postgres.url, and that a server has run"
+    )]
+    KeyUnreachable,
     /// The parts don't fit.
     #[error(transparent)]
     Build(#[from] BuildError),

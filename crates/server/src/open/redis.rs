@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use authz::decide::CachedValue;
@@ -12,12 +13,15 @@ use cache_core::Capabilities;
 use cache_core::wrap::{Late, LateHandle};
 use cache_redis::{Keyring, MIN_MASTER_KEY_BYTES, Machine, RedisConfig, RedisLayer};
 
-use super::OpenError;
+use super::{OpenError, Origin};
 use crate::config::Settings;
 use crate::dependency::Dependency;
 
 /// The name of the file within the data directory that holds a master key which the server made itself.
 const KEY_FILE: &str = "master.key";
+
+/// How long PostgreSQL may take to give the master key to a command.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the Redis tier is to the chain, as long as it is not there.
 const CAPABILITIES: Capabilities = Capabilities { local: false, durable: true, fallible: true, fillable: true };
@@ -90,6 +94,27 @@ impl MasterKey {
         let path = settings.data.directory.join(KEY_FILE);
         make(&path).map_err(|error| OpenError::KeyFile { path: path.display().to_string(), error: Arc::new(error) })?;
         Ok(Self::AtHand(Keyring::from_file(&path)?))
+    }
+}
+
+/// The master key of a deployment, for a command beside its servers: unlike a server it makes none, because nothing would lie in Redis under it.
+///
+/// # Errors
+/// Where there is none, or it can't be used.
+pub(crate) async fn existing_keyring(settings: &Settings) -> Result<Keyring, OpenError> {
+    let path = settings.data.directory.join(KEY_FILE);
+    let keys = &settings.keys;
+    if keys.master.is_none() && keys.master_file.is_none() && settings.postgres.url.is_none() && !path.exists() {
+        return Err(OpenError::NoKey { path: path.display().to_string() });
+    }
+    match MasterKey::find(settings)? {
+        MasterKey::AtHand(keyring) => Ok(keyring),
+        MasterKey::AtOrigin => {
+            let origin = Origin::open(settings)?;
+            let Origin::Postgres(store) = &origin else { return Err(OpenError::KeyUnreachable) };
+            let found = tokio::time::timeout(PATIENCE, super::postgres::master_key(store)).await;
+            found.ok().flatten().ok_or(OpenError::KeyUnreachable)
+        }
     }
 }
 
