@@ -387,3 +387,43 @@ async fn stopping_and_dropping_end_the_connection() {
         until("gone", async || psql.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) == 0).await;
     }
 }
+
+#[tokio::test]
+async fn a_trim_that_waits_holds_up_no_poll() {
+    let Some(database) = Database::with_log() else { return };
+    let mut maintenance = database.foreign().await;
+    let held = maintenance.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE tiergate.log_marks IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // A trim would wait for the lock as long as any of this takes.
+    let pg = brief(&database, |config| {
+        (config.lock_timeout, config.statement_timeout) = (Duration::from_secs(60), Duration::from_secs(60));
+    });
+    let (reader, recorder) = reader(&pg).await;
+    let mut psql = database.foreign().await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'tiergate.log_marks'::regclass)";
+    until("the trim waits", async || psql.query_one(waits, &[]).await.unwrap().get(0)).await;
+    for n in 0..5 {
+        insert(&mut psql, &format!("n{n}")).await;
+        until("applied meanwhile", async || recorder.knows(&format!("n{n}"))).await;
+    }
+    assert!(psql.query_one(waits, &[]).await.unwrap().get::<_, bool>(0), "the trim still waits");
+    assert!(reader.trouble().is_none());
+    held.rollback().await.unwrap();
+}
+
+/// After a crash, the number of a transaction may be one that the position of before claims to have seen.
+#[tokio::test]
+async fn a_change_is_not_taken_for_applied_by_what_was_seen_before_it_was_asked_for() {
+    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    let database = Database::with_log_on(&server);
+    let mut config = database.config();
+    config.log.apply_timeout = Duration::from_millis(200);
+    let (reader, recorder) = reader(&Pg::new(config).unwrap()).await;
+    let seen = insert(&mut database.foreign().await, "seen").await;
+    until("applied", async || recorder.knows("seen")).await;
+    reader.applied(seen).await.unwrap();
+    server.pause();
+    assert_eq!(reader.applied(seen).await.unwrap_err().kind(), PgErrorKind::Timeout);
+    server.resume();
+    until("it is asked again", async || reader.applied(seen).await.is_ok()).await;
+}
