@@ -37,7 +37,7 @@ const CLUSTER_RETRIES: u32 = 3;
 const CLUSTER_RETRY_WAIT_MS: u64 = 10;
 
 /// Makes connections.
-pub struct Connector {
+pub(crate) struct Connector {
     plan: Plan,
     config: AsyncConnectionConfig,
     timeout: Duration,
@@ -54,7 +54,7 @@ enum Plan {
 /// One connection. Clones share it: each may ask without waiting for the answers of the others, and the answers come in the order of the
 /// questions. So a blocking command needs a connection of its own.
 #[derive(Clone)]
-pub enum Link {
+pub(crate) enum Link {
     /// To one server.
     Server(MultiplexedConnection),
     /// To every node of a cluster.
@@ -66,7 +66,7 @@ impl Connector {
     ///
     /// # Errors
     /// Where a setting is out of its bounds, or a file can't be used.
-    pub fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let address = config.address()?;
         let certificates = certificates(config, &address)?;
@@ -84,13 +84,13 @@ impl Connector {
 
     /// Where connections go, without credentials.
     #[must_use]
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// Whether keys lie on several nodes, so that one command can't ask for many.
     #[must_use]
-    pub const fn is_cluster(&self) -> bool {
+    pub(crate) const fn is_cluster(&self) -> bool {
         matches!(self.plan, Plan::Cluster(_))
     }
 
@@ -98,7 +98,7 @@ impl Connector {
     ///
     /// # Errors
     /// Where none could be made within the time for it.
-    pub async fn connect(&self) -> Result<Link, RedisError> {
+    pub(crate) async fn connect(&self) -> Result<Link, RedisError> {
         let link = async {
             match &self.plan {
                 Plan::Server(client) => {

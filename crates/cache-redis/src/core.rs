@@ -14,7 +14,7 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::breaker::{Breaker, Permit, Verdict};
+use crate::breaker::{Breaker, BreakerState, Permit, Verdict};
 use crate::config::RedisConfig;
 use crate::connect::Connector;
 use crate::error::{ConfigError, Failure};
@@ -156,8 +156,13 @@ impl Core {
         operation: Operation,
         request: Request,
     ) -> Result<Answer, Failure> {
+        // The turn comes first: what is waited for it here must not make Redis look slow.
+        let _turn = match self.turns.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) if breaker.state() == BreakerState::Open => return Err(Failure::BreakerOpen),
+            Err(_) => self.turn().await?,
+        };
         let permit = breaker.permit().ok_or(Failure::BreakerOpen)?;
-        let _turn = self.turn().await?;
         let mut line = None;
         let done = match timeout(limit, self.try_twice(pool, operation, &request, &mut line)).await {
             Ok(done) => done,

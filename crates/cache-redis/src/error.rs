@@ -126,10 +126,17 @@ impl Failure {
         matches!(self, Self::Broken(_) | Self::Protocol | Self::ReadOnly)
     }
 
-    /// Whether Redis is to blame, so that the breaker counts it. That it has no memory for writes says nothing of its reads, that it does not know a
+    /// Whether Redis is to blame, so that the breaker counts it. That it takes no writes says nothing of its reads, that it does not know a
     /// script that nobody has told it nothing against it, and that we ask too much nothing of it at all.
     pub(crate) fn counts_against_redis(&self) -> bool {
-        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory) && !self.is_unknown_script()
+        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory)
+            && !self.is_unknown_script()
+            && !self.refuses_writes_alone()
+    }
+
+    /// It can't save to its disk, or too few replicas hear it: it takes no writes, and answers look-ups.
+    fn refuses_writes_alone(&self) -> bool {
+        matches!(self, Self::Server(code) if code == "MISCONF" || code == "NOREPLICAS")
     }
 
     /// Whether the script has to be sent as a whole.

@@ -32,7 +32,6 @@ pub use compress::{DEFAULT_DICTIONARY_BYTES, Dictionary, MAX_DICTIONARY_BYTES};
 pub use config::{
     Compression, DEFAULT_MAX_LIFETIME_MS, DEFAULT_NAMESPACE, DEFAULT_URL, MAX_NAMESPACE_BYTES, RedisConfig,
 };
-pub use connect::{Connector, Link};
 pub use envelope::Fault;
 pub use error::ConfigError;
 pub use generation::GENERATION_INTERVAL_MS;

@@ -41,7 +41,7 @@ pub struct RedisStatistics {
     pub retries_denied: u64,
     /// Values that were not stored because Redis has no memory left for writes.
     pub out_of_memory: u64,
-    /// Values that were stored compressed, and bytes of envelopes that were stored.
+    /// Bytes of the envelopes that were stored.
     pub stored_bytes: u64,
     /// Batches that were encoded or decoded off the executor because they are large.
     pub offloaded: u64,

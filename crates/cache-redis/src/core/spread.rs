@@ -79,11 +79,12 @@ impl Core {
             parts[place].places.push(at);
             parts[place].pipeline.add_command(command);
         }
+        // The turn comes first: what is waited for it here must not make a node look slow.
+        let _turn = self.turn().await?;
         let mut permits: Vec<_> = parts.iter().map(|part| part.node.breaker.permit()).collect();
         if !parts.is_empty() && permits.iter().all(Option::is_none) {
             return Err(Failure::BreakerOpen);
         }
-        let _turn = self.turn().await?;
         let asked: Vec<usize> = (0..parts.len()).filter(|at| permits[*at].is_some()).collect();
         let mut under_way: FuturesUnordered<_> = asked
             .into_iter()

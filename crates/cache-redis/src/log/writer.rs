@@ -2,6 +2,7 @@
 //! appended twice kills the same things twice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cache_core::{Clock, Error};
 use tokio::sync::{Mutex, Semaphore};
@@ -55,10 +56,12 @@ impl Writer {
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(failed(Failure::Busy(std::time::Duration::ZERO)));
         };
+        let used = AtomicU64::new(0);
         let tries = async {
             let mut last = Failure::Timeout(limit);
             for _ in 0..TRIES {
                 let Numbered { number, link } = self.link().await?;
+                used.store(number, Ordering::Relaxed);
                 match work(link).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => {
@@ -76,8 +79,8 @@ impl Writer {
         };
         let done = limited(&*self.clock, limit, tries).await;
         if let Err(Failure::Timeout(_)) = &done {
-            // It may be dead without a word. Who still waits on it keeps it.
-            self.link.lock().await.take();
+            // It may be dead without a word. Who still waits on it keeps it, and one that was made since is nobody's to drop.
+            self.drop_link(used.load(Ordering::Relaxed)).await;
         }
         done.map_err(failed)
     }
@@ -101,8 +104,8 @@ impl Writer {
     }
 }
 
+/// Numbers begin with one: nought is no link.
 fn next_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

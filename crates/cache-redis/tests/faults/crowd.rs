@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::{ALPHA, TestKey, TestValue};
-use cache_redis::RedisConfig;
+use cache_redis::{BreakerConfig, BreakerState, Machine, RedisConfig, RedisLayer};
 use fault_proxy::Direction;
 use test_services::{Redis, RedisOptions};
 
-use crate::support::{Deployment, connection, late, patient, proxy};
+use crate::support::{Deployment, connection, keyring, late, patient, proxy};
 
 #[tokio::test]
 async fn more_operations_than_are_allowed_wait_a_little_and_then_the_tier_is_skipped() {
@@ -128,4 +128,20 @@ async fn a_large_value_is_encoded_and_decoded_off_the_executor() {
     instance.put("a", &text).await;
     assert_eq!(instance.get("a").await, Ok(Some(text)));
     assert_eq!(instance.redis.statistics().offloaded, 2);
+}
+
+/// What is waited for a turn is our own doing. Time is the machine's here.
+#[tokio::test]
+async fn waiting_for_a_turn_makes_no_call_a_slow_one() {
+    let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
+    let proxy = proxy(&redis);
+    let breaker = BreakerConfig { minimum_calls: 5, slow_call_ms: 200, ..BreakerConfig::default() };
+    let config = RedisConfig { breaker, max_in_flight: 1, ..patient(redis.url_at(proxy.address())) };
+    let layer = RedisLayer::<TestValue>::new(&config, &keyring(), Machine::default()).expect("the settings are right");
+    let redis = layer.handle();
+    redis.ping().await.expect("it is there");
+    proxy.set_in(Direction::Replies, late(Duration::from_millis(50)));
+    let pings = futures_util::future::join_all((0..30).map(|_| redis.ping())).await;
+    assert!(pings.iter().all(Result::is_ok), "{pings:?}");
+    assert_eq!(redis.statistics().breaker, BreakerState::Closed);
 }

@@ -66,7 +66,7 @@ async fn a_redis_that_is_not_there_fails_the_start_and_says_where_it_was_looked_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rights_that_are_documented_suffice() {
-    let rights = "log on >log ~tiergate:{log}* &* -@all +hello +auth +ping +select +info +time +eval +evalsha +exists +hmget \
+    let rights = "log on >log ~tiergate:{log}* resetchannels -@all +ping +info +time +eval +evalsha +exists +hmget \
                   +hset +del +xadd +xrange +xread +xinfo|stream";
     let Some(bed) = Bed::with(&RedisOptions::default().user(rights)) else { return };
     let redis = RedisConfig { username: Some("log".into()), password: Some("log".into()), ..bed.config() };
