@@ -11,8 +11,9 @@ use authz::decide::{CACHE_TYPES, CachedValue, CheckRequest, Consistency, Decisio
 use authz::demo::{self, Question, Size, World};
 use authz::store::sqlite::{SqliteConfig, SqliteStore};
 use authz::store::{StoreId, SystemWallClock};
+use cache_core::sync::Std;
 use cache_core::testing::measure::{Arguments, Report, percentile};
-use cache_core::{CacheKey, CacheType, Chain, Draft, KeyEncoder};
+use cache_core::{CacheKey, CacheType, Chain, Draft, Identity, InProcessLog, KeyEncoder};
 use cache_l1::{MemoryConfig, MemoryLayer};
 use cache_redis::{Compression, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer};
 use futures_util::stream::{StreamExt as _, iter};
@@ -96,7 +97,8 @@ async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: 
         }
     }
     let (layer, handle) = tier(redis, "decisions", Compression::None);
-    let chain = Chain::<CachedValue>::builder().tier(layer).build().unwrap();
+    let log = InProcessLog::<Std>::with_identity(Identity::random().unwrap());
+    let chain = Chain::<CachedValue>::builder().tier(layer).log(Arc::new(log)).build().unwrap();
     // The connections are made before, and the first value: they take memory, too.
     let ticket = chain.ticket();
     chain.fill(&ticket, &Number(u64::MAX), drafts[0].clone()).await;
@@ -123,7 +125,7 @@ async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: 
 
 /// Lists with their parts, as they are and compressed.
 async fn lists(world: &World, directory: &Path, store: StoreId, redis: &Redis, arguments: Arguments) {
-    let count = if arguments.quick { 20 } else { 500 };
+    let count = if arguments.quick { 2 } else { 20 };
     let report = Report::new(&format!("Lists of {count} subjects in Redis, with their parts"), arguments);
     let zstd = Compression::Zstd { level: 3, min_bytes: 256, dictionary: None };
     let mut bytes = Vec::new();

@@ -7,6 +7,7 @@ use authz::decide::{CachedValue, CheckError, DecisionPoint};
 use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
+use crate::access_log::AccessLog;
 use crate::config::Settings;
 use crate::dependency::Dependencies;
 use crate::error::Fault;
@@ -31,6 +32,8 @@ pub struct App {
     pub dependencies: Dependencies,
     /// How often the origin may be asked; none without limits.
     pub limits: Option<Arc<Limits>>,
+    /// Takes notes of who asks for what.
+    pub access_log: AccessLog,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -55,7 +58,7 @@ impl App {
     /// Puts together what handlers need.
     #[must_use]
     pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
-        let Opened { decisions, memory, dependencies, limits } = opened;
+        let Opened { decisions, memory, dependencies, limits, access_log } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
@@ -63,6 +66,7 @@ impl App {
             memory,
             dependencies,
             limits,
+            access_log,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

@@ -97,6 +97,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     if !drained {
         tracing::warn!("some requests did not end within shutdown.grace_ms");
     }
+    app.access_log.close().await;
     app.decisions.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -154,6 +154,32 @@ fn a_direct_import_goes_past_the_server_and_is_in_force_there_within_a_poll() {
 }
 
 #[test]
+fn who_asks_for_what_is_noted_and_a_log_that_is_gone_harms_no_answer() {
+    let Some(backends) = Backends::new() else { return };
+    let mut arguments = backends.arguments([true, true, true]);
+    arguments.extend(["--set".to_owned(), "access_log.one_in=1".to_owned()]);
+    let server = start(&arguments);
+    let store = fill(&server, 3);
+    assert!(allowed(&server, &store, "ann", 1) && allowed(&server, &store, "ann", 1));
+    let key =
+        |n: usize| json!({"tuple_key": {"user": "user:eve", "relation": "viewer", "object": format!("document:{n}")}});
+    assert_eq!(sent(server.public, &format!("/stores/{store}/check"), &key(2))["allowed"], false);
+    let mut item = key(0);
+    item["correlation_id"] = json!("a");
+    sent(server.public, &format!("/stores/{store}/batch-check"), &json!({"checks": [item]}));
+    let noted = "SELECT subject, relation, object, allowed, count(*), sum(weight) FROM tiergate.access_log GROUP BY 1, 2, 3, 4 ORDER BY 3, 1";
+    let rows = || -> Vec<String> {
+        let rows = backends.database.psql(noted).unwrap();
+        rows.into_iter().map(|row| row.into_iter().map(Option::unwrap).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let expected =
+        ["user:eve viewer document:0 f 1 1", "user:ann can_view document:1 t 2 2", "user:eve viewer document:2 f 1 1"];
+    until("the notes", || rows() == expected);
+    backends.database.psql("DROP TABLE tiergate.access_log CASCADE").unwrap();
+    (0..50).for_each(|_| assert!(allowed(&server, &store, "ann", 1)));
+}
+
+#[test]
 fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
     let Some(backends) = Backends::new() else { return };
     let server = start(&backends.arguments([true, false, false]));

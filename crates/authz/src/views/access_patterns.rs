@@ -62,6 +62,9 @@ pub struct Pattern {
     pub allowed: u64,
 }
 
+/// The most rows that one statement deletes, so that none takes long; instances that do it at once share the work.
+const TRIMMED_AT_ONCE: u64 = 10_000;
+
 pub(super) fn definition(schema: &str) -> Definition {
     let query = format!(
         "SELECT store, subject, relation, object,
@@ -116,13 +119,24 @@ pub async fn append(pg: &Pg, accesses: &[Access]) -> Result<(), PgError> {
 /// # Errors
 /// Where PostgreSQL fails.
 pub async fn trim(pg: &Pg, older_than: Duration) -> Result<u64, PgError> {
+    const DOING: &str = "trim the log of accesses";
     let sql = format!(
-        "DELETE FROM {}.access_log WHERE at < clock_timestamp() - $1::bigint * interval '1 millisecond'",
+        "DELETE FROM {0}.access_log WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM {0}.access_log WHERE at < clock_timestamp() - $1::bigint * interval '1 millisecond'
+             LIMIT {TRIMMED_AT_ONCE} FOR UPDATE SKIP LOCKED))",
         pg.schema()
     );
     let older_than_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
     let client = pg.exclusive().await?;
-    client.execute(&sql, &[&older_than_ms]).await.during("trim the log of accesses")
+    let statement = client.prepared(&sql).await?;
+    let mut trimmed = 0;
+    loop {
+        let gone = client.execute(&statement, &[&older_than_ms]).await.during(DOING)?;
+        trimmed += gone;
+        if gone < TRIMMED_AT_ONCE {
+            return Ok(trimmed);
+        }
+    }
 }
 
 /// An hour of the week, in UTC.

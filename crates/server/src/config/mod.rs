@@ -2,6 +2,7 @@
 //!
 //! Invariants: a key that nobody reads is an error and not silence; nothing else in this crate reads the environment.
 
+mod access_log;
 mod cache;
 mod error;
 mod gateway;
@@ -17,6 +18,7 @@ mod settings;
 mod show;
 mod validate;
 
+pub use access_log::AccessLog;
 pub use cache::{CACHE_TYPES, Cache, CacheType, L1, L2, L3, Rollout};
 pub use error::ConfigError;
 pub use gateway::{Gateway, Route};

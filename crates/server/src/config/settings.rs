@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Gateway, Keys, Postgres, Rate, Redis};
+use super::{AccessLog, Cache, Gateway, Keys, Postgres, Rate, Redis};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Settings {
     pub postgres: Postgres,
     /// The Redis tier's connections and bounds.
     pub redis: Redis,
+    /// Which accesses are noted.
+    pub access_log: AccessLog,
     /// The master key.
     pub keys: Keys,
     /// What is logged, and how.

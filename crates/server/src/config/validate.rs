@@ -19,6 +19,7 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     http(&mut checks);
     cache(&mut checks);
     postgres(&mut checks);
+    access_log(&mut checks);
     redis(&mut checks);
     rate(&mut checks);
     let settings = &loaded.settings;
@@ -113,6 +114,12 @@ fn postgres(checks: &mut Checks<'_>) {
     checks.range("postgres.lock_timeout_ms", postgres.lock_timeout_ms, 10..=600_000);
     checks.range("postgres.poll_interval_ms", postgres.poll_interval_ms, 5..=10_000);
     checks.range("postgres.log_retention_seconds", postgres.log_retention_seconds, 60..=31_536_000);
+}
+
+fn access_log(checks: &mut Checks<'_>) {
+    let access_log = &checks.loaded.settings.access_log;
+    checks.range("access_log.one_in", access_log.one_in, 0..=1_000_000_000);
+    checks.range("access_log.keep_days", access_log.keep_days, 1..=3_650);
 }
 
 fn redis(checks: &mut Checks<'_>) {

@@ -11,7 +11,7 @@ use authz::decide::{Assignment, BuildError, CachedValue, DecisionPoint, cache_ty
 use authz::evaluate::Limits;
 use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreError};
-use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock};
+use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock, SystemEntropy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 use cache_pg::pg_log::PgError;
 use cache_redis::limit::RedisLimiter;
@@ -23,6 +23,7 @@ pub use self::redis::RedisTier;
 pub(crate) use self::redis::existing_keyring;
 pub use origin::{Origin, data_file};
 
+use crate::access_log::{AccessLog, PostgresAccesses};
 use crate::config::{Cache, Settings};
 use crate::dependency::{Dependencies, Dependency};
 use crate::limits::Limits as RateLimits;
@@ -84,6 +85,8 @@ pub struct Opened {
     pub dependencies: Dependencies,
     /// How often the origin may be asked; none without limits.
     pub limits: Option<Arc<RateLimits>>,
+    /// Takes notes of who asks for what.
+    pub access_log: AccessLog,
 }
 
 /// A decision point over the origin that the settings name, with every tier that they name.
@@ -169,7 +172,21 @@ async fn assemble(
             (MasterKey::AtOrigin, None) => shared.begin(&Keyring::random()?)?,
         }
     }
-    Ok(Opened { decisions, memory: handle, dependencies, limits })
+    let access_log = access_log(postgres, settings)?;
+    Ok(Opened { decisions, memory: handle, dependencies, limits, access_log })
+}
+
+/// The notes of accesses, where PostgreSQL is the origin and they are wanted.
+fn access_log(postgres: Option<&Arc<PostgresStore>>, settings: &Settings) -> Result<AccessLog, OpenError> {
+    let entropy = Arc::new(SystemEntropy);
+    let wanted = &settings.access_log;
+    match (postgres, settings.postgres.connections()) {
+        (Some(store), Some(connections)) if wanted.one_in > 0 => {
+            let writer = PostgresAccesses::new(connections, Arc::clone(store), wanted.keep())?;
+            Ok(AccessLog::start(wanted.one_in, entropy, writer))
+        }
+        _ => Ok(AccessLog::off(entropy)),
+    }
 }
 
 /// What instances share in Redis, as soon as there is a master key.

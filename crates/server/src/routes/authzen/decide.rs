@@ -25,7 +25,10 @@ pub(crate) struct Verdict {
 /// Where there is no answer. What the model doesn't know is an answer: a deny.
 pub(crate) async fn decide(app: &App, request: &CheckRequest, meter: &Meter) -> Result<Verdict, Fault> {
     let verdict = match app.decisions.check_admitted(request, meter).await {
-        Ok(decision) => Verdict::from(decision),
+        Ok(decision) => {
+            app.access_log.note(request, decision.allowed);
+            Verdict::from(decision)
+        }
         Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {
             Verdict { id: new_id(), allowed: false, source: None, reason: Some(unknown.to_string()) }
         }

@@ -64,6 +64,7 @@ pub(crate) async fn check(
     let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
     let request = scope.question(tuple_key, contextual_tuples, context)?;
     let decision = app.decisions.check_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    app.access_log.note(&request, decision.allowed);
     Ok(ok(&Answer { allowed: decision.allowed, resolution: "" }))
 }
 

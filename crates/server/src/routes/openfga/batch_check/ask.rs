@@ -61,6 +61,11 @@ pub(super) async fn ask(
             answers[place] = answer.clone();
         }
     }
+    for (request, allowed) in questions.iter().zip(&answers) {
+        if let (Ok(request), Ok(allowed)) = (request, allowed) {
+            app.access_log.note(request, *allowed);
+        }
+    }
     Ok(answers)
 }
 
