@@ -160,7 +160,9 @@ impl Views {
         self.0.known.iter().map(|known| known.view.name())
     }
 
-    pub(crate) fn pg(&self) -> &Pg {
+    /// Its connections.
+    #[must_use]
+    pub fn pg(&self) -> &Pg {
         &self.0.pg
     }
 

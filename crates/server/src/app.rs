@@ -13,7 +13,7 @@ use crate::dependency::Dependencies;
 use crate::error::Fault;
 use crate::gateway::Gateway;
 use crate::limits::Limits;
-use crate::open::Opened;
+use crate::open::{Opened, Pools};
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
 
@@ -34,6 +34,8 @@ pub struct App {
     pub limits: Option<Arc<Limits>>,
     /// Takes notes of who asks for what.
     pub access_log: AccessLog,
+    /// Connections that are counted.
+    pub pools: Pools,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -58,7 +60,7 @@ impl App {
     /// Puts together what handlers need.
     #[must_use]
     pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
-        let Opened { decisions, memory, dependencies, limits, access_log } = opened;
+        let Opened { decisions, memory, dependencies, limits, access_log, pools } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
@@ -67,6 +69,7 @@ impl App {
             dependencies,
             limits,
             access_log,
+            pools,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

@@ -123,6 +123,7 @@ pub fn admin(app: Arc<App>) -> Router {
         .post("/admin/v1/invalidate", admin::invalidate, admin::docs::invalidate())
         .post("/admin/v1/explain", admin::explain, admin::docs::explain())
         .get("/admin/v1/cache", admin::cache, admin::docs::cache())
+        .get("/admin/v1/pools", admin::pools, admin::docs::pools())
         .post("/admin/v1/tiers/{name}", admin::change_tier, admin::docs::change_tier())
         .put("/admin/v1/stores/{store_id}/properties", admin::write_properties, admin::docs::write_properties())
         .get("/admin/v1/stores/{store_id}/properties", admin::list_properties, admin::docs::list_properties())

@@ -180,6 +180,21 @@ fn who_asks_for_what_is_noted_and_a_log_that_is_gone_harms_no_answer() {
 }
 
 #[test]
+fn what_was_waited_for_is_counted_and_said_with_what_follows() {
+    let Some(backends) = Backends::new() else { return };
+    let server = start(&backends.arguments([false, true, false]));
+    let store = fill(&server, 3);
+    let pools = || answered(&exchange(server.admin, &get("/admin/v1/pools"))).1;
+    until("the connections", || {
+        allowed(&server, &store, "ann", 1) && pools()["redis"]["stored_bytes"].as_u64() > Some(0)
+    });
+    let pools = pools();
+    assert_eq!(pools["postgres"]["connections"], 16, "{pools:#}");
+    assert!(pools["postgres"]["lent"].as_u64() > Some(0) && pools["redis"]["breaker"] == "closed", "{pools:#}");
+    assert_eq!(pools["postgres"]["advice"], "nothing to change");
+}
+
+#[test]
 fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
     let Some(backends) = Backends::new() else { return };
     let server = start(&backends.arguments([true, false, false]));

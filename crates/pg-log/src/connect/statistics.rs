@@ -83,7 +83,7 @@ impl PgStatistics {
     pub fn advice(&self) -> Option<String> {
         if self.refused > 0 {
             return Some(format!(
-                "{} callers got no exclusive connection in time (longest wait {} ms): raise exclusive_max above {}, or find what holds \
+                "{} callers got no exclusive connection in time (longest wait {} ms): raise it above {}, or find what holds \
                  them for so long",
                 self.refused,
                 self.longest_wait_us / 1_000,
@@ -94,7 +94,7 @@ impl PgStatistics {
         let mean_us = self.waited_us.checked_div(self.waited).unwrap_or(0);
         if often && mean_us > NOTICEABLE_WAIT_US {
             return Some(format!(
-                "{} of {} callers waited for an exclusive connection, {} us each: exclusive_max above {} would spare them that",
+                "{} of {} callers waited for an exclusive connection, {} us each: more than {} of them would spare them that",
                 self.waited, self.lent, mean_us, self.exclusive_max
             ));
         }
@@ -121,7 +121,7 @@ mod tests {
     fn advice_follows_from_what_was_measured() {
         let quiet = PgStatistics { exclusive_max: 16, lent: 5_000, most_in_use: 12, ..PgStatistics::default() };
         assert_eq!(quiet.advice(), None);
-        assert!(PgStatistics { refused: 3, ..quiet }.advice().unwrap().contains("raise exclusive_max above 16"));
+        assert!(PgStatistics { refused: 3, ..quiet }.advice().unwrap().contains("raise it above 16"));
         let waits = PgStatistics { waited: 1_000, waited_us: 5_000_000, ..quiet };
         assert!(
             waits.advice().unwrap().contains("1000 of 5000 callers waited for an exclusive connection, 5000 us each")

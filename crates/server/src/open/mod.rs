@@ -13,7 +13,8 @@ use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreError};
 use cache_core::{Clock, DEFAULT_FILLS_BEHIND, HorizonConfig, Lifetime, Policy, SystemClock, SystemEntropy};
 use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
-use cache_pg::pg_log::PgError;
+use cache_pg::ViewHandle;
+use cache_pg::pg_log::{Pg, PgError};
 use cache_redis::limit::RedisLimiter;
 use cache_redis::{Keyring, Machine, RedisConfig};
 
@@ -87,6 +88,19 @@ pub struct Opened {
     pub limits: Option<Arc<RateLimits>>,
     /// Takes notes of who asks for what.
     pub access_log: AccessLog,
+    /// Connections that are counted.
+    pub pools: Pools,
+}
+
+/// What counts what is waited for.
+#[derive(Clone, Debug, Default)]
+pub struct Pools {
+    /// Evaluations and writes.
+    pub postgres: Option<Pg>,
+    /// The tier over views.
+    pub views: Option<(Pg, ViewHandle)>,
+    /// The Redis tier.
+    pub redis: Option<RedisTier>,
 }
 
 /// A decision point over the origin that the settings name, with every tier that they name.
@@ -129,10 +143,13 @@ async fn assemble(
         tier = Some(there);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut pools = Pools { postgres: postgres.map(|store| store.pg().clone()), views: None, redis: tier.clone() };
     let mut views = None;
     if let Some(connections) = postgres.and(settings.postgres.connections()) {
         let tier = Arc::new(ViewTier::new(connections, &settings.cache, Arc::clone(&clock))?);
-        builder = builder.tier(tier.layer(Arc::clone(&clock))?);
+        let layer = tier.layer(Arc::clone(&clock))?;
+        pools.views = Some((tier.pg().clone(), layer.handle()));
+        builder = builder.tier(layer);
         dependencies.add(Arc::clone(&tier) as Arc<dyn Dependency>);
         views = Some(tier);
     }
@@ -173,7 +190,7 @@ async fn assemble(
         }
     }
     let access_log = access_log(postgres, settings)?;
-    Ok(Opened { decisions, memory: handle, dependencies, limits, access_log })
+    Ok(Opened { decisions, memory: handle, dependencies, limits, access_log, pools })
 }
 
 /// The notes of accesses, where PostgreSQL is the origin and they are wanted.

@@ -50,6 +50,11 @@ impl ViewTier {
         Ok(Self { views, refresher, settings, in_use })
     }
 
+    /// Its connections.
+    pub(super) fn pg(&self) -> &Pg {
+        self.views.pg()
+    }
+
     pub(super) fn layer(&self, clock: Arc<dyn Clock>) -> Result<ViewLayer<CachedValue>, OpenError> {
         Ok(self.views.layer(ViewConfig::default(), clock)?)
     }

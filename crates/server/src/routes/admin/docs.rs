@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::cache::Cache;
 use super::explain::{Answer, Question};
 use super::invalidate::{Report, Scope};
+use super::pools::Pools;
 use super::properties::{Entities, Entity, PropertiesQuery, Write, Written};
 use super::tiers::{Change, Changed};
 use crate::openapi::{EXAMPLE_MODEL, Operation};
@@ -72,6 +73,33 @@ pub(crate) fn cache() -> Operation {
                 "uncacheable": 0,
                 "invalidations": 1,
                 "horizon": {"tags": 1, "rules": 0, "bytes": 64, "floor": 0},
+            }),
+        )
+}
+
+pub(crate) fn pools() -> Operation {
+    let connections = json!({
+        "connections": 16, "in_use": 2, "most_in_use": 9, "waiting": 0, "lent": 120000, "waited": 310, "mean_wait_us": 180,
+        "longest_wait_us": 4100, "refused": 0, "opened": 9, "closed": 0, "open_failures": 0, "discarded": 0,
+        "advice": "nothing to change",
+    });
+    Operation::administration("pools", "What was waited for at PostgreSQL and Redis, and what follows from that")
+        .about("Since the process began. `advice` names the setting that should be changed, if one should.")
+        .answers::<Pools>(
+            200,
+            "The counts.",
+            json!({
+                "postgres": connections,
+                "views": {
+                    "connections": connections, "rows": 51000, "absent": 900, "unanswered": 12, "unready": 40, "foreign": 0, "refused": 0,
+                    "timeouts": 0, "round_trips": 8200,
+                },
+                "redis": {
+                    "connections": 4, "made": 4, "failed": 0, "condemned": 0, "breaker": "closed", "breaker_opened": 0, "waits": 0,
+                    "retries": 0, "retries_denied": 0, "out_of_memory": 0, "too_large": 0, "stored_bytes": 1048576,
+                    "failures": {"timeout": 1}, "unreadable": {"seal": 0}, "advice": "nothing to change",
+                },
+                "access_log": {"written": 1200, "dropped": 0, "failed": 0},
             }),
         )
 }

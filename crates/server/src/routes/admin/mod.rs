@@ -4,12 +4,14 @@ mod cache;
 pub(crate) mod docs;
 mod explain;
 mod invalidate;
+mod pools;
 mod properties;
 mod tiers;
 
 pub(crate) use cache::cache;
 pub(crate) use explain::explain;
 pub(crate) use invalidate::invalidate;
+pub(crate) use pools::pools;
 pub(crate) use properties::{delete_properties, get_properties, list_properties, write_properties};
 pub(crate) use tiers::change_tier;
 
