@@ -14,8 +14,6 @@ CREATE TABLE {schema}.log (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE INDEX log_xid ON {schema}.log (xid) WHERE NOT loaded;
--- For trimming alone; a row of anybody else costs nothing here.
-CREATE INDEX log_loaded ON {schema}.log (xid) WHERE loaded;
 -- So that a publication of all tables does not refuse to trim it.
 ALTER TABLE {schema}.log REPLICA IDENTITY FULL;
 

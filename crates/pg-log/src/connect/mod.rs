@@ -67,12 +67,7 @@ impl Pg {
         self.0.sharer.share(&self.0.opener).await
     }
 
-    /// A connection outside of the bounds, for one who keeps it.
-    pub(crate) async fn open(&self) -> Result<Link, PgError> {
-        self.0.opener.open(None).await
-    }
-
-    /// As [`Self::open`], and tells of every notification.
+    /// A connection outside of the bounds, which notifies of notifications.
     pub(crate) async fn open_listening(&self, heard: Arc<Notify>) -> Result<Link, PgError> {
         self.0.opener.open(Some(heard)).await
     }

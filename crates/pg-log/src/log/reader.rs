@@ -4,13 +4,13 @@
 //! It has one connection of its own, on which it listens, polls and wakes others. When that breaks another one is opened and the polls go on from
 //! the position that was applied last: nothing was missed, because a poll asks for whatever that position did not see.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_core::Identity;
 use futures_util::TryStreamExt;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -28,9 +28,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The waits after a failure, doubled from the first to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LAST: Duration = Duration::from_secs(1);
-/// The waits after a trim that failed.
-const TRIM_RETRY_FIRST: Duration = Duration::from_secs(1);
-const TRIM_RETRY_LAST: Duration = Duration::from_secs(300);
 /// Rows that are applied at a time while the past is read.
 const JOIN_PIECE: usize = 1_000;
 /// The oldest server that is supported, as `server_version_num`.
@@ -56,9 +53,6 @@ struct Inner {
     wake: Arc<Notify>,
     /// The others have to be told.
     tell_others: AtomicBool,
-    /// Polls that were begun, and the newest of them whose answer is applied.
-    begun: AtomicU64,
-    answered: watch::Sender<u64>,
     stopping: AtomicBool,
     stop: Notify,
     trouble: Mutex<Option<PgError>>,
@@ -75,8 +69,6 @@ impl LogReader {
             config,
             wake: Arc::new(Notify::new()),
             tell_others: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
-            answered: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             trouble: Mutex::new(None),
@@ -137,26 +129,13 @@ impl LogReader {
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
     ///
-    /// By a poll that is begun after the call, and not by the position of before: that may be from before a crash of the server, and then claims to
-    /// have seen numbers that were given again since.
-    ///
     /// # Errors
     /// [`PgErrorKind::Timeout`] where that takes longer than [`LogConfig::apply_timeout`]. The change is committed nevertheless, and will be applied.
     pub async fn applied(&self, xid: u64) -> Result<(), PgError> {
-        let mut answered = self.inner.answered.subscribe();
-        let seen = async {
-            let mut before = self.inner.begun.load(Ordering::Acquire);
-            loop {
-                self.inner.wake.notify_one();
-                // The sender lives as long as `self`.
-                before = answered.wait_for(|answered| *answered > before).await.map_or(before, |answered| *answered);
-                if self.position().is_some_and(|position| position.sees(xid)) {
-                    return;
-                }
-            }
-        };
+        let mut positions = self.inner.applied.watch();
+        let seen = positions.wait_for(|position| position.as_ref().is_some_and(|snapshot| snapshot.sees(xid)));
         match tokio::time::timeout(self.inner.config.apply_timeout, seen).await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(_) => {
                 let mut message = format!(
                     "transaction {xid} is committed, and was not applied here within {} ms; it will be",
@@ -208,14 +187,6 @@ impl Inner {
     }
 
     async fn run(self: Arc<Self>) {
-        tokio::select! {
-            biased;
-            () = self.follow_always() => {}
-            () = self.trim_always() => {}
-        }
-    }
-
-    async fn follow_always(&self) {
         let mut failures = 0;
         while !self.ended() {
             let result = tokio::select! {
@@ -236,34 +207,6 @@ impl Inner {
         }
     }
 
-    /// Trims now and then, beside the polls and on connections of its own: however long it takes and however it ends, nothing is heard later for it.
-    async fn trim_always(&self) {
-        if !self.config.trims {
-            return std::future::pending().await;
-        }
-        let mut failures = 0;
-        loop {
-            // The sender lives as long as `self`.
-            let _ = self.applied.watch().wait_for(Option::is_some).await;
-            let trim = async {
-                let link = OwnLink(self.pg.open().await?);
-                trim::trim(&link, self.pg.schema(), &self.config).await
-            };
-            let pause = match self.bounded(self.config.join_timeout, trim::TRIMMING, trim).await {
-                Ok(()) => {
-                    failures = 0;
-                    self.config.retention / trim::MARKS_PER_RETENTION
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the log of postgres can't be trimmed for now; it grows until it can");
-                    failures += 1;
-                    backoff(failures, TRIM_RETRY_FIRST, TRIM_RETRY_LAST)
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }
-
     fn ended(&self) -> bool {
         self.stopping.load(Ordering::Acquire) || self.applied.dead().is_some()
     }
@@ -278,8 +221,8 @@ impl Inner {
             }
             tracing::info!(place = self.pg.place(), "joined the log of postgres");
         }
+        let mut next_trim = Instant::now();
         loop {
-            let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
             let polled = self.bounded(self.config.poll_timeout, POLLING, self.poll(&link));
@@ -289,11 +232,19 @@ impl Inner {
                 continue;
             }
             *failures = 0;
-            self.answered.send_replace(number);
             if lock(&self.trouble).take().is_some() {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
             }
             let polled_at = Instant::now();
+            if self.config.trims && polled_at >= next_trim {
+                next_trim = polled_at + self.config.retention / trim::MARKS_PER_RETENTION;
+                self.bounded(
+                    self.config.join_timeout,
+                    trim::TRIMMING,
+                    trim::trim(&link, self.pg.schema(), &self.config),
+                )
+                .await?;
+            }
             tokio::select! {
                 () = tokio::time::sleep_until(polled_at + self.config.poll_interval) => {}
                 () = self.wake.notified() => tokio::time::sleep_until(polled_at + PAUSE).await,

@@ -40,18 +40,15 @@ pub(super) async fn trim(link: &Link, schema: &str, config: &LogConfig) -> Resul
          WHERE m.ended_below > trimmed_below"
     );
     // Below the floor already, whatever the clock does.
-    let delete = |which: &str| {
-        format!(
-            "DELETE FROM {schema}.log WHERE ctid = ANY (ARRAY(
+    let delete = format!(
+        "DELETE FROM {schema}.log WHERE ctid = ANY (ARRAY(
              SELECT l.ctid FROM {schema}.log l
              WHERE l.xid < (SELECT LEAST(s.trimmed_below, m.ended_below) FROM {schema}.log_state s,
                  (SELECT ended_below FROM {schema}.log_marks
                   WHERE at <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
                   ORDER BY at DESC LIMIT 1) m)
-                 AND {which}
              ORDER BY l.xid LIMIT {DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED))"
-        )
-    };
+    );
     let forget_marks = format!(
         "DELETE FROM {schema}.log_marks WHERE at < (
              SELECT max(at) FROM {schema}.log_marks
@@ -63,13 +60,9 @@ pub(super) async fn trim(link: &Link, schema: &str, config: &LogConfig) -> Resul
     };
     run(&mark, spacing).await?;
     run(&floor, retention).await?;
-    // One index for each.
-    for which in ["NOT l.loaded", "l.loaded"] {
-        let delete = delete(which);
-        for _ in 0..DELETES_A_ROUND {
-            if run(&delete, history).await? < DELETED_AT_ONCE as u64 {
-                break;
-            }
+    for _ in 0..DELETES_A_ROUND {
+        if run(&delete, history).await? < DELETED_AT_ONCE as u64 {
+            break;
         }
     }
     run(&forget_marks, history).await?;
