@@ -1,7 +1,7 @@
 //! The reader of the log in this process: joins when PostgreSQL answers, then polls at its interval and whenever it is woken. What it says is in
 //! force rests on the polls alone; a wake-up that is lost costs an interval.
 //!
-//! It has one connection of its own, on which it listens, polls and wakes others. When that breaks another one is opened and the polls go on from
+//! It has one connection of its own, on which it listens, polls and wakes others, and nothing else: whatever may take its time is done elsewhere. When that breaks another one is opened and the polls go on from
 //! the position that was applied last: nothing was missed, because a poll asks for whatever that position did not see.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use super::applied::{Applied, Polled};
 use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
-use crate::connect::{Link, backoff, lock};
+use crate::connect::{Link, OwnLink, backoff, lock};
 use crate::{LogConfig, Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 
 /// The shortest time between two polls, however often it is woken, and between two wake-ups of others.
@@ -43,12 +43,14 @@ const JOINING: &str = "read the retained log";
 pub struct LogReader {
     inner: Arc<Inner>,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// Trims beside it.
+    trimming: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Inner {
     pg: Pg,
     config: LogConfig,
-    applied: Applied,
+    applied: Arc<Applied>,
     /// Somebody wants a poll now.
     wake: Arc<Notify>,
     /// The others have to be told.
@@ -64,7 +66,7 @@ impl LogReader {
     pub fn start(pg: Pg, sink: Arc<dyn LogSink>) -> Arc<Self> {
         let config = pg.config().log.clone();
         let inner = Arc::new(Inner {
-            applied: Applied::new(sink, config.max_poll_rows),
+            applied: Arc::new(Applied::new(sink, config.max_poll_rows)),
             pg,
             config,
             wake: Arc::new(Notify::new()),
@@ -73,8 +75,10 @@ impl LogReader {
             stop: Notify::new(),
             trouble: Mutex::new(None),
         });
+        let trimming =
+            inner.config.trims.then(|| tokio::spawn(trim::run(inner.pg.clone(), Arc::clone(&inner.applied))));
         let task = tokio::spawn(Arc::clone(&inner).run());
-        Arc::new(Self { inner, task: Mutex::new(Some(task)) })
+        Arc::new(Self { inner, task: Mutex::new(Some(task)), trimming: Mutex::new(trimming) })
     }
 
     /// Whether the whole retained log has been applied, and nothing has ended that since.
@@ -158,16 +162,25 @@ impl LogReader {
     /// Ends, and waits for the end.
     pub async fn stop(&self) {
         self.inner.stop();
-        let task = lock(&self.task).take();
-        if let Some(task) = task {
+        let tasks = [self.stop_trimming(), lock(&self.task).take()];
+        for task in tasks.into_iter().flatten() {
             let _ = task.await;
         }
+    }
+}
+
+impl LogReader {
+    /// Whatever it was doing: a statement that is not finished is undone by the server.
+    fn stop_trimming(&self) -> Option<JoinHandle<()>> {
+        let task = lock(&self.trimming).take();
+        task.inspect(JoinHandle::abort)
     }
 }
 
 impl Drop for LogReader {
     fn drop(&mut self) {
         self.inner.stop();
+        self.stop_trimming();
     }
 }
 
@@ -221,7 +234,6 @@ impl Inner {
             }
             tracing::info!(place = self.pg.place(), "joined the log of postgres");
         }
-        let mut next_trim = Instant::now();
         loop {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
@@ -236,15 +248,6 @@ impl Inner {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
             }
             let polled_at = Instant::now();
-            if self.config.trims && polled_at >= next_trim {
-                next_trim = polled_at + self.config.retention / trim::MARKS_PER_RETENTION;
-                self.bounded(
-                    self.config.join_timeout,
-                    trim::TRIMMING,
-                    trim::trim(&link, self.pg.schema(), &self.config),
-                )
-                .await?;
-            }
             tokio::select! {
                 () = tokio::time::sleep_until(polled_at + self.config.poll_interval) => {}
                 () = self.wake.notified() => tokio::time::sleep_until(polled_at + PAUSE).await,
@@ -260,10 +263,7 @@ impl Inner {
     ) -> Result<T, PgError> {
         match tokio::time::timeout(limit, work).await {
             Ok(result) => result,
-            Err(_) => {
-                let message = format!("{} gave no answer within {} ms", self.pg.place(), limit.as_millis());
-                Err(PgError::new(PgErrorKind::Timeout, operation, message))
-            }
+            Err(_) => Err(self.pg.silent(operation, limit)),
         }
     }
 
@@ -286,7 +286,7 @@ impl Inner {
     }
 
     async fn connect(&self) -> Result<OwnLink, PgError> {
-        let link = OwnLink(self.pg.open_listening(Arc::clone(&self.wake)).await?);
+        let link = OwnLink(self.pg.open_beside(Some(Arc::clone(&self.wake))).await?);
         let work = async {
             let row = link
                 .client
@@ -362,22 +362,5 @@ impl Inner {
         let sent =
             async { link.client.execute(&statement, &[&self.pg.config().schema]).await.during(WAKING).map(drop) };
         self.bounded(self.config.poll_timeout, WAKING, sent).await
-    }
-}
-
-/// The reader's own connection, closed when it is dropped, with whatever is in flight on it.
-struct OwnLink(Link);
-
-impl std::ops::Deref for OwnLink {
-    type Target = Link;
-
-    fn deref(&self) -> &Link {
-        &self.0
-    }
-}
-
-impl Drop for OwnLink {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
