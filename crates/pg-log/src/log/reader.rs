@@ -4,13 +4,13 @@
 //! It has one connection of its own, on which it listens, polls and wakes others, and nothing else: whatever may take its time is done elsewhere. When that breaks another one is opened and the polls go on from
 //! the position that was applied last: nothing was missed, because a poll asks for whatever that position did not see.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_core::Identity;
 use futures_util::TryStreamExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -51,6 +51,9 @@ struct Inner {
     pg: Pg,
     config: LogConfig,
     applied: Arc<Applied>,
+    /// How many polls were sent by the task that follows, and the last that was answered and applied: its number, and what it saw.
+    polls_sent: AtomicU64,
+    answered: watch::Sender<Option<(u64, Arc<PgSnapshot>)>>,
     /// Somebody wants a poll now.
     wake: Arc<Notify>,
     /// The others have to be told.
@@ -69,6 +72,8 @@ impl LogReader {
             applied: Arc::new(Applied::new(sink, config.max_poll_rows)),
             pg,
             config,
+            polls_sent: AtomicU64::new(0),
+            answered: watch::Sender::new(None),
             wake: Arc::new(Notify::new()),
             tell_others: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -133,24 +138,36 @@ impl LogReader {
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
     ///
+    /// What counts is a poll that was sent after this was called, and not the position of then: that may be from before a crash of the server,
+    /// and claims to have seen numbers that were given again since. All who wait at once wait for the same poll.
+    ///
     /// # Errors
     /// [`PgErrorKind::Timeout`] where that takes longer than [`LogConfig::apply_timeout`]. The change is committed nevertheless, and will be applied.
+    /// The log's own error where it is followed no more.
     pub async fn applied(&self, xid: u64) -> Result<(), PgError> {
-        let mut positions = self.inner.applied.watch();
-        let seen = positions.wait_for(|position| position.as_ref().is_some_and(|snapshot| snapshot.sees(xid)));
-        match tokio::time::timeout(self.inner.config.apply_timeout, seen).await {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let mut message = format!(
-                    "transaction {xid} is committed, and was not applied here within {} ms; it will be",
-                    self.inner.config.apply_timeout.as_millis()
-                );
-                if let Some(trouble) = self.trouble() {
-                    message.push_str(&format!(" ({trouble})"));
-                }
-                Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
-            }
+        // Every poll with a higher number is sent after this, and this is after the commit.
+        let before = self.inner.polls_sent.load(Ordering::SeqCst);
+        let mut answers = self.inner.answered.subscribe();
+        self.inner.wake.notify_one();
+        let seen = answers.wait_for(|answered| {
+            answered.as_ref().is_some_and(|(number, snapshot)| *number > before && snapshot.sees(xid))
+                || self.inner.applied.dead().is_some()
+        });
+        let in_time = tokio::time::timeout(self.inner.config.apply_timeout, seen).await.is_ok();
+        if let Some(dead) = self.inner.applied.dead() {
+            return Err(dead.clone());
         }
+        if in_time {
+            return Ok(());
+        }
+        let mut message = format!(
+            "transaction {xid} is committed, and was not applied here within {} ms; it will be",
+            self.inner.config.apply_timeout.as_millis()
+        );
+        if let Some(trouble) = self.trouble() {
+            message.push_str(&format!(" ({trouble})"));
+        }
+        Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
     }
 
     /// Why the log can't be followed at the moment; none where it can.
@@ -218,6 +235,8 @@ impl Inner {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        // Where it ended because nothing can be followed any more, who waits for an answer is told now.
+        self.answered.send_modify(|_| ());
     }
 
     fn ended(&self) -> bool {
@@ -350,8 +369,11 @@ impl Inner {
     async fn poll(&self, link: &Link) -> Result<(), PgError> {
         let Some(poll) = self.applied.poll() else { return Ok(()) };
         let statement = link.prepared(poll.sql()).await?;
+        let number = self.polls_sent.fetch_add(1, Ordering::SeqCst) + 1;
         let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
-        self.applied.apply(&answer).map(drop)
+        let polled = self.applied.apply(&answer)?;
+        self.answered.send_replace(Some((number, polled.snapshot)));
+        Ok(())
     }
 
     async fn notify(&self, link: &Link, wanted: bool) -> Result<(), PgError> {
