@@ -13,6 +13,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "an index to trim loaded rows by",
         sql: include_str!("../../migrations/0002_loaded_rows_by_number.sql"),
     },
+    Migration { version: 3, name: "guarded tables", sql: include_str!("../../migrations/0003_guarded.sql") },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

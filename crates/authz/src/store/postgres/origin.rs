@@ -34,6 +34,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
     },
     Migration { version: 2, name: "secrets", sql: include_str!("../../../migrations/postgres/0002_secrets.sql") },
+    Migration {
+        version: 3,
+        name: "its tables are guarded",
+        sql: include_str!("../../../migrations/postgres/0003_guarded.sql"),
+    },
 ];
 
 /// The bytes of a secret that is drawn here.
