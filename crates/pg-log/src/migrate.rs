@@ -1,4 +1,5 @@
-//! Migrations go forward, each in a transaction of its own, one process at a time; tables of a newer release are refused, not guessed at.
+//! Migrations go forward, each in a transaction of its own, one process at a time. Releases run side by side: each step says which programs it leaves
+//! working, the table of migrations remembers it, and whoever is older than that is refused. Who left no word is taken for having left nobody.
 //!
 //! None waits for a lock without end. Whoever waits for a table makes everybody wait who comes after, readers included: so each wait is short, and
 //! the step begins anew a few times before it is given up.
@@ -20,6 +21,9 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements.
     pub sql: &'static str,
+    /// The least version that a program has to know to work with the tables once this step is done. A step that only adds takes that from nobody,
+    /// and says 0; one that takes away or changes what others use says which step made it possible to do without.
+    pub needs: u32,
 }
 
 /// The lock that migrating processes take, whatever they migrate: "tiergate" in ASCII.
@@ -46,8 +50,8 @@ const MIGRATING: &str = "migrate its tables";
 ///
 /// # Errors
 /// Where a step fails (it is rolled back, those before it stay), with [`PgErrorKind::Timeout`] where it gets no lock in several attempts (the error
-/// names who may hold it), and with [`PgErrorKind::Schema`] where the tables are of a newer release:
-/// that one may have taken away what this one needs.
+/// names who may hold it), and with [`PgErrorKind::Schema`] where the tables are of a newer release
+/// that has taken away what this one needs.
 pub async fn migrate(
     client: &mut Client,
     schema: &str,
@@ -58,11 +62,9 @@ pub async fn migrate(
     let table = format!("{quoted}.migrations");
     let exists = client.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&table]).await;
     if exists.and_then(|row| row.try_get(0)).during(MIGRATING)? {
-        let applied = applied(client, &quoted, component).await?;
-        if applied == migrations.len() {
+        if applied(client, &quoted, component, migrations).await? >= migrations.len() {
             return Ok(());
         }
-        refuse_newer(&quoted, component, applied, migrations)?;
     }
     for (index, migration) in migrations.iter().enumerate() {
         let version = index + 1;
@@ -75,22 +77,34 @@ pub async fn migrate(
     Ok(())
 }
 
-async fn applied(client: &impl GenericClient, quoted: &str, component: &str) -> Result<usize, PgError> {
-    let sql = format!("SELECT coalesce(max(version), 0) FROM {quoted}.migrations WHERE component = $1");
-    let applied: i64 = client.query_one(&sql, &[&component]).await.and_then(|row| row.try_get(0)).during(MIGRATING)?;
+/// The version of the tables; an error where this release can't work with them.
+async fn applied(
+    client: &impl GenericClient,
+    quoted: &str,
+    component: &str,
+    known: &[Migration],
+) -> Result<usize, PgError> {
+    // By way of JSON, so that it can be asked before the column is there.
+    let sql = format!(
+        "SELECT coalesce(max(version), 0),
+                coalesce(max(coalesce((to_jsonb(m) ->> 'needs')::bigint, version)) FILTER (WHERE version > $2), 0)
+         FROM {quoted}.migrations m WHERE component = $1"
+    );
+    let row = client.query_one(&sql, &[&component, &signed(known.len())]).await.during(MIGRATING)?;
+    let (applied, needs): (i64, i64) = (row.try_get(0).during(MIGRATING)?, row.try_get(1).during(MIGRATING)?);
+    if needs > signed(known.len()) {
+        let message = format!(
+            "the tables of {component} in schema {quoted} are at version {applied}, for releases that know {needs} at least, and this one \
+             knows {}; run a newer one",
+            known.len()
+        );
+        return Err(PgError::new(PgErrorKind::Schema, MIGRATING, message));
+    }
     Ok(usize::try_from(applied).unwrap_or(usize::MAX))
 }
 
-fn refuse_newer(quoted: &str, component: &str, applied: usize, known: &[Migration]) -> Result<(), PgError> {
-    if applied <= known.len() {
-        return Ok(());
-    }
-    let message = format!(
-        "the tables of {component} in schema {quoted} are at version {applied}, this release knows {}; run a release that is at least \
-         as new as the one that made them",
-        known.len()
-    );
-    Err(PgError::new(PgErrorKind::Schema, MIGRATING, message))
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// One step, begun anew where it gets no lock.
@@ -170,19 +184,18 @@ async fn attempt_step(
              CREATE TABLE IF NOT EXISTS {quoted}.migrations (
                  component text NOT NULL, version bigint NOT NULL, name text NOT NULL,
                  applied_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-                 PRIMARY KEY (component, version))"
+                 PRIMARY KEY (component, version));
+             ALTER TABLE {quoted}.migrations ADD COLUMN IF NOT EXISTS needs bigint"
         ))
         .await
         .during(MIGRATING)?;
-    let applied = applied(&transaction, quoted, component).await?;
-    refuse_newer(quoted, component, applied, migrations)?;
-    if applied < migration.version as usize {
+    if applied(&transaction, quoted, component, migrations).await? < migration.version as usize {
         tracing::info!(component, version = migration.version, name = migration.name, "migrating");
         transaction.batch_execute(&migration.sql.replace("{schema}", quoted)).await.during(MIGRATING)?;
         transaction
             .execute(
-                &format!("INSERT INTO {quoted}.migrations (component, version, name) VALUES ($1, $2, $3)"),
-                &[&component, &i64::from(migration.version), &migration.name],
+                &format!("INSERT INTO {quoted}.migrations (component, version, name, needs) VALUES ($1, $2, $3, $4)"),
+                &[&component, &i64::from(migration.version), &migration.name, &i64::from(migration.needs)],
             )
             .await
             .during(MIGRATING)?;

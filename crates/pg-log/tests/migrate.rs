@@ -12,8 +12,8 @@ use support::{Database, until};
 const BOUND: Duration = Duration::from_secs(30);
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "make a table", sql: "CREATE TABLE {schema}.things (n int)" },
-    Migration { version: 2, name: "widen it", sql: "ALTER TABLE {schema}.things ADD m int" },
+    Migration { version: 1, name: "make a table", sql: "CREATE TABLE {schema}.things (n int)", needs: 0 },
+    Migration { version: 2, name: "widen it", sql: "ALTER TABLE {schema}.things ADD m int", needs: 0 },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,19 +32,19 @@ async fn migrations_run_once_though_many_start_them() {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    let mut exclusive = pg.exclusive().await.unwrap();
+    let exclusive = pg.exclusive().await.unwrap();
     let row = exclusive.query_one("SELECT count(*) FROM tiergate.migrations", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 2);
-    let newer = migrate(&mut exclusive, "tiergate", "things", &MIGRATIONS[..1]).await.unwrap_err();
-    assert_eq!(newer.kind(), PgErrorKind::Schema);
 }
 
 #[tokio::test]
 async fn a_migration_that_fails_leaves_nothing_of_itself() {
     let Some(database) = Database::empty() else { return };
     let mut exclusive = database.pg().exclusive().await.unwrap();
-    let broken =
-        [MIGRATIONS[0], Migration { version: 2, name: "break", sql: "CREATE TABLE {schema}.more (n int); SELECT 1/0" }];
+    let broken = [
+        MIGRATIONS[0],
+        Migration { version: 2, name: "break", sql: "CREATE TABLE {schema}.more (n int); SELECT 1/0", needs: 0 },
+    ];
     assert!(migrate(&mut exclusive, "tiergate", "things", &broken).await.is_err());
     let row = exclusive.query_one("SELECT to_regclass('tiergate.more') IS NULL", &[]).await.unwrap();
     assert!(row.get::<_, bool>(0));
@@ -97,4 +97,50 @@ async fn a_lock_that_is_given_back_soon_is_waited_for_and_readers_get_on_meanwhi
 async fn is_wide(client: &Exclusive) -> bool {
     let sql = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'tiergate.things'::regclass AND attname = 'm'";
     client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1
+}
+
+/// A later release: it adds first, and takes away once nobody needs it who knows step 2.
+const LATER: &[Migration] = &[
+    MIGRATIONS[0],
+    MIGRATIONS[1],
+    Migration { version: 3, name: "add another", sql: "ALTER TABLE {schema}.things ADD k int", needs: 0 },
+    Migration { version: 4, name: "drop the first", sql: "ALTER TABLE {schema}.things DROP n", needs: 2 },
+    Migration { version: 5, name: "add a table", sql: "CREATE TABLE {schema}.more (n int)", needs: 0 },
+];
+
+#[tokio::test]
+async fn an_older_release_runs_beside_a_newer_one_until_something_it_needs_is_taken_away() {
+    let Some(database) = Database::empty() else { return };
+    let mut client = database.pg().exclusive().await.unwrap();
+    let mut run = async |known: usize| migrate(&mut client, "tiergate", "things", &LATER[..known]).await;
+    run(1).await.unwrap();
+    run(3).await.unwrap();
+    run(1).await.expect("nothing was taken away yet");
+    run(4).await.unwrap();
+    for known in [2, 3] {
+        run(known).await.expect("it can do without");
+    }
+    for newest in [4, 5] {
+        run(newest).await.unwrap();
+        let error = run(1).await.unwrap_err();
+        assert_eq!(error.kind(), PgErrorKind::Schema);
+        assert!(error.to_string().contains("for releases that know 2 at least, and this one knows 1"), "{error}");
+    }
+    run(2).await.expect("a step that adds refuses nobody, and readmits nobody");
+}
+
+#[tokio::test]
+async fn a_step_that_left_no_word_refuses_whoever_does_not_know_it() {
+    let Some(database) = Database::empty() else { return };
+    let mut client = database.pg().exclusive().await.unwrap();
+    migrate(&mut client, "tiergate", "things", &LATER[..2]).await.unwrap();
+    // As a release before this rule left it.
+    client.batch_execute("ALTER TABLE tiergate.migrations DROP needs").await.unwrap();
+    let error = migrate(&mut client, "tiergate", "things", &LATER[..1]).await.unwrap_err();
+    assert_eq!(error.kind(), PgErrorKind::Schema);
+    migrate(&mut client, "tiergate", "things", &LATER[..2]).await.unwrap();
+    // And the next one goes on from there.
+    migrate(&mut client, "tiergate", "things", &LATER[..3]).await.unwrap();
+    migrate(&mut client, "tiergate", "things", &LATER[..2]).await.unwrap();
+    assert!(migrate(&mut client, "tiergate", "things", &LATER[..1]).await.is_err());
 }

@@ -7,13 +7,19 @@ use crate::{Migration, PgError};
 pub const COMPONENT: &str = "log";
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "the invalidation log", sql: include_str!("../../migrations/0001_log.sql") },
+    Migration {
+        version: 1,
+        name: "the invalidation log",
+        sql: include_str!("../../migrations/0001_log.sql"),
+        needs: 0,
+    },
     Migration {
         version: 2,
         name: "an index to trim loaded rows by",
         sql: include_str!("../../migrations/0002_loaded_rows_by_number.sql"),
+        needs: 0,
     },
-    Migration { version: 3, name: "guarded tables", sql: include_str!("../../migrations/0003_guarded.sql") },
+    Migration { version: 3, name: "guarded tables", sql: include_str!("../../migrations/0003_guarded.sql"), needs: 0 },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).
