@@ -68,8 +68,9 @@ impl LogReader {
     #[must_use]
     pub fn start(pg: Pg, sink: Arc<dyn LogSink>) -> Arc<Self> {
         let config = pg.config().log.clone();
+        let statements = Statements::new(pg.schema(), config.max_poll_rows, config.max_join_rows);
         let inner = Arc::new(Inner {
-            applied: Arc::new(Applied::new(sink, config.max_poll_rows)),
+            applied: Arc::new(Applied::new(sink, statements, config.max_poll_rows)),
             pg,
             config,
             polls_sent: AtomicU64::new(0),
@@ -132,8 +133,8 @@ impl LogReader {
         self.inner.applied.apply(answer)
     }
 
-    pub(super) fn statements(&self) -> Option<&Statements> {
-        self.inner.applied.known_statements()
+    pub(super) fn statements(&self) -> &Statements {
+        self.inner.applied.statements()
     }
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
@@ -310,8 +311,7 @@ impl Inner {
             let row = link
                 .client
                 .query_one(
-                    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::int,
-                         pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')",
+                    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::int",
                     &[],
                 )
                 .await
@@ -325,10 +325,6 @@ impl Inner {
                     format!("this server is PostgreSQL {}, the oldest that is supported is 15", version / 10_000);
                 return Err(PgError::new(PgErrorKind::Refused, CONNECTING, message));
             }
-            let controlled = row.try_get(2).during(CONNECTING)?;
-            self.applied.statements(|| {
-                Statements::new(self.pg.schema(), controlled, self.config.max_poll_rows, self.config.max_join_rows)
-            });
             // Waking others is no promise: it need not wait for the disk.
             let session = format!(
                 "SET synchronous_commit = off; SET statement_timeout = {}; LISTEN {}",
@@ -342,7 +338,7 @@ impl Inner {
     }
 
     async fn join(&self, link: &Link) -> Result<(), PgError> {
-        let sql = Arc::clone(&self.applied.statements(|| unreachable!("made while connecting")).join);
+        let sql = Arc::clone(&self.applied.statements().join);
         let statement = link.prepared(&sql).await?;
         let none: [&(dyn ToSql + Sync); 0] = [];
         let rows = link.client.query_raw(&statement, none).await.during(JOINING)?;

@@ -20,6 +20,12 @@ const MIGRATIONS: &[Migration] = &[
         needs: 0,
     },
     Migration { version: 3, name: "guarded tables", sql: include_str!("../../migrations/0003_guarded.sql"), needs: 0 },
+    Migration {
+        version: 4,
+        name: "one rule for the identity",
+        sql: include_str!("../../migrations/0004_identity.sql"),
+        needs: 0,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).
