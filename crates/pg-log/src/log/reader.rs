@@ -382,3 +382,13 @@ impl Inner {
         self.bounded(self.config.poll_timeout, WAKING, sent).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_run_on_every_server_that_is_supported_and_on_no_older_one() {
+        assert_eq!(i64::from(OLDEST_SERVER), i64::from(test_services::OLDEST_POSTGRES) * 10_000);
+    }
+}
