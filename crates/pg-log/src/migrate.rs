@@ -61,10 +61,10 @@ pub async fn migrate(
     let quoted = quote(schema)?;
     let table = format!("{quoted}.migrations");
     let exists = client.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&table]).await;
-    if exists.and_then(|row| row.try_get(0)).during(MIGRATING)? {
-        if applied(client, &quoted, component, migrations).await? >= migrations.len() {
-            return Ok(());
-        }
+    if exists.and_then(|row| row.try_get(0)).during(MIGRATING)?
+        && applied(client, &quoted, component, migrations).await? >= migrations.len()
+    {
+        return Ok(());
     }
     for (index, migration) in migrations.iter().enumerate() {
         let version = index + 1;
