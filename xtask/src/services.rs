@@ -13,14 +13,7 @@ use crate::{debian, process};
 
 /// The packages that hold the programs; the first choice that the distribution has is taken.
 const REDIS_PACKAGES: &[&[&str]] = &[&["redis-server", "redis-tools"]];
-const POSTGRES_PACKAGES: &[&[&str]] = &[
-    &["postgresql-18"],
-    &["postgresql-17"],
-    &["postgresql-16"],
-    &["postgresql-15"],
-    &["postgresql-14"],
-    &["postgresql-13"],
-];
+const POSTGRES_PACKAGES: &[&[&str]] = &[&["postgresql-18"], &["postgresql-17"], &["postgresql-16"], &["postgresql-15"]];
 
 /// The servers that a command uses; those that it started end with this.
 pub(crate) struct Services {

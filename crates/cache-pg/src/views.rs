@@ -13,7 +13,7 @@ use crate::{ConfigError, RefreshConfig, Refresher, View, ViewConfig, ViewLayer};
 use pg_log::{Exclusive, Migration, Pg, PgContext, PgError, migrate};
 
 const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "views", sql: include_str!("../migrations/0001_views.sql") }];
+    &[Migration { version: 1, name: "views", sql: include_str!("../migrations/0001_views.sql"), needs: 0 }];
 
 /// The views of one process. Clones are handles of the same ones.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pg_log::{Migration, Pg, PgConfig, PgErrorKind, migrate};
+use pg_log::{Pg, PgConfig, PgErrorKind};
 use support::{Database, until};
 
 async fn backend(client: &tokio_postgres::Client) -> i32 {
@@ -310,44 +310,4 @@ async fn conflicts_and_timeouts_have_their_kinds() {
     assert_eq!(kind("DO $$ BEGIN RAISE insufficient_privilege; END $$").await, PgErrorKind::Refused);
     assert_eq!(kind("SELECT nothing FROM nowhere").await, PgErrorKind::Schema);
     assert_eq!(kind("SELECT 1/0").await, PgErrorKind::Unexpected);
-}
-
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "make a table", sql: "CREATE TABLE {schema}.things (n int)" },
-    Migration { version: 2, name: "widen it", sql: "ALTER TABLE {schema}.things ADD m int" },
-];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn migrations_run_once_though_many_start_them() {
-    let Some(database) = Database::empty() else { return };
-    let pg = database.pg();
-    let tasks: Vec<_> = (0..8)
-        .map(|_| {
-            let pg = pg.clone();
-            tokio::spawn(async move {
-                let mut exclusive = pg.exclusive().await?;
-                migrate(&mut exclusive, "tiergate", "things", MIGRATIONS).await
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap().unwrap();
-    }
-    let mut exclusive = pg.exclusive().await.unwrap();
-    let row = exclusive.query_one("SELECT count(*) FROM tiergate.migrations", &[]).await.unwrap();
-    assert_eq!(row.get::<_, i64>(0), 2);
-    let newer = migrate(&mut exclusive, "tiergate", "things", &MIGRATIONS[..1]).await.unwrap_err();
-    assert_eq!(newer.kind(), PgErrorKind::Schema);
-}
-
-#[tokio::test]
-async fn a_migration_that_fails_leaves_nothing_of_itself() {
-    let Some(database) = Database::empty() else { return };
-    let mut exclusive = database.pg().exclusive().await.unwrap();
-    let broken =
-        [MIGRATIONS[0], Migration { version: 2, name: "break", sql: "CREATE TABLE {schema}.more (n int); SELECT 1/0" }];
-    assert!(migrate(&mut exclusive, "tiergate", "things", &broken).await.is_err());
-    let row = exclusive.query_one("SELECT to_regclass('tiergate.more') IS NULL", &[]).await.unwrap();
-    assert!(row.get::<_, bool>(0));
-    migrate(&mut exclusive, "tiergate", "things", MIGRATIONS).await.unwrap();
 }

@@ -190,3 +190,45 @@ async fn an_append_that_is_not_seen_in_time_is_no_success() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("is committed, and was not applied here"), "{error}");
 }
+
+#[tokio::test]
+async fn an_append_whose_number_was_given_before_a_crash_is_in_force_when_it_is_answered() {
+    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    let database = Database::with_log_on(&server);
+    let mut config = database.config();
+    // Nothing is noticed by polling.
+    config.log.poll_interval = Duration::from_secs(3_600);
+    let log = PgLog::start(Pg::new(config).unwrap(), TYPES.to_vec());
+    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    let sink = Arc::new(Listening::default());
+    log.attach(Arc::downgrade(&sink) as Weak<dyn KillSink>);
+    // These end without ever reaching the disk.
+    let mut psql = database.foreign().await;
+    let mut lost = 0;
+    for _ in 0..200 {
+        let transaction = psql.transaction().await.unwrap();
+        lost = support::xid(&transaction).await;
+        transaction.rollback().await.unwrap();
+    }
+    until("the position has seen them", async || {
+        log.reader().wake();
+        log.reader().position().unwrap().sees(lost)
+    })
+    .await;
+    server.kill();
+    server.restart().unwrap();
+    let kill = vec![Kill::Tag(tag!("revoked"))];
+    let mut appended = None;
+    until("appended", async || {
+        appended = log.append(kill.clone()).await.ok();
+        appended.is_some()
+    })
+    .await;
+    let told = sink.told.lock().unwrap().clone();
+    let revision = appended.unwrap();
+    assert!(revision.get() <= lost, "the number is a new one: the test shows nothing ({revision:?} > {lost})");
+    let in_force = |(at, kills): &(Revision, Vec<Kill>)| {
+        (*at >= revision && *kills == [Kill::All]) || (*at == revision && *kills == kill)
+    };
+    assert!(told.iter().any(in_force), "{revision:?} is answered and not in force: {told:?}");
+}

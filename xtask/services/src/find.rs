@@ -16,8 +16,8 @@ pub const POSTGRES_PROGRAMS: &str = "TIERGATE_TEST_POSTGRES_BIN";
 
 /// The oldest Redis that the fixtures know how to drive (`cluster-port`, `CLUSTER ADDSLOTSRANGE`).
 const OLDEST_REDIS: u32 = 7;
-/// The oldest PostgreSQL that the product's SQL is written for (`xid8`, `pg_current_snapshot`).
-const OLDEST_POSTGRES: u32 = 13;
+/// The oldest PostgreSQL that the product works with: its reader of the log refuses older ones, so that a test on one could only fail.
+pub const OLDEST_POSTGRES: u32 = 15;
 
 /// A program, and where the libraries lie that were unpacked beside it.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ pub(crate) fn postgres(tools: &Path) -> Result<Program, Error> {
     let debian = numbered(&unpacked.join("usr/lib/postgresql"));
     looked.extend(debian.into_iter().map(|home| (Some(home.join("bin/postgres")), Some(unpacked.as_path()))));
     first(looked, OLDEST_POSTGRES).ok_or_else(|| Error::Missing {
-        program: "postgres 13 or newer",
+        program: "postgres 15 or newer",
         looked: format!("/usr/lib/postgresql, the PATH, {}, and what {POSTGRES_PROGRAMS} names", unpacked.display()),
         remedy: "`cargo xtask up` brings it, or the system's package postgresql (brew: postgresql@17)",
     })
@@ -161,6 +161,22 @@ mod tests {
         assert_eq!(version("postgres (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)"), Some((15, 8)));
         assert_eq!(version("postgres (PostgreSQL) 17beta1"), Some((17, 0)));
         assert_eq!(version("something else"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_is_too_old_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().expect("a directory");
+        let says = |version: &str| {
+            let path = parent.path().join(version);
+            std::fs::write(&path, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")).expect("a script");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+            Program::at(path, None, OLDEST_POSTGRES).map(|program| program.version())
+        };
+        assert_eq!(says("13.11"), None);
+        assert_eq!(says("14.9"), None);
+        assert_eq!(says("15.1"), Some((15, 1)));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub use cluster::RedisCluster;
 #[cfg(feature = "databases")]
 pub use database::{Template, TestDatabase, psql};
 pub use error::Error;
-pub use find::{POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
+pub use find::{OLDEST_POSTGRES, POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
 pub use place::Place;
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions};

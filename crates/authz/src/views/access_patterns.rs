@@ -24,6 +24,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     name: "the log of accesses",
     sql: include_str!("../../migrations/postgres_views/0001_access_log.sql"),
+    needs: 0,
 }];
 
 const ANALYSING: &str = "analyse accesses";

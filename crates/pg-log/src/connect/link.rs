@@ -86,6 +86,23 @@ impl Drop for Link {
     }
 }
 
+/// A connection that belongs to one task: closed when it is dropped, with whatever is in flight on it.
+pub(crate) struct OwnLink(pub(crate) Link);
+
+impl std::ops::Deref for OwnLink {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.0
+    }
+}
+
+impl Drop for OwnLink {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Who is told when the server notifies.
 pub(crate) type Heard = Option<Arc<Notify>>;
 

@@ -11,6 +11,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exclusive::Lender;
 use open::Opener;
@@ -18,12 +19,12 @@ use shared::Sharer;
 use tokio::sync::Notify;
 
 pub use exclusive::Exclusive;
-pub(crate) use link::{Link, lock};
+pub(crate) use link::{Link, OwnLink, lock};
 pub(crate) use open::backoff;
 pub use shared::Shared;
 pub use statistics::PgStatistics;
 
-use crate::{PgConfig, PgError};
+use crate::{PgConfig, PgError, PgErrorKind};
 
 /// One PostgreSQL. Cloning it is cheap; all clones share their connections.
 #[derive(Clone)]
@@ -67,9 +68,15 @@ impl Pg {
         self.0.sharer.share(&self.0.opener).await
     }
 
-    /// A connection outside of the bounds, which notifies of notifications.
-    pub(crate) async fn open_listening(&self, heard: Arc<Notify>) -> Result<Link, PgError> {
-        self.0.opener.open(Some(heard)).await
+    /// A connection outside of the bounds, which may tell of notifications.
+    pub(crate) async fn open_beside(&self, heard: Option<Arc<Notify>>) -> Result<Link, PgError> {
+        self.0.opener.open(heard).await
+    }
+
+    /// The error where it did not answer in time.
+    pub(crate) fn silent(&self, operation: &'static str, limit: Duration) -> PgError {
+        let message = format!("{} gave no answer within {} ms", self.place(), limit.as_millis());
+        PgError::new(PgErrorKind::Timeout, operation, message)
     }
 
     /// What it was made from.

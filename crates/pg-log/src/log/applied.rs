@@ -30,7 +30,7 @@ const EVERYTHING: Revision = Revision::new(u64::MAX / 2);
 pub(super) struct Applied {
     sink: Arc<dyn LogSink>,
     max_poll_rows: usize,
-    statements: OnceLock<Statements>,
+    statements: Statements,
     identity: OnceLock<Identity>,
     forgotten: AtomicU64,
     position: watch::Sender<Option<Arc<PgSnapshot>>>,
@@ -51,11 +51,11 @@ pub struct Polled {
 }
 
 impl Applied {
-    pub(super) fn new(sink: Arc<dyn LogSink>, max_poll_rows: usize) -> Self {
+    pub(super) fn new(sink: Arc<dyn LogSink>, statements: Statements, max_poll_rows: usize) -> Self {
         Self {
             sink,
             max_poll_rows,
-            statements: OnceLock::new(),
+            statements,
             identity: OnceLock::new(),
             forgotten: AtomicU64::new(0),
             position: watch::Sender::new(None),
@@ -64,13 +64,8 @@ impl Applied {
         }
     }
 
-    pub(super) fn statements(&self, make: impl FnOnce() -> Statements) -> &Statements {
-        self.statements.get_or_init(make)
-    }
-
-    /// The statements, once a connection told which ones fit.
-    pub(super) fn known_statements(&self) -> Option<&Statements> {
-        self.statements.get()
+    pub(super) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     pub(super) fn position(&self) -> Option<Arc<PgSnapshot>> {
@@ -93,7 +88,7 @@ impl Applied {
     pub(super) fn poll(&self) -> Option<PollStatement> {
         let incarnation = lock(&self.incarnation);
         let position = self.position()?;
-        Some(PollStatement::new(Arc::clone(&self.statements.get()?.poll), &position, &incarnation))
+        Some(PollStatement::new(Arc::clone(&self.statements.poll), &position, &incarnation))
     }
 
     /// Applies an answer to [`Applied::poll`].

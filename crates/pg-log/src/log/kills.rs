@@ -91,13 +91,14 @@ impl PgLog {
     }
 
     async fn changes_after(&self, after: Option<&Place>) -> Result<Delta, PgError> {
-        let Some(statements) = self.reader.statements() else {
+        if self.reader.identity().is_none() {
             let message = "the log has not been joined yet; try again";
             return Err(self
                 .reader
                 .trouble()
                 .unwrap_or_else(|| PgError::new(PgErrorKind::Unavailable, READING, message)));
-        };
+        }
+        let statements = self.reader.statements();
         let shared = self.pg.shared().await?;
         let limits = &self.pg.config().log;
         let (rows, max) = match after {

@@ -10,7 +10,6 @@ use cache_core::{Identity, Tag};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::identity::parts;
 use super::row::{COLUMNS, LogRow};
 use crate::{PgContext, PgError, PgErrorKind, PgSnapshot};
 
@@ -24,17 +23,16 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// `schema` in quotes; `controlled` where `pg_control_system()` may be called.
-    pub(super) fn new(schema: &str, controlled: bool, max_poll_rows: usize, max_join_rows: usize) -> Self {
-        let identity = parts(controlled);
+    /// `schema` in quotes.
+    pub(super) fn new(schema: &str, max_poll_rows: usize, max_join_rows: usize) -> Self {
         Self {
             poll: format!("SELECT kind, xid, op, fields, at FROM {schema}.poll($1, $2, $3, {max_poll_rows})").into(),
             // The same without a base, for once: its rows come as they are read.
             join: format!(
-                "SELECT NULL::text, NULL::bigint, NULL::text, ARRAY[
-                     pg_catalog.pg_current_snapshot()::text,
-                     pg_catalog.pg_current_xact_id_if_assigned()::text,
-                     {identity}, s.trimmed_below::text, s.incarnation, {schema}.incarnation(), NULL, NULL, NULL],
+                "SELECT NULL::text, NULL::bigint, NULL::text,
+                     ARRAY[pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_xact_id_if_assigned()::text]
+                     || {schema}.identity()
+                     || ARRAY[s.trimmed_below::text, s.incarnation, {schema}.incarnation(), NULL, NULL, NULL],
                      NULL::bigint
                  FROM {schema}.log_state s
                  UNION ALL (SELECT {COLUMNS} FROM {schema}.log l

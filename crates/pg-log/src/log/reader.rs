@@ -1,16 +1,16 @@
 //! The reader of the log in this process: joins when PostgreSQL answers, then polls at its interval and whenever it is woken. What it says is in
 //! force rests on the polls alone; a wake-up that is lost costs an interval.
 //!
-//! It has one connection of its own, on which it listens, polls and wakes others. When that breaks another one is opened and the polls go on from
+//! It has one connection of its own, on which it listens, polls and wakes others, and nothing else: whatever may take its time is done elsewhere. When that breaks another one is opened and the polls go on from
 //! the position that was applied last: nothing was missed, because a poll asks for whatever that position did not see.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_core::Identity;
 use futures_util::TryStreamExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -20,7 +20,7 @@ use super::applied::{Applied, Polled};
 use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
-use crate::connect::{Link, backoff, lock};
+use crate::connect::{Link, OwnLink, backoff, lock};
 use crate::{LogConfig, Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 
 /// The shortest time between two polls, however often it is woken, and between two wake-ups of others.
@@ -43,12 +43,17 @@ const JOINING: &str = "read the retained log";
 pub struct LogReader {
     inner: Arc<Inner>,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// Trims beside it.
+    trimming: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Inner {
     pg: Pg,
     config: LogConfig,
-    applied: Applied,
+    applied: Arc<Applied>,
+    /// How many polls were sent by the task that follows, and the last that was answered and applied: its number, and what it saw.
+    polls_sent: AtomicU64,
+    answered: watch::Sender<Option<(u64, Arc<PgSnapshot>)>>,
     /// Somebody wants a poll now.
     wake: Arc<Notify>,
     /// The others have to be told.
@@ -63,18 +68,23 @@ impl LogReader {
     #[must_use]
     pub fn start(pg: Pg, sink: Arc<dyn LogSink>) -> Arc<Self> {
         let config = pg.config().log.clone();
+        let statements = Statements::new(pg.schema(), config.max_poll_rows, config.max_join_rows);
         let inner = Arc::new(Inner {
-            applied: Applied::new(sink, config.max_poll_rows),
+            applied: Arc::new(Applied::new(sink, statements, config.max_poll_rows)),
             pg,
             config,
+            polls_sent: AtomicU64::new(0),
+            answered: watch::Sender::new(None),
             wake: Arc::new(Notify::new()),
             tell_others: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             trouble: Mutex::new(None),
         });
+        let trimming =
+            inner.config.trims.then(|| tokio::spawn(trim::run(inner.pg.clone(), Arc::clone(&inner.applied))));
         let task = tokio::spawn(Arc::clone(&inner).run());
-        Arc::new(Self { inner, task: Mutex::new(Some(task)) })
+        Arc::new(Self { inner, task: Mutex::new(Some(task)), trimming: Mutex::new(trimming) })
     }
 
     /// Whether the whole retained log has been applied, and nothing has ended that since.
@@ -123,30 +133,42 @@ impl LogReader {
         self.inner.applied.apply(answer)
     }
 
-    pub(super) fn statements(&self) -> Option<&Statements> {
-        self.inner.applied.known_statements()
+    pub(super) fn statements(&self) -> &Statements {
+        self.inner.applied.statements()
     }
 
     /// Waits until what a transaction wrote, which has been committed, is applied here.
     ///
+    /// What counts is a poll that was sent after this was called, and not the position of then: that may be from before a crash of the server,
+    /// and claims to have seen numbers that were given again since. All who wait at once wait for the same poll.
+    ///
     /// # Errors
     /// [`PgErrorKind::Timeout`] where that takes longer than [`LogConfig::apply_timeout`]. The change is committed nevertheless, and will be applied.
+    /// The log's own error where it is followed no more.
     pub async fn applied(&self, xid: u64) -> Result<(), PgError> {
-        let mut positions = self.inner.applied.watch();
-        let seen = positions.wait_for(|position| position.as_ref().is_some_and(|snapshot| snapshot.sees(xid)));
-        match tokio::time::timeout(self.inner.config.apply_timeout, seen).await {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let mut message = format!(
-                    "transaction {xid} is committed, and was not applied here within {} ms; it will be",
-                    self.inner.config.apply_timeout.as_millis()
-                );
-                if let Some(trouble) = self.trouble() {
-                    message.push_str(&format!(" ({trouble})"));
-                }
-                Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
-            }
+        // Every poll with a higher number is sent after this, and this is after the commit.
+        let before = self.inner.polls_sent.load(Ordering::SeqCst);
+        let mut answers = self.inner.answered.subscribe();
+        self.inner.wake.notify_one();
+        let seen = answers.wait_for(|answered| {
+            answered.as_ref().is_some_and(|(number, snapshot)| *number > before && snapshot.sees(xid))
+                || self.inner.applied.dead().is_some()
+        });
+        let in_time = tokio::time::timeout(self.inner.config.apply_timeout, seen).await.is_ok();
+        if let Some(dead) = self.inner.applied.dead() {
+            return Err(dead.clone());
         }
+        if in_time {
+            return Ok(());
+        }
+        let mut message = format!(
+            "transaction {xid} is committed, and was not applied here within {} ms; it will be",
+            self.inner.config.apply_timeout.as_millis()
+        );
+        if let Some(trouble) = self.trouble() {
+            message.push_str(&format!(" ({trouble})"));
+        }
+        Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
     }
 
     /// Why the log can't be followed at the moment; none where it can.
@@ -158,16 +180,25 @@ impl LogReader {
     /// Ends, and waits for the end.
     pub async fn stop(&self) {
         self.inner.stop();
-        let task = lock(&self.task).take();
-        if let Some(task) = task {
+        let tasks = [self.stop_trimming(), lock(&self.task).take()];
+        for task in tasks.into_iter().flatten() {
             let _ = task.await;
         }
+    }
+}
+
+impl LogReader {
+    /// Whatever it was doing: a statement that is not finished is undone by the server.
+    fn stop_trimming(&self) -> Option<JoinHandle<()>> {
+        let task = lock(&self.trimming).take();
+        task.inspect(JoinHandle::abort)
     }
 }
 
 impl Drop for LogReader {
     fn drop(&mut self) {
         self.inner.stop();
+        self.stop_trimming();
     }
 }
 
@@ -205,6 +236,8 @@ impl Inner {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        // Where it ended because nothing can be followed any more, who waits for an answer is told now.
+        self.answered.send_modify(|_| ());
     }
 
     fn ended(&self) -> bool {
@@ -221,7 +254,6 @@ impl Inner {
             }
             tracing::info!(place = self.pg.place(), "joined the log of postgres");
         }
-        let mut next_trim = Instant::now();
         loop {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
@@ -236,15 +268,6 @@ impl Inner {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
             }
             let polled_at = Instant::now();
-            if self.config.trims && polled_at >= next_trim {
-                next_trim = polled_at + self.config.retention / trim::MARKS_PER_RETENTION;
-                self.bounded(
-                    self.config.join_timeout,
-                    trim::TRIMMING,
-                    trim::trim(&link, self.pg.schema(), &self.config),
-                )
-                .await?;
-            }
             tokio::select! {
                 () = tokio::time::sleep_until(polled_at + self.config.poll_interval) => {}
                 () = self.wake.notified() => tokio::time::sleep_until(polled_at + PAUSE).await,
@@ -260,10 +283,7 @@ impl Inner {
     ) -> Result<T, PgError> {
         match tokio::time::timeout(limit, work).await {
             Ok(result) => result,
-            Err(_) => {
-                let message = format!("{} gave no answer within {} ms", self.pg.place(), limit.as_millis());
-                Err(PgError::new(PgErrorKind::Timeout, operation, message))
-            }
+            Err(_) => Err(self.pg.silent(operation, limit)),
         }
     }
 
@@ -286,13 +306,12 @@ impl Inner {
     }
 
     async fn connect(&self) -> Result<OwnLink, PgError> {
-        let link = OwnLink(self.pg.open_listening(Arc::clone(&self.wake)).await?);
+        let link = OwnLink(self.pg.open_beside(Some(Arc::clone(&self.wake))).await?);
         let work = async {
             let row = link
                 .client
                 .query_one(
-                    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::int,
-                         pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')",
+                    "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num')::int",
                     &[],
                 )
                 .await
@@ -306,10 +325,6 @@ impl Inner {
                     format!("this server is PostgreSQL {}, the oldest that is supported is 15", version / 10_000);
                 return Err(PgError::new(PgErrorKind::Refused, CONNECTING, message));
             }
-            let controlled = row.try_get(2).during(CONNECTING)?;
-            self.applied.statements(|| {
-                Statements::new(self.pg.schema(), controlled, self.config.max_poll_rows, self.config.max_join_rows)
-            });
             // Waking others is no promise: it need not wait for the disk.
             let session = format!(
                 "SET synchronous_commit = off; SET statement_timeout = {}; LISTEN {}",
@@ -323,7 +338,7 @@ impl Inner {
     }
 
     async fn join(&self, link: &Link) -> Result<(), PgError> {
-        let sql = Arc::clone(&self.applied.statements(|| unreachable!("made while connecting")).join);
+        let sql = Arc::clone(&self.applied.statements().join);
         let statement = link.prepared(&sql).await?;
         let none: [&(dyn ToSql + Sync); 0] = [];
         let rows = link.client.query_raw(&statement, none).await.during(JOINING)?;
@@ -350,8 +365,11 @@ impl Inner {
     async fn poll(&self, link: &Link) -> Result<(), PgError> {
         let Some(poll) = self.applied.poll() else { return Ok(()) };
         let statement = link.prepared(poll.sql()).await?;
+        let number = self.polls_sent.fetch_add(1, Ordering::SeqCst) + 1;
         let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
-        self.applied.apply(&answer).map(drop)
+        let polled = self.applied.apply(&answer)?;
+        self.answered.send_replace(Some((number, polled.snapshot)));
+        Ok(())
     }
 
     async fn notify(&self, link: &Link, wanted: bool) -> Result<(), PgError> {
@@ -365,19 +383,12 @@ impl Inner {
     }
 }
 
-/// The reader's own connection, closed when it is dropped, with whatever is in flight on it.
-struct OwnLink(Link);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl std::ops::Deref for OwnLink {
-    type Target = Link;
-
-    fn deref(&self) -> &Link {
-        &self.0
-    }
-}
-
-impl Drop for OwnLink {
-    fn drop(&mut self) {
-        self.0.close();
+    #[test]
+    fn tests_run_on_every_server_that_is_supported_and_on_no_older_one() {
+        assert_eq!(i64::from(OLDEST_SERVER), i64::from(test_services::OLDEST_POSTGRES) * 10_000);
     }
 }

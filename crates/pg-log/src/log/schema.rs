@@ -6,8 +6,27 @@ use crate::{Migration, PgError};
 /// The name of the log's tables among the migrated components.
 pub const COMPONENT: &str = "log";
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "the invalidation log", sql: include_str!("../../migrations/0001_log.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "the invalidation log",
+        sql: include_str!("../../migrations/0001_log.sql"),
+        needs: 0,
+    },
+    Migration {
+        version: 2,
+        name: "an index to trim loaded rows by",
+        sql: include_str!("../../migrations/0002_loaded_rows_by_number.sql"),
+        needs: 0,
+    },
+    Migration { version: 3, name: "guarded tables", sql: include_str!("../../migrations/0003_guarded.sql"), needs: 0 },
+    Migration {
+        version: 4,
+        name: "one rule for the identity",
+        sql: include_str!("../../migrations/0004_identity.sql"),
+        needs: 0,
+    },
+];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).
 #[must_use]

@@ -32,7 +32,7 @@ impl Database {
         Self::of(TestDatabase::create_on(&server.url(), with_log()).unwrap())
     }
 
-    fn of(database: TestDatabase) -> Self {
+    pub(crate) fn of(database: TestDatabase) -> Self {
         Self { url: database.url().to_owned(), _database: database }
     }
 

@@ -32,8 +32,20 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 1,
         name: "stores, models, relationships",
         sql: include_str!("../../../migrations/postgres/0001_origin.sql"),
+        needs: 0,
     },
-    Migration { version: 2, name: "secrets", sql: include_str!("../../../migrations/postgres/0002_secrets.sql") },
+    Migration {
+        version: 2,
+        name: "secrets",
+        sql: include_str!("../../../migrations/postgres/0002_secrets.sql"),
+        needs: 0,
+    },
+    Migration {
+        version: 3,
+        name: "its tables are guarded",
+        sql: include_str!("../../../migrations/postgres/0003_guarded.sql"),
+        needs: 0,
+    },
 ];
 
 /// The bytes of a secret that is drawn here.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cache_core::Revision;
 use futures_util::future::join3;
 use pg_log::tokio_postgres::{self, Row};
-use pg_log::{Exclusive, LogReader, Pg, PgContext, PgError, PgErrorKind};
+use pg_log::{Exclusive, LogReader, Pg, PgError, PgErrorKind};
 
 use super::super::columns::unsigned;
 use super::super::{Committed, StoreError, UnixMillis};
@@ -20,8 +20,6 @@ use super::job::Job;
 const ATTEMPTS: u32 = 4;
 /// The pause before it is done again, at most; doubled each time.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The pause between two looks whether a change is applied here.
-const APPLY_PAUSE: Duration = Duration::from_millis(5);
 /// The time limit of statements whose work has no bound: the deletion of a store, a part of a load.
 pub(super) const LONG_STATEMENT: Duration = Duration::from_secs(600);
 
@@ -138,59 +136,25 @@ impl Desk {
 
     /// Sees to it that a change that is committed is applied here; where nothing was changed, the newest one of the state.
     ///
-    /// By polls that were sent after the commit, and not by the position of the reader: that may be from before a crash of the server, and then
-    /// claims to have seen numbers that were given again since.
+    /// By a poll that was sent after the commit, and not by the position of the reader: that may be from before a crash of the server, and then
+    /// claims to have seen numbers that were given again since. The one that came with the commit mostly does.
     async fn in_force(
         &self,
         operation: &'static str,
         xid: u64,
         seen: Result<Option<Vec<Row>>, tokio_postgres::Error>,
     ) -> Result<(), StoreError> {
-        let mut last = match seen {
-            Ok(Some(rows)) => match self.apply(&rows, xid) {
-                Ok(()) => return Ok(()),
-                Err(error) => Some(error),
-            },
-            _ => None,
-        };
-        let applied = async {
-            loop {
-                // It settles what a crash has lost, which nobody else does.
-                self.reader.wake();
-                match self.poll(xid).await {
-                    Ok(()) => return,
-                    Err(error) => last = Some(error),
-                }
-                tokio::time::sleep(APPLY_PAUSE).await;
-            }
-        };
-        if tokio::time::timeout(self.pg.config().log.apply_timeout, applied).await.is_ok() {
+        if let Ok(Some(rows)) = seen
+            && self.reader.apply_polled(&rows).is_ok_and(|polled| polled.snapshot.sees(xid))
+        {
             return Ok(());
         }
-        let cause = last.map_or_else(|| Arc::from("the log does not answer"), |error| Arc::from(error.to_string()));
-        Err(StoreError::Unavailable {
+        self.reader.applied(xid).await.map_err(|error| StoreError::Unavailable {
             operation,
-            cause,
+            cause: Arc::from(error.to_string()),
             remedy: "it is written, and will be in force here when the log can be read again",
         })
     }
-
-    async fn poll(&self, xid: u64) -> Result<(), PgError> {
-        let poll = self.reader.poll_statement().ok_or_else(|| not_seen(xid))?;
-        let connection = self.pg.exclusive().await?;
-        let statement = connection.prepared(poll.sql()).await?;
-        let rows = connection.query(&statement, &poll.params()).await.during("read the log")?;
-        self.apply(&rows, xid)
-    }
-
-    fn apply(&self, rows: &[Row], xid: u64) -> Result<(), PgError> {
-        let polled = self.reader.apply_polled(rows)?;
-        if polled.snapshot.sees(xid) { Ok(()) } else { Err(not_seen(xid)) }
-    }
-}
-
-fn not_seen(xid: u64) -> PgError {
-    PgError::new(PgErrorKind::Unavailable, "read the log", format!("transaction {xid} is not seen yet"))
 }
 
 /// The time of the records; plans that stay right when a table grows under them; a commit that is on the disk before it is answered, where

@@ -169,3 +169,38 @@ async fn what_would_break_the_origin_is_refused_for_everybody() {
     assert_eq!(world.origin.model(world.store, model).await.unwrap().as_deref(), Some("old"));
     assert!(world.has(ANN).await);
 }
+
+#[tokio::test]
+async fn triggers_are_not_switched_off_by_anybody_while_the_guard_is_there() {
+    let (world, psql) = world!();
+    world.write(&[ANN]).await;
+    for refused in [
+        "ALTER TABLE tiergate.tuples DISABLE TRIGGER ALL; DELETE FROM tiergate.tuples",
+        "ALTER TABLE tiergate.tuples DISABLE TRIGGER tuples_changed",
+        "ALTER TABLE tiergate.tuples ENABLE TRIGGER tuples_truncated",
+        "ALTER TRIGGER tuples_changed ON tiergate.tuples RENAME TO other",
+        "ALTER TABLE tiergate.properties DISABLE TRIGGER USER",
+        "ALTER TABLE tiergate.models ENABLE REPLICA TRIGGER models_changed",
+        "ALTER TABLE tiergate.stores DISABLE TRIGGER stores_changed",
+        "ALTER TABLE tiergate.tuples SET UNLOGGED",
+        "CREATE TABLE public.child () INHERITS (tiergate.tuples)",
+        "DROP TRIGGER tuples_changed ON tiergate.tuples",
+        "DROP FUNCTION tiergate.truncated() CASCADE",
+        "DROP TABLE tiergate.tuples",
+    ] {
+        let error = psql.batch_execute(refused).await.expect_err(refused);
+        assert_eq!(error.code().map(|code| code.code()), Some("55006"), "{refused}: {error:?}");
+        let message = error.as_db_error().unwrap().message();
+        assert!(message.contains("tiergate.unguard_table first"), "{refused}: {message}");
+    }
+    assert!(world.has(ANN).await);
+    // What does not touch the triggers goes on, and so does all of it once it is asked for by name.
+    run(&psql, "ALTER TABLE tiergate.tuples SET (fillfactor = 90)").await;
+    run(
+        &psql,
+        "SELECT tiergate.unguard_table('tiergate.tuples'); ALTER TABLE tiergate.tuples DISABLE TRIGGER tuples_changed",
+    )
+    .await;
+    let early = "SELECT tiergate.guard_table('tiergate.tuples', ARRAY['tuples_changed'])";
+    assert!(psql.batch_execute(early).await.is_err(), "a trigger that is off guards nothing");
+}
