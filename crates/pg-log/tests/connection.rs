@@ -190,7 +190,7 @@ async fn who_waits_for_too_long_is_told_which_bound_it_was() {
     assert!(refused.to_string().contains("1 callers wait already; raise exclusive_max"), "{refused}");
     let late = waiting.await.unwrap().unwrap_err();
     assert_eq!(late.kind(), PgErrorKind::Busy);
-    assert!(pg.statistics().advice().unwrap().contains("raise exclusive_max above 1"));
+    assert!(pg.statistics().advice().unwrap().contains("raise it above 1"));
     drop(held);
     pg.exclusive().await.unwrap();
 }

@@ -8,7 +8,9 @@ use authz::decide::{CachedValue, GENERATION_RIGHTS, TEAM_ACCESS};
 use cache_core::testing::TestKey;
 use cache_core::{CacheType, Chain, Draft, FillOutcome, Identity, InProcessLog, Log, Moment, TypeSet};
 use cache_redis::{Fault, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer};
-use server::config::Sources;
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use server::config::Settings;
 use test_services::{Redis, RedisOptions};
 
 use crate::support::child::run;
@@ -66,8 +68,9 @@ fn settings(file: &Path, redis: &Redis, more: &str) -> RedisConfig {
     let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = format!("[keys]\nmaster = \"{key}\"\n\n[redis]\nurl = \"{}\"\n\n{more}", redis.url());
     std::fs::write(file, text).unwrap();
-    let loaded = Sources { file: Some(file.to_owned()), flags: Vec::new() }.load().unwrap();
-    loaded.settings.redis.tier().expect("redis.url is set")
+    // Not from the environment: that of a test has variables that are no settings.
+    let figment = Figment::from(Serialized::defaults(Settings::default())).merge(Toml::file_exact(file));
+    figment.extract::<Settings>().unwrap().redis.tier().expect("redis.url is set")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -189,7 +189,7 @@ fn what_was_waited_for_is_counted_and_said_with_what_follows() {
         allowed(&server, &store, "ann", 1) && pools()["redis"]["stored_bytes"].as_u64() > Some(0)
     });
     let pools = pools();
-    assert_eq!(pools["postgres"]["connections"], 16, "{pools:#}");
+    assert_eq!(pools["postgres"]["connections"], 4, "{pools:#}");
     assert!(pools["postgres"]["lent"].as_u64() > Some(0) && pools["redis"]["breaker"] == "closed", "{pools:#}");
     assert_eq!(pools["postgres"]["advice"], "nothing to change");
 }

@@ -15,7 +15,7 @@ use crate::support::{Reply, World};
 const OF_THE_TOUR: usize = 6;
 
 /// Operations whose examples show other values than the answers to the examples of questions have.
-const OTHER_VALUES: [&str; 10] = [
+const OTHER_VALUES: [&str; 11] = [
     // Another model, and other changes.
     "readAuthorizationModel",
     "readAuthorizationModels",
@@ -23,6 +23,7 @@ const OTHER_VALUES: [&str; 10] = [
     "readChanges",
     // Counts, revisions, and the server's own URL.
     "cache",
+    "pools",
     "explain",
     "invalidate",
     "writeProperties",

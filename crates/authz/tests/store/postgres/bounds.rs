@@ -76,7 +76,7 @@ async fn readers_beyond_the_connections_wait_and_are_then_refused() {
     let refused = other.latest_model(world.store).await;
     assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
     drop(held);
-    assert!(world.origin.pg().statistics().advice().unwrap().contains("raise exclusive_max above 1"));
+    assert!(world.origin.pg().statistics().advice().unwrap().contains("raise it above 1"));
     assert!(!world.has(ANN).await);
 }
 
