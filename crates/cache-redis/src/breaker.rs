@@ -230,6 +230,7 @@ impl Breaker {
                     if self.is_too_much(seen) {
                         self.open_from(&mut inner, now);
                     } else {
+                        tracing::info!("redis is asked again");
                         self.enter(&mut inner, Phase::Closed);
                     }
                 }
@@ -266,6 +267,11 @@ impl Breaker {
     }
 
     fn open_from(&self, inner: &mut Inner, now: Moment) {
+        if matches!(inner.phase, Phase::Closed) {
+            tracing::warn!(
+                "redis is left alone for now: too many calls failed or were slow; answers come from the other tiers"
+            );
+        }
         inner.opened += 1;
         self.enter(inner, Phase::Open { until: self.open_until(now) });
     }

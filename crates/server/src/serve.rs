@@ -109,10 +109,13 @@ fn announce(settings: &Settings, public: SocketAddr, admin: SocketAddr, summary:
     if settings.log.format == LogFormat::Json {
         return;
     }
+    let data = match &settings.postgres.url {
+        Some(_) => format!("PostgreSQL, schema {}", settings.postgres.schema),
+        None => settings.data.directory.display().to_string(),
+    };
     let mut text = format!(
-        "tiergate {} is ready\n  decisions       http://{public}\n  administration  http://{admin}\n  data            {}\n",
+        "tiergate {} is ready\n  decisions       http://{public}\n  administration  http://{admin}\n  data            {data}\n",
         env!("CARGO_PKG_VERSION"),
-        settings.data.directory.display(),
     );
     for (what, command) in summary.iter().flat_map(|summary| summary.lines()) {
         text.push_str(&format!("\n# {what}\n{command}\n"));

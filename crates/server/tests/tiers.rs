@@ -195,6 +195,25 @@ fn what_was_waited_for_is_counted_and_said_with_what_follows() {
 }
 
 #[test]
+fn a_command_has_the_key_that_lies_in_postgres_and_a_dictionary_that_is_not_there_keeps_the_server_from_starting() {
+    let Some(backends) = Backends::new() else { return };
+    let arguments = backends.arguments([true, true, false]);
+    let server = start(&arguments);
+    let store = fill(&server, 3);
+    assert!(allowed(&server, &store, "ann", 1));
+    let settings: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let trained = run(&[&["cache", "train"], &settings[..]].concat());
+    let said = format!("{}{}", text(&trained.stdout), text(&trained.stderr));
+    assert_eq!(trained.status.code(), Some(1), "{said}");
+    assert!(said.contains("and 100 are needed"), "there is a key, and there are too few values: {said}");
+    let nowhere = ["--set", "redis.dictionaries.team_access=/nowhere/x.dict"];
+    let refused = run(&[&["serve"], &settings[..], &nowhere].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("/nowhere/x.dict"), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
     let Some(backends) = Backends::new() else { return };
     let server = start(&backends.arguments([true, false, false]));

@@ -16,7 +16,7 @@ use cache_l1::{MemoryConfig, MemoryHandle, MemoryLayer};
 use cache_pg::ViewHandle;
 use cache_pg::pg_log::{Pg, PgError};
 use cache_redis::limit::RedisLimiter;
-use cache_redis::{Keyring, Machine, RedisConfig};
+use cache_redis::{Keyring, Machine, RedisConfig, RedisLayer};
 
 use self::postgres::ViewTier;
 use self::redis::MasterKey;
@@ -136,7 +136,9 @@ async fn assemble(
     let mut builder = DecisionPoint::builder(origin).tier(memory);
     let redis = settings.redis.tier();
     let mut tier = None;
-    if redis.is_some() {
+    if let Some(config) = &redis {
+        // Nothing is sent yet: a file that can't be read keeps the server from starting, also where the key comes later.
+        drop(RedisLayer::<CachedValue>::new(config, &Keyring::random()?, Machine::default())?);
         let (place, there) = RedisTier::place();
         builder = builder.tier(place);
         dependencies.add(Arc::new(there.clone()));

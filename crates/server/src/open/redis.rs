@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use authz::decide::CachedValue;
+use authz::decide::{CachedValue, DecisionPoint};
 use cache_core::Capabilities;
 use cache_core::wrap::{Late, LateHandle};
 use cache_redis::{Keyring, MIN_MASTER_KEY_BYTES, Machine, RedisConfig, RedisLayer};
@@ -112,7 +112,10 @@ pub(crate) async fn existing_keyring(settings: &Settings) -> Result<Keyring, Ope
         MasterKey::AtOrigin => {
             let origin = Origin::open(settings)?;
             let Origin::Postgres(store) = &origin else { return Err(OpenError::KeyUnreachable) };
+            // An origin joins its log, and answers, once somebody follows it.
+            let decisions = DecisionPoint::builder(origin.store()).build().await?;
             let found = tokio::time::timeout(PATIENCE, super::postgres::master_key(store)).await;
+            decisions.close().await;
             found.ok().flatten().ok_or(OpenError::KeyUnreachable)
         }
     }

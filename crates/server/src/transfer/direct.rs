@@ -98,10 +98,10 @@ impl DirectImport {
             Some(text) => Some(StoreId(text.parse().map_err(|_| DirectImportError::StoreId(text.clone()))?)),
             None => None,
         };
-        let origin = Origin::open(settings)?;
-        if matches!(origin, Origin::Sqlite(_)) {
+        if settings.postgres.url.is_none() {
             return Err(DirectImportError::NoPostgres);
         }
+        let origin = Origin::open(settings)?;
         let decisions = DecisionPoint::builder(origin.store()).build().await.map_err(OpenError::from)?;
         let imported = self.import(&decisions, &origin, store, input).await;
         decisions.close().await;

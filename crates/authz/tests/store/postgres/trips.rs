@@ -58,7 +58,9 @@ type document
 async fn a_cold_check_makes_one_round_trip_for_each_level_of_depth_and_one_more_at_most() {
     // Nobody else's transaction keeps what was read just now from being used.
     let Some((_server, database)) = server().await else { return };
-    let origin = Arc::new(PostgresStore::new(Postgres::config(database.url()), Arc::new(SystemWallClock)).unwrap());
+    let mut config = Postgres::config(database.url());
+    config.log.trims = false;
+    let origin = Arc::new(PostgresStore::new(config, Arc::new(SystemWallClock)).unwrap());
     // The tier keeps the model and its pointer; each chain of teams is asked for the first time.
     let tier = MemoryLayer::new(MemoryConfig::default()).unwrap();
     let point = DecisionPoint::builder(origin.clone()).tier(tier).build().await.unwrap();
