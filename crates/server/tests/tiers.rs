@@ -224,6 +224,8 @@ fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
         assert_eq!(status, 200);
         body["dependencies"].to_string()
     };
+    let budget = post("/admin/v1/tiers/l3", &json!({"budget_bytes": 1_u64 << 30}).to_string());
+    assert_eq!(answered(&exchange(server.admin, &budget)).0, 400, "only memory has a budget");
     assert!(!views().contains("too old"), "nobody looks anything up in them: {}", views());
     let there = "SELECT count(*) FROM pg_matviews WHERE schemaname = 'tiergate'";
     assert_eq!(backends.database.psql(there).unwrap()[0][0].as_deref(), Some("0"));

@@ -43,6 +43,10 @@ pub(crate) async fn change_tier(State(app): State<Arc<App>>, Path(name): Path<St
     }
     // What can be refused comes first, so that a refusal changes nothing.
     if let Some(bytes) = budget_bytes {
+        if name != cache_l1::DEFAULT_NAME {
+            let message = format!("only {} has a budget; leave budget_bytes out for {name}", cache_l1::DEFAULT_NAME);
+            return Err(Fault::invalid(message).into());
+        }
         app.memory.resize(bytes).map_err(|error| Fault::invalid(error.to_string()))?;
     }
     if let Some(on) = enabled {
