@@ -213,6 +213,20 @@ fn a_command_has_the_key_that_lies_in_postgres_and_a_dictionary_that_is_not_ther
     assert!(text(&refused.stderr).contains("/nowhere/x.dict"), "{}", text(&refused.stderr));
 }
 
+/// What comes from Redis may contain a change that is unknown here, so that the log is asked before anything is composed of it: not over a
+/// second connection of the evaluation's own, for which it might wait while all the others wait for theirs.
+#[test]
+fn an_evaluation_never_waits_for_a_connection_while_it_holds_one() {
+    let Some(backends) = Backends::new() else { return };
+    let mut arguments = backends.arguments([false, true, false]);
+    arguments.extend(["--set".to_owned(), "postgres.connections=1".to_owned()]);
+    let (one, two) = (start(&arguments), start(&arguments));
+    let store = fill(&one, 40);
+    until("parts in Redis", || source(&two, &store, "ann", 0) == "l2" || source(&one, &store, "ann", 0) == "l2");
+    // Each document is new, and read from the origin; that ann is in the team is known from Redis.
+    (1..40).for_each(|n| assert!(allowed(&two, &store, "ann", n)));
+}
+
 #[test]
 fn views_are_made_and_kept_young_from_the_moment_their_tier_is_switched_on() {
     let Some(backends) = Backends::new() else { return };

@@ -85,6 +85,24 @@ pub struct CheckRequest {
     pub consistency: Consistency,
 }
 
+impl CheckRequest {
+    /// A question by the latest version of the model, with nothing but its names.
+    #[must_use]
+    pub fn new(store: StoreId, subject: Subject, relation: impl Into<Text>, object: Object) -> Self {
+        Self {
+            store,
+            model: None,
+            subject,
+            relation: relation.into(),
+            object,
+            contextual_tuples: Vec::new(),
+            context: Context::default(),
+            properties: RequestProperties::default(),
+            consistency: Consistency::MinimizeLatency,
+        }
+    }
+}
+
 /// Properties of the entities of a question, as conditions read them: parameters called `subject`, `resource` and `action`, each an object with
 /// `type` and `id` (for an action `name`) and `properties`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -74,6 +74,10 @@ pub trait Store: Send + Sync + 'static {
     /// One state of the origin, for all reads of one evaluation.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
 
+    /// Applies here whatever other processes over this origin may have read by now, and have left in tiers that are shared. Waits for nothing that the
+    /// caller's own snapshot may hold. Where one process alone has the origin, it has read nothing before it was applied.
+    async fn catch_up(&self) -> Result<(), StoreError>;
+
     /// Writes and deletes relationships, all or none. The caller has checked them against the model.
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError>;
 

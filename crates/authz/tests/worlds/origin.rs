@@ -110,6 +110,11 @@ impl Store for SharedOrigin {
         Ok(Box::new(Slow { inner, pauses: Arc::clone(&self.pauses) }))
     }
 
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        self.pauses.up_to(2).await;
+        self.inner.catch_up().await
+    }
+
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
         self.pauses.up_to(4).await;
         let committed = self.inner.write(store, batch).await;

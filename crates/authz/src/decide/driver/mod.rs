@@ -305,9 +305,9 @@ impl<'a> Run<'a> {
     /// Hands parts that became known to whoever waits for them.
     async fn publish(&mut self) -> Result<(), CheckError> {
         let Some(flight) = self.flight else { return Ok(()) };
-        if self.ahead {
+        if self.ahead && self.composes() {
             // What is composed now is compared with the horizon: that must know whatever the parts contain.
-            self.evaluation.origin.snapshot().await?.latest_model(self.evaluation.store).await?;
+            self.evaluation.origin.catch_up().await?;
             self.ahead = false;
         }
         let mut open = Vec::with_capacity(self.led.len());
@@ -328,6 +328,12 @@ impl<'a> Run<'a> {
         }
         self.led = open;
         Ok(())
+    }
+
+    /// Whether the answer, or a part that others wait for, is known.
+    fn composes(&self) -> bool {
+        let known = |node: NodeId| self.graph.value(node).is_some();
+        known(Graph::ROOT) || self.led.iter().any(|(node, _)| known(*node))
     }
 
     fn is_usable_part(&self, node: NodeId, justified: &Justified) -> bool {

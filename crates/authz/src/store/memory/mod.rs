@@ -130,6 +130,10 @@ impl Store for MemoryStore {
         Ok(Box::new(MemorySnapshot { world: Arc::clone(&state.world), stamp }))
     }
 
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
         batch.check()?;
         let now = self.clock.unix_millis();

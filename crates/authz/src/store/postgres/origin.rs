@@ -245,6 +245,18 @@ impl Store for PostgresStore {
         Ok(Box::new(PostgresSnapshot::new(self.pg.clone(), reader, Arc::clone(&self.trips))))
     }
 
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "asking the log what is new";
+        let reader = self.reader()?;
+        let poll = reader.poll_statement().ok_or_else(|| not_joined(reader))?;
+        // Shared: whoever asks may hold a connection already, and must not wait for one that others hold who wait as well.
+        let client = self.pg.shared().await.map_err(connecting(OPERATION))?;
+        let statement = client.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
+        let rows = client.query(&statement, &poll.params()).await.map_err(failed(OPERATION))?;
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        reader.apply_polled(&rows).map(drop).map_err(|error| running(OPERATION, &error))
+    }
+
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {
         let contexts = batch.check()?;
         self.submit(Job::Write(store, batch, contexts)).await.map(|(_, committed)| committed)

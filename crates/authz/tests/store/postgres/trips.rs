@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authz::decide::{CheckRequest, Consistency, DecisionPoint};
+use authz::decide::{CheckRequest, DecisionPoint};
 use authz::model::Model;
 use authz::relation::{Object, Subject, Tuple};
 use authz::store::postgres::PostgresStore;
@@ -78,17 +78,12 @@ async fn a_cold_check_makes_one_round_trip_for_each_level_of_depth_and_one_more_
     }
     point.write(store, None, WriteBatch::of(tuples)).await.unwrap();
     let check = async |depth: u64, subject: &str| {
-        let request = CheckRequest {
+        let request = CheckRequest::new(
             store,
-            model: None,
-            subject: Subject::parse(subject).unwrap(),
-            relation: "viewer".into(),
-            object: Object::parse(&format!("document:{depth}")).unwrap(),
-            contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
-            consistency: Consistency::MinimizeLatency,
-        };
+            Subject::parse(subject).unwrap(),
+            "viewer",
+            Object::parse(&format!("document:{depth}")).unwrap(),
+        );
         let decision = point.check(&request).await.unwrap();
         (decision.allowed, decision.source)
     };
