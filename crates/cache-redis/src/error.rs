@@ -76,6 +76,8 @@ pub(crate) enum Failure {
     ClusterDown(&'static str),
     #[error("answered with the error {0}")]
     Server(String),
+    #[error("was not to blame: the work on its values ended early here; see the log for a panic")]
+    Abandoned,
 }
 
 impl Failure {
@@ -129,7 +131,7 @@ impl Failure {
     /// Whether Redis is to blame, so that the breaker counts it. That it takes no writes says nothing of its reads, that it does not know a
     /// script that nobody has told it nothing against it, and that we ask too much nothing of it at all.
     pub(crate) fn counts_against_redis(&self) -> bool {
-        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory)
+        !matches!(self, Self::BreakerOpen | Self::Busy(_) | Self::OutOfMemory | Self::Abandoned)
             && !self.is_unknown_script()
             && !self.refuses_writes_alone()
     }

@@ -71,7 +71,7 @@ pub struct ConnectionStatistics {
 }
 
 /// Labels of failures, for metrics.
-pub const FAILURE_LABELS: [&str; 13] = [
+pub const FAILURE_LABELS: [&str; 14] = [
     "breaker_open",
     "busy",
     "timeout",
@@ -85,6 +85,7 @@ pub const FAILURE_LABELS: [&str; 13] = [
     "redirected",
     "cluster_down",
     "server",
+    "abandoned",
 ];
 
 impl RedisStatistics {
@@ -166,6 +167,7 @@ impl Failure {
             Self::Redirected(_) => 10,
             Self::ClusterDown(_) => 11,
             Self::Server(_) => 12,
+            Self::Abandoned => 13,
         }
     }
 }

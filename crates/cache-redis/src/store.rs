@@ -139,7 +139,7 @@ impl<V: StoredValue> Store<V> {
                 line.condemn();
             }
         })?;
-        let entries = self.decode(names, found, now, &[&line]).await;
+        let entries = self.decode(names, found, now, &[&line]).await?;
         Ok(entries.into_iter().map(Ok).collect())
     }
 
@@ -156,7 +156,7 @@ impl<V: StoredValue> Store<V> {
             })
         });
         let found = found.collect();
-        let mut found: Vec<_> = self.decode(names, found, now, &lines).await.into_iter().map(Ok).collect();
+        let mut found: Vec<_> = self.decode(names, found, now, &lines).await?.into_iter().map(Ok).collect();
         for (at, failure) in failures {
             if failure == Failure::Protocol {
                 lines.iter().for_each(|line| line.condemn());
@@ -198,7 +198,7 @@ impl<V: StoredValue> Store<V> {
                 (vec![found], line)
             }
         };
-        Ok(self.decode(names, found, now, &[&line]).await.into_iter().map(Ok).collect())
+        Ok(self.decode(names, found, now, &[&line]).await?.into_iter().map(Ok).collect())
     }
 
     /// The entries of envelopes that connections brought. Where one of them was not sealed for its name, that speaks against the connections,
@@ -209,16 +209,15 @@ impl<V: StoredValue> Store<V> {
         found: Vec<Option<Vec<u8>>>,
         now: time::Now,
         lines: &[&Line],
-    ) -> Vec<Option<Entry<V>>> {
+    ) -> Result<Vec<Option<Entry<V>>>, Failure> {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
         let decoded = if bytes < OFFLOAD_BYTES {
             self.decode_now(&names, found, now)
         } else {
             count(&self.core.counters.offloaded);
-            let (store, asked) = (Arc::clone(self), names.len());
+            let store = Arc::clone(self);
             let decoded = tokio::task::spawn_blocking(move || store.decode_now(&names, found, now)).await;
-            // It ends early only with the process.
-            decoded.unwrap_or_else(|_| Decoded { entries: (0..asked).map(|_| None).collect(), ..Decoded::default() })
+            decoded.map_err(|_| Failure::Abandoned)?
         };
         if decoded.is_suspect {
             self.core.suspect(lines);
@@ -227,7 +226,7 @@ impl<V: StoredValue> Store<V> {
             let (store, junk) = (Arc::clone(self), decoded.junk);
             tokio::spawn(async move { store.mender.sweep(&store.core, &*store.clock, junk).await });
         }
-        decoded.entries
+        Ok(decoded.entries)
     }
 
     fn decode_now(&self, names: &Names, found: Vec<Option<Vec<u8>>>, now: time::Now) -> Decoded<V> {
@@ -265,7 +264,7 @@ impl<V: StoredValue> Store<V> {
     ) -> Result<Filled, Failure> {
         let names = self.names(binding, binding.generation(), fills.iter().map(Fill::key));
         let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type(), fill.entry().clone())).collect();
-        let (writes, too_large) = self.encode(names, parts).await;
+        let (writes, too_large) = self.encode(names, parts).await?;
         self.core.counters.too_large.fetch_add(too_large as u64, Ordering::Relaxed);
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
@@ -302,15 +301,18 @@ impl<V: StoredValue> Store<V> {
     }
 
     /// The commands that store entries, and how many of them are too large.
-    async fn encode(self: &Arc<Self>, names: Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {
+    async fn encode(
+        self: &Arc<Self>,
+        names: Names,
+        parts: Vec<(CacheType, Entry<V>)>,
+    ) -> Result<(Vec<Write>, usize), Failure> {
         let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
         if bytes < OFFLOAD_BYTES {
-            return self.encode_now(&names, parts);
+            return Ok(self.encode_now(&names, parts));
         }
         count(&self.core.counters.offloaded);
         let store = Arc::clone(self);
-        // It ends early only with the process.
-        tokio::task::spawn_blocking(move || store.encode_now(&names, parts)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || store.encode_now(&names, parts)).await.map_err(|_| Failure::Abandoned)
     }
 
     fn encode_now(&self, names: &Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {

@@ -127,19 +127,21 @@ impl Core {
         let replies: Replies = replies.into_iter().flatten().collect();
         nodes.ask_if_due(replies.iter().any(Result::is_err));
         let mut lines = parts.iter().filter_map(Part::line);
-        match lines.next() {
-            Some(line) => Ok(Answer { replies, line, others: lines.collect() }),
-            None => Err(replies.into_iter().find_map(Result::err).unwrap_or(Failure::Protocol)),
+        let Some(line) = lines.next() else {
+            return Err(replies.into_iter().find_map(Result::err).unwrap_or(Failure::Protocol));
+        };
+        // One for each node; where all fail, whoever called counts the whole.
+        for part in &parts {
+            let failure = part.places.iter().find_map(|place| replies[*place].as_ref().err());
+            failure.into_iter().for_each(|failure| self.counters.failed(failure));
         }
+        Ok(Answer { replies, line, others: lines.collect() })
     }
 
     /// Tells a node's breaker and its connection how it went.
     fn judge_part(&self, part: &Part, permit: Option<Permit<'_>>, said: &Replies) {
         let failures = || said.iter().filter_map(|answer| answer.as_ref().err());
         let failure = failures().find(|failure| failure.counts_against_redis()).or_else(|| failures().next());
-        if let Some(failure) = failure {
-            self.counters.failed(failure);
-        }
         if let Some(permit) = permit {
             self.settle(permit, failure);
             if let Some(line) = part.line() {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use cache_core::testing::TestValue;
-use cache_core::{CacheLayer, CacheValue, Identity, StoredValue};
-use cache_redis::{Fault, Keyring, RedisConfig, RedisLayer};
+use cache_core::testing::{ALPHA, TestKey, TestValue};
+use cache_core::{CacheLayer, CacheValue, Chain, Draft, Identity, Lookup, Moment, StoredValue};
+use cache_redis::{BreakerState, Fault, Keyring, RedisConfig, RedisLayer};
 use fault_proxy::Direction;
 use redis::AsyncCommands as _;
 use test_services::{Redis, RedisOptions};
 
-use crate::support::{Deployment, Instance, connection, machine, names, patient, proxy};
+use crate::support::{Deployment, Instance, connection, keyring, machine, names, patient, proxy};
 
 #[tokio::test]
 async fn corrupt_cut_and_empty_values_are_misses_and_the_next_fill_mends_them() {
@@ -51,6 +51,53 @@ async fn a_value_of_another_type_than_a_string_is_an_error_and_no_guess() {
     assert!(error.contains("WRONGTYPE"), "{error}");
     instance.put("a", "2").await;
     assert_eq!(instance.get("a").await, Ok(Some("2".to_owned())), "a fill replaces it whatever it is");
+}
+
+/// A value whose encoding has a fault.
+#[derive(Clone, Debug)]
+struct Brittle;
+
+impl CacheValue for Brittle {
+    fn heap_bytes(&self) -> usize {
+        200_000
+    }
+}
+
+impl StoredValue for Brittle {
+    const SCHEMA: u16 = 1;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.resize(200_000, 7);
+    }
+
+    fn read(_: &[u8]) -> Option<Self> {
+        panic!("a fault of whoever wrote this encoding")
+    }
+}
+
+/// Large batches are decoded elsewhere: what goes wrong there is told like anything else, and is not taken for absent values.
+#[tokio::test]
+async fn values_that_can_not_be_decoded_for_a_fault_of_ours_are_errors_and_no_misses() {
+    let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
+    let deployment = Deployment::default();
+    let layer =
+        RedisLayer::<Brittle>::new(&patient(redis.url()), &keyring(), machine(&deployment.clock)).expect("right");
+    let handle = layer.handle();
+    let chain =
+        Chain::builder().tier(layer).log(deployment.log.clone()).clock(deployment.clock.clone()).build().expect("fits");
+    let keys = [TestKey::new(ALPHA, "a"), TestKey::new(ALPHA, "b")];
+    let keys: Vec<_> = keys.iter().map(|key| chain.key(key)).collect();
+    let draft = || Draft {
+        value: Brittle,
+        stamp: chain.ticket().stamp(),
+        read_set: Default::default(),
+        types: Default::default(),
+        hard_expiry: Moment::NEVER,
+    };
+    chain.fill_many(&chain.ticket(), keys.iter().map(|key| (*key, draft())).collect()).await;
+    let found = chain.find_many(&keys).await;
+    assert!(found.iter().all(|lookup| matches!(lookup, Lookup::Error(_))), "{found:?}");
+    assert_eq!((handle.statistics().offloaded, handle.statistics().breaker), (2, BreakerState::Closed));
 }
 
 #[tokio::test]
