@@ -59,17 +59,7 @@ async fn load(world: &World, directory: &std::path::Path) -> (Arc<DecisionPoint>
 
 fn request(store: StoreId, question: Question) -> CheckRequest {
     let Question { subject, relation, object } = question;
-    CheckRequest {
-        store,
-        model: None,
-        subject,
-        relation,
-        object,
-        contextual_tuples: Vec::new(),
-        context: Default::default(),
-        properties: Default::default(),
-        consistency: Consistency::MinimizeLatency,
-    }
+    CheckRequest::new(store, subject, relation, object)
 }
 
 /// What nobody asked before, with and without parts in the caches.

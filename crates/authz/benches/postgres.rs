@@ -61,17 +61,7 @@ async fn checks(origin: &PostgresStore, point: &DecisionPoint, store: StoreId, a
         for round in 0..2 {
             let (mut figures, before) = (Vec::with_capacity(count), origin.round_trips());
             for Question { subject, relation, object } in world.questions(seed + round * 100).take(count) {
-                let request = CheckRequest {
-                    store,
-                    model: None,
-                    subject,
-                    relation,
-                    object,
-                    contextual_tuples: Vec::new(),
-                    context: Default::default(),
-                    properties: Default::default(),
-                    consistency,
-                };
+                let request = CheckRequest { consistency, ..CheckRequest::new(store, subject, relation, object) };
                 let start = now();
                 let decision = point.check(&request).await.unwrap();
                 if decision.source == Source::Origin {

@@ -76,17 +76,7 @@ async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: 
     let mut report = Report::new(&format!("{count} decisions of the demo world in Redis"), arguments);
     let (mut drafts, mut tags) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for Question { subject, relation, object } in world.questions(31) {
-        let request = CheckRequest {
-            store,
-            model: None,
-            subject,
-            relation,
-            object,
-            contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
-            consistency: Consistency::MinimizeLatency,
-        };
+        let request = CheckRequest::new(store, subject, relation, object);
         point.check(&request).await.unwrap();
         if let Some(hit) = point.cached(&request) {
             tags.push(hit.entry.tags().len() as f64);

@@ -38,17 +38,7 @@ async fn world() -> (Arc<DecisionPoint>, StoreId) {
 }
 
 fn question(store: StoreId, subject: &str) -> CheckRequest {
-    CheckRequest {
-        store,
-        model: None,
-        subject: Subject::parse(subject).unwrap(),
-        relation: "viewer".into(),
-        object: Object::parse("document:a").unwrap(),
-        contextual_tuples: Vec::new(),
-        context: Default::default(),
-        properties: Default::default(),
-        consistency: Consistency::MinimizeLatency,
-    }
+    CheckRequest::new(store, Subject::parse(subject).unwrap(), "viewer", Object::parse("document:a").unwrap())
 }
 
 /// Lets nobody through, or everybody, after a gate; remembers what was asked.

@@ -162,15 +162,8 @@ async fn a_bound_that_only_cached_parts_lead_to_is_no_error() {
     point.write(store, None, WriteBatch::of(writes)).await.unwrap();
     let ask = async |relation: &str, object: &str, consistency| {
         let request = CheckRequest {
-            store,
-            model: None,
-            subject: Subject::parse("user:ann").unwrap(),
-            relation: relation.into(),
-            object: Object::parse(object).unwrap(),
-            contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
             consistency,
+            ..CheckRequest::new(store, Subject::parse("user:ann").unwrap(), relation, Object::parse(object).unwrap())
         };
         point.check(&request).await.map(|decision| decision.allowed).map_err(|error| error.to_string())
     };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use authz::decide::{CheckRequest, Consistency, DecisionPoint, Explanation, TierReason};
+use authz::decide::{CheckRequest, DecisionPoint, Explanation, TierReason};
 use authz::evaluate::PathStep;
 use authz::model::Model;
 use authz::relation::{Object, Subject, Tuple};
@@ -36,17 +36,7 @@ impl World {
     }
 
     fn request(&self, subject: &str, relation: &str, object: &str) -> CheckRequest {
-        CheckRequest {
-            store: self.store,
-            model: None,
-            subject: Subject::parse(subject).unwrap(),
-            relation: relation.into(),
-            object: Object::parse(object).unwrap(),
-            contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
-            consistency: Consistency::MinimizeLatency,
-        }
+        CheckRequest::new(self.store, Subject::parse(subject).unwrap(), relation, Object::parse(object).unwrap())
     }
 
     async fn explain(&self, subject: &str, relation: &str, object: &str) -> Explanation {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use authz::decide::{CheckRequest, Consistency, DecisionPoint};
+use authz::decide::{CheckRequest, DecisionPoint};
 use authz::evaluate::Limits;
 use authz::model::Model;
 use authz::relation::{Object, Subject, Tuple};
@@ -45,17 +45,8 @@ async fn world(limits: Limits) -> (DecisionPoint, StoreId) {
 }
 
 async fn ask(point: &DecisionPoint, store: StoreId, subject: &str) -> (bool, Source) {
-    let request = CheckRequest {
-        store,
-        model: None,
-        subject: Subject::parse(subject).unwrap(),
-        relation: "viewer".into(),
-        object: Object::parse("document:a").unwrap(),
-        contextual_tuples: Vec::new(),
-        context: Default::default(),
-        properties: Default::default(),
-        consistency: Consistency::MinimizeLatency,
-    };
+    let request =
+        CheckRequest::new(store, Subject::parse(subject).unwrap(), "viewer", Object::parse("document:a").unwrap());
     let decision = point.check(&request).await.unwrap();
     (decision.allowed, decision.source)
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pg_log::{LogReader, Pg, PgConfig, PgErrorKind};
-use support::{Database, Recorder, SOON, reader, until, xid};
+use pg_log::{LogReader, Pg, PgErrorKind};
+use support::{Database, Recorder, SOON, brief, reader, until, xid};
 use test_services::{Postgres, PostgresOptions};
 
 /// A floor above every stamp.
@@ -247,14 +247,6 @@ async fn a_copy_of_the_files_from_before_is_noticed_where_it_is_behind() {
     until("noticed", async || recorder.told().floor > EVERYTHING).await;
     let trouble = reader.trouble().unwrap().to_string();
     assert!(trouble.contains("transactions were lost"), "{trouble}");
-}
-
-fn brief(database: &Database, change: impl FnOnce(&mut PgConfig)) -> Pg {
-    let mut config = database.config();
-    config.log.retention = Duration::from_millis(200);
-    config.log.history = Duration::from_millis(400);
-    change(&mut config);
-    Pg::new(config).unwrap()
 }
 
 async fn rows(client: &tokio_postgres::Client) -> i64 {

@@ -5,19 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use pg_log::{Pg, PgConfig};
-use support::{Database, reader, until};
+use support::{Database, brief, reader, until};
 use test_services::{Postgres, PostgresOptions};
 use tokio_postgres::Client;
-
-/// One that trims as soon as it can.
-fn brief(database: &Database, change: impl FnOnce(&mut PgConfig)) -> Pg {
-    let mut config = database.config();
-    config.log.retention = Duration::from_millis(200);
-    config.log.history = Duration::from_millis(400);
-    change(&mut config);
-    Pg::new(config).unwrap()
-}
 
 async fn number(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)

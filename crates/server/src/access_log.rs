@@ -223,7 +223,6 @@ impl AccessWriter for PostgresAccesses {
 mod tests {
     use std::collections::VecDeque;
 
-    use authz::decide::Consistency;
     use authz::relation::{Object, Subject};
     use authz::store::StoreId;
     use cache_pg::pg_log::PgErrorKind;
@@ -280,17 +279,12 @@ mod tests {
     }
 
     fn question(object: &str) -> CheckRequest {
-        CheckRequest {
-            store: StoreId(ulid::Ulid(7)),
-            model: None,
-            subject: Subject::parse("user:ann").unwrap(),
-            relation: "viewer".into(),
-            object: Object::parse(object).unwrap(),
-            contextual_tuples: Vec::new(),
-            context: Default::default(),
-            properties: Default::default(),
-            consistency: Consistency::MinimizeLatency,
-        }
+        CheckRequest::new(
+            StoreId(ulid::Ulid(7)),
+            Subject::parse("user:ann").unwrap(),
+            "viewer",
+            Object::parse(object).unwrap(),
+        )
     }
 
     #[tokio::test(start_paused = true)]

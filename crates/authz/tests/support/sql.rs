@@ -49,25 +49,14 @@ pub(crate) fn view(definition: views::Definition) -> View {
 pub(crate) async fn write(client: &Client, store: StoreId, batch: &WriteBatch) {
     let store = store.0.to_string();
     client.batch_execute("BEGIN").await.expect("a transaction begins");
-    for Tuple { object, relation, subject } in &batch.deletes {
+    for tuple in &batch.deletes {
         let delete = "DELETE FROM tuples WHERE store = $1 AND object_type = $2 AND object_id = $3 AND relation = $4 \
                       AND subject_type = $5 AND subject_relation = $6 AND subject_id = $7";
-        let relation_of = subject.relation().map_or("", |relation| relation);
-        let columns: [&(dyn ToSql + Sync); 7] = [
-            &store,
-            &&*object.type_name,
-            &&*object.id,
-            &&**relation,
-            &&**subject.type_name(),
-            &relation_of,
-            &subject.id(),
-        ];
-        assert_eq!(client.execute(delete, &columns).await.expect("rows can be deleted"), 1);
+        assert_eq!(client.execute(delete, &columns(&&*store, &key(tuple))).await.expect("rows can be deleted"), 1);
     }
-    for Relationship { tuple: Tuple { object, relation, subject }, condition } in &batch.writes {
+    for Relationship { tuple, condition } in &batch.writes {
         let insert = "INSERT INTO tuples (store, object_type, object_id, relation, subject_type, subject_relation, \
                       subject_id, condition, condition_context) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let relation_of = subject.relation().map_or("", |relation| relation);
         let (name, context) = match condition.as_deref() {
             None => (String::new(), String::new()),
             Some(RelationshipCondition { name, context }) => {
@@ -76,18 +65,20 @@ pub(crate) async fn write(client: &Client, store: StoreId, batch: &WriteBatch) {
                 (name.to_string(), serde_json::Value::Object(values).to_string())
             }
         };
-        let columns: [&(dyn ToSql + Sync); 9] = [
-            &store,
-            &&*object.type_name,
-            &&*object.id,
-            &&**relation,
-            &&**subject.type_name(),
-            &relation_of,
-            &subject.id(),
-            &name,
-            &context,
-        ];
-        assert_eq!(client.execute(insert, &columns).await.expect("rows can be inserted"), 1);
+        let (store, key) = (&*store, key(tuple));
+        let mut all = columns(&store, &key);
+        all.extend([&name as &(dyn ToSql + Sync), &context]);
+        assert_eq!(client.execute(insert, &all).await.expect("rows can be inserted"), 1);
     }
     client.batch_execute("COMMIT").await.expect("it commits");
+}
+
+/// The columns of a relationship's key after the store.
+fn key(Tuple { object, relation, subject }: &Tuple) -> [&str; 6] {
+    let relation_of = subject.relation().map_or("", |relation| relation);
+    [&object.type_name, &object.id, relation, subject.type_name(), relation_of, subject.id()]
+}
+
+fn columns<'a>(store: &'a &str, key: &'a [&str; 6]) -> Vec<&'a (dyn ToSql + Sync)> {
+    std::iter::once(store as _).chain(key.iter().map(|column| column as _)).collect()
 }

@@ -1,7 +1,7 @@
 //! Single rows: what they say, and where they say nothing.
 
 use authz::condition::Context;
-use authz::decide::{CheckRequest, Consistency, RequestProperties};
+use authz::decide::{CheckRequest, Consistency};
 use authz::relation::{Object, Relationship, RelationshipCondition, Subject, Tuple};
 use authz::store::{MAX_WRITE_BATCH, WriteBatch};
 use authz::views::{MAX_NESTING, MAX_ROW_EDGES, MAX_ROW_SUBJECTS};
@@ -41,17 +41,8 @@ async fn write_many(mirror: &Mirror, tuples: &[Tuple]) {
 
 /// The answer, and where it came from.
 async fn ask(mirror: &Mirror, subject: &str, relation: &str, object: &str) -> (bool, Source) {
-    let request = CheckRequest {
-        store: mirror.store,
-        model: None,
-        subject: Subject::parse(subject).unwrap(),
-        relation: relation.into(),
-        object: Object::parse(object).unwrap(),
-        contextual_tuples: Vec::new(),
-        context: Context::default(),
-        properties: RequestProperties::default(),
-        consistency: Consistency::MinimizeLatency,
-    };
+    let request =
+        CheckRequest::new(mirror.store, Subject::parse(subject).unwrap(), relation, Object::parse(object).unwrap());
     let full = mirror.point.check(&CheckRequest { consistency: Consistency::Full, ..request.clone() }).await.unwrap();
     let cached = mirror.point.check(&request).await.unwrap();
     assert_eq!(cached.allowed, full.allowed, "{subject} {relation} {object} by {:?}", cached.source);

@@ -50,6 +50,15 @@ impl Database {
     }
 }
 
+/// One that trims as soon as it can.
+pub(crate) fn brief(database: &Database, change: impl FnOnce(&mut PgConfig)) -> Pg {
+    let mut config = database.config();
+    config.log.retention = Duration::from_millis(200);
+    config.log.history = Duration::from_millis(400);
+    change(&mut config);
+    Pg::new(config).unwrap()
+}
+
 /// A bound for what has to happen at all.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
