@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use pg_log::{KIND_ALL, LogRow, Operation, PgErrorKind};
-use support::{Database, reader, until, xid};
+use support::{Database, become_clerk, reader, until, xid};
 use test_services::{Postgres, PostgresOptions};
 
 fn names(rows: &[LogRow], operation: Operation) -> Vec<String> {
@@ -132,12 +132,7 @@ async fn a_writer_needs_no_rights_on_the_log() {
     let Some(database) = Database::with_log() else { return };
     let (_reader, recorder) = reader(&database.pg()).await;
     let psql = database.foreign().await;
-    psql.batch_execute(
-        "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$",
-    )
-    .await
-    .unwrap();
-    psql.batch_execute("GRANT INSERT ON things TO clerk; SET ROLE clerk").await.unwrap();
+    become_clerk(&psql, "GRANT INSERT ON things TO clerk").await;
     psql.batch_execute("INSERT INTO things VALUES ('by a clerk', 'ann', '')").await.unwrap();
     assert!(psql.batch_execute("INSERT INTO tiergate.log (kind) VALUES ('all')").await.is_err());
     until("applied", async || recorder.knows("by a clerk")).await;
@@ -208,6 +203,64 @@ async fn rows_are_told_again_once_the_savepoint_of_a_bulk_change_is_rolled_back(
     // A setting of the session that was left from another transaction silences nothing.
     psql.batch_execute("SET tiergate.writer = '3 quiet'; INSERT INTO things VALUES ('loud', 'ann', '')").await.unwrap();
     until("applied", async || recorder.knows("loud")).await;
+}
+
+#[tokio::test]
+async fn whoever_may_change_a_table_and_no_more_can_silence_nothing() {
+    let Some(database) = Database::with_log() else { return };
+    let (_reader, recorder) = reader(&database.pg()).await;
+    let psql = database.foreign().await;
+    become_clerk(&psql, "GRANT SELECT, INSERT, UPDATE, DELETE ON things TO clerk").await;
+    for (name, claim) in [
+        ("told 1", "SET LOCAL tiergate.writer = 'quiet'"),
+        ("told 2", "SELECT set_config('tiergate.writer', pg_current_xact_id()::text || ' quiet', true)"),
+        // A row of its own lies there, and stands for itself alone.
+        ("told 3", "INSERT INTO things VALUES ('first', 'ann', ''); SET LOCAL tiergate.writer = '(0,1) quiet'"),
+        ("told 4", "INSERT INTO things VALUES ('second', 'ann', ''); SET LOCAL tiergate.writer = '(0,2) history'"),
+        ("told 5", "SET LOCAL tiergate.writer = '(99999,1) quiet'"),
+    ] {
+        psql.batch_execute(&format!("BEGIN; {claim}; INSERT INTO things VALUES ('{name}', 'ann', ''); COMMIT"))
+            .await
+            .unwrap();
+        until("applied", async || recorder.knows(name)).await;
+    }
+    for refused in [
+        "SELECT tiergate.begin_bulk('nothing')",
+        "INSERT INTO tiergate.log (kind, op) VALUES ('nothing', '*')",
+        "DELETE FROM tiergate.log",
+        "ALTER TABLE things DISABLE TRIGGER ALL",
+    ] {
+        let error = psql.batch_execute(refused).await.expect_err(refused);
+        assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{refused}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_rows_from_the_log_that_a_reader_may_lack() {
+    let Some(database) = Database::with_log() else { return };
+    let psql = database.foreign().await;
+    psql.batch_execute("INSERT INTO things VALUES ('a', 'ann', '')").await.unwrap();
+    let count = async || psql.query_one("SELECT count(*) FROM tiergate.log", &[]).await.unwrap().get::<_, i64>(0);
+    let before = count().await;
+    for refused in [
+        "DELETE FROM tiergate.log",
+        "SET session_replication_role = replica; DELETE FROM tiergate.log",
+        "UPDATE tiergate.log SET fields = '{}'",
+        "TRUNCATE tiergate.log",
+        "ALTER TABLE tiergate.log DISABLE TRIGGER log_is_trimmed",
+        "ALTER TABLE tiergate.log RENAME TO old",
+        "DROP TABLE tiergate.log",
+    ] {
+        let error = psql.batch_execute(refused).await.expect_err(refused);
+        assert_eq!(error.code().map(|code| code.code()), Some("55006"), "{refused}: {error:?}");
+        let message = error.as_db_error().unwrap().message();
+        assert!(message.contains("be missed"), "{refused}: {message}");
+        psql.batch_execute("RESET session_replication_role").await.unwrap();
+    }
+    assert_eq!(count().await, before);
+    // Whoever raises the floor first tells every reader to forget.
+    psql.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
+    assert_eq!(count().await, 0);
 }
 
 #[tokio::test]

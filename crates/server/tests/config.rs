@@ -104,6 +104,27 @@ fn a_route_map_that_is_wrong_is_refused_with_the_file_and_the_route() {
 }
 
 #[test]
+fn no_message_shows_a_secret() {
+    let password = ("TIERGATE_REDIS__SENTINEL_PASSWORD", "00712345");
+    let url = ("TIERGATE_REDIS__URL", "redis+sentinel://sentinel-1/main");
+    assert!(shown(&config("", &[password, url], &[])).contains("redis.sentinel_password = \"***\""));
+    let set = ["--set", "redis.sentinel_password=00712345"];
+    assert!(shown(&config("", &[url], &set)).contains("redis.sentinel_password = \"***\""));
+    for (file, environment) in [
+        ("[redis]\nurl = \"redis://:00712345@cache\n", None),
+        ("[redis]\nsentinel_password = 712345\n", None),
+        ("[redis]\nurl = 712345\n", None),
+        ("[keys]\nmaster = 712345.5\n", None),
+        ("redis = 'redis://:00712345@cache'\n", None),
+        ("", Some(("TIERGATE_POSTGRES", "postgres://app:00712345@db/x"))),
+    ] {
+        let message = refused(&config(file, environment.as_slice(), &[]));
+        assert!(!message.contains("712345"), "{file}: {message}");
+        insta::assert_snapshot!(message);
+    }
+}
+
+#[test]
 fn a_file_that_is_named_must_exist_and_be_toml() {
     assert!(refused(&config("", &[], &["--config", "no.toml"])).contains("there is no configuration file no.toml"));
     assert!(refused(&config("", &[("TIERGATE_CONFIG", "no.toml")], &[])).contains("no.toml"));

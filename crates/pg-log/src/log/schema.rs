@@ -26,6 +26,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0004_identity.sql"),
         needs: 0,
     },
+    Migration {
+        version: 5,
+        name: "who is believed",
+        sql: include_str!("../../migrations/0005_believed.sql"),
+        needs: 0,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

@@ -161,3 +161,13 @@ pub(crate) async fn xid(client: &(impl tokio_postgres::GenericClient + Sync)) ->
     let row = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
     row.get::<_, &str>(0).parse().unwrap()
 }
+
+/// Goes on as somebody who has what `grant` gives to the role `clerk`, and no more.
+pub(crate) async fn become_clerk(psql: &Client, grant: &str) {
+    psql.batch_execute(&format!(
+        "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         {grant}; SET ROLE clerk"
+    ))
+    .await
+    .unwrap();
+}

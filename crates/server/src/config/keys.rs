@@ -20,6 +20,8 @@ pub(super) const OPTIONAL: [&str; 13] = [
     "redis.url",
     "server.default_store",
 ];
+/// Settings that are, or may hold, a secret: no message shows their values.
+pub(super) const SECRET: [&str; 4] = ["keys.master", "postgres.url", "redis.sentinel_password", "redis.url"];
 /// Tables whose keys are names of the operator's own.
 const FREE: [&str; 3] = ["cache.assign.", "limits.rate.classes.", "redis.dictionaries."];
 /// Names are suggested from this likeness on (Jaro-Winkler, 0 to 1).
@@ -64,6 +66,11 @@ impl Known {
         let known: Vec<&str> = self.0.iter().map(String::as_str).collect();
         nearest(key, &known)
     }
+}
+
+/// Whether a value that was given for this key may be a secret, or hold one: also where somebody wrote it one level too high.
+pub(super) fn is_secret(key: &str) -> bool {
+    SECRET.iter().any(|secret| secret.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 /// The name that is most like this one, if any is alike.

@@ -68,7 +68,7 @@ impl Sources {
             .split("__")
             .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
-        figment = figment.merge(environment);
+        figment = figment.merge(environment).merge(SecretVariables);
         for flag in &self.flags {
             faults.extend(known.faults(&read(flag, flag.flag)?, &|key| format!("{key} of {}", flag.flag)));
             figment = figment.merge(flag);
@@ -103,6 +103,28 @@ impl Loaded {
     }
 }
 
+/// The secrets of the environment once more, as the text that they are: one of digits alone would be read as a number, and lose its zeros.
+struct SecretVariables;
+
+impl Provider for SecretVariables {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variables that are secret")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut found = Figment::new();
+        for key in keys::SECRET {
+            let name = keys::variable(key);
+            // In any case of letters, as for the others.
+            let value = std::env::vars_os().find(|(variable, _)| variable.eq_ignore_ascii_case(&name));
+            if let Some(text) = value.and_then(|(_, value)| value.into_string().ok()) {
+                found = found.merge(Serialized::global(key, as_text(&text)));
+            }
+        }
+        found.data()
+    }
+}
+
 impl Provider for Flag {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.flag)
@@ -110,8 +132,10 @@ impl Provider for Flag {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let value = match self.value.parse::<Value>() {
-            Ok(value) if !self.is_text => value,
-            _ => Value::from(self.value.as_str()),
+            _ if self.is_text => Value::from(self.value.as_str()),
+            _ if keys::SECRET.contains(&&*self.key) => as_text(&self.value),
+            Ok(value) => value,
+            Err(_) => Value::from(self.value.as_str()),
         };
         Serialized::global(&self.key, value).data()
     }
@@ -202,6 +226,23 @@ fn in_words(expected: &str, key: &str) -> String {
     }
 }
 
+/// Text, whatever it looks like; in quotes or without.
+fn as_text(given: &str) -> Value {
+    match given.parse::<Value>() {
+        Ok(value @ Value::String(..)) => value,
+        _ => Value::from(given),
+    }
+}
+
+/// What is wrong with a file, and in which line, without the line itself: it may hold a secret.
+fn without_excerpt(text: &str) -> String {
+    let is_excerpt =
+        |line: &str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|');
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !is_excerpt(line)).map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(": ")
+}
+
 /// One line for each value that is of another type. `source` stands for what has no place of its own.
 fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
     let faults = error.clone().into_iter().map(|error| {
@@ -217,6 +258,10 @@ fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
                 None => format!("{place} is no setting; there are {}", allowed.join(", ")),
             },
             Kind::MissingField(field) => format!("{place} has no {field}; add it"),
+            Kind::InvalidType(..) | Kind::InvalidValue(..) if !key.is_empty() && keys::is_secret(&key) => {
+                format!("{place} is of another type; allowed is {}", in_words("a string", &key))
+            }
+            Kind::Message(text) => format!("{place}: {}", without_excerpt(text)),
             Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
             Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
                 format!("{place} is {found}; allowed is {}", in_words(expected, &key))

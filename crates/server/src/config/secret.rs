@@ -7,7 +7,28 @@ use std::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in the place of a password.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
+/// Parameters of URLs that hold no secret.
+const HARMLESS_PARAMETERS: [&str; 18] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "db",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "load_balance_hosts",
+    "port",
+    "protocol",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
 
 /// A URL with what may be a password in it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -48,16 +69,15 @@ impl SecretUrl {
     }
 }
 
-/// libpq also takes the password as a parameter.
+/// Clients also take the password as a parameter, each under names of its own, which may be escaped: shown is what is known to be none.
 fn mask_parameter(url: &str) -> String {
     let Some((before, query)) = url.split_once('?') else { return url.to_owned() };
     let parts: Vec<String> = query
         .split('&')
         .map(|part| match part.split_once('=') {
-            Some((name, _)) if name.eq_ignore_ascii_case("password") || name.eq_ignore_ascii_case("sslpassword") => {
-                format!("{name}={MASK}")
-            }
-            _ => part.to_owned(),
+            Some((name, _)) if HARMLESS_PARAMETERS.contains(&name) => part.to_owned(),
+            Some((name, _)) => format!("{name}={MASK}"),
+            None => MASK.to_owned(),
         })
         .collect();
     format!("{before}?{}", parts.join("&"))
@@ -117,6 +137,12 @@ mod tests {
         assert_eq!(shown("redis://app:hunter2@cache:6379"), "redis://app:***@cache:6379");
         assert_eq!(shown("postgres://app:p@ss:word@db/x"), "postgres://app:***@db/x");
         assert_eq!(shown("postgres://app@db/x?password=hunter2&a=b"), "postgres://app@db/x?password=***&a=b");
+        assert_eq!(
+            shown("postgres://app@db/x?pass%77ord=hunter2&sslmode=require"),
+            "postgres://app@db/x?pass%77ord=***&sslmode=require"
+        );
+        assert_eq!(shown("unix:///run/redis.sock?db=1&pass=hunter2"), "unix:///run/redis.sock?db=1&pass=***");
+        assert_eq!(shown("redis://cache?hunter2"), "redis://cache?***");
         assert_eq!(shown("redis://cache:6379"), "redis://cache:6379");
         for odd in ["hunter2@cache", "host=db password=hunter2", "postgres://app:hun/ter2@db/x"] {
             assert!(!shown(odd).contains("ter2"), "{odd}");

@@ -46,6 +46,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0003_guarded.sql"),
         needs: 0,
     },
+    Migration {
+        version: 4,
+        name: "who is believed",
+        sql: include_str!("../../../migrations/postgres/0004_believed.sql"),
+        needs: 0,
+    },
 ];
 
 /// The bytes of a secret that is drawn here.

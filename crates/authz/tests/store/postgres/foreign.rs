@@ -127,6 +127,67 @@ async fn a_flag_that_is_left_over_keeps_no_trigger_from_telling() {
 }
 
 #[tokio::test]
+async fn whoever_may_change_relationships_and_no_more_can_silence_nothing() {
+    let (world, psql) = world!();
+    become_clerk(&psql).await;
+    let own = "pg_current_xact_id()::text";
+    let store = world.store.0;
+    for (claim, user) in [
+        (format!("SELECT set_config('tiergate.bulk', {own}, true)"), "a"),
+        (format!("SELECT set_config('tiergate.coarse', {own} || ' {store}', true)"), "b"),
+        (format!("SET LOCAL tiergate.coarse = '(0,1) {store}'"), "c"),
+        // A row of this very transaction lies there, and is told for itself alone.
+        (
+            format!(
+                "{}; SELECT set_config('tiergate.bulk', {own}, true), set_config('tiergate.coarse', '(0,2) {store}', true)",
+                INSERT_ANN.replace("'ann'", "'zoe'")
+            ),
+            "d",
+        ),
+        ("SET LOCAL tiergate.told = '-2000000000'".to_owned(), "e"),
+    ] {
+        let insert = INSERT_ANN.replace("'ann'", &format!("'{user}'"));
+        run(&psql, &format!("BEGIN; {claim}; {insert}; COMMIT")).await;
+        world.sink.wait_for(&Change::Inserted(world.store, tuple(&format!("doc:1#viewer@user:{user}")))).await;
+    }
+    for refused in [
+        "INSERT INTO tiergate.log (kind) VALUES ('all')",
+        "INSERT INTO tiergate.changes (store, inserted, object_type, object_id, relation, subject_type, subject_relation, subject_id, at)
+         SELECT store, false, object_type, object_id, relation, subject_type, subject_relation, subject_id, 0 FROM tiergate.tuples",
+        "SELECT tiergate.begin_store_bulk('01ARZ3NDEKTSV4RRFFQ69G5FAV')",
+        "DELETE FROM tiergate.stores",
+        "TRUNCATE tiergate.tuples",
+    ] {
+        let error = psql.batch_execute(refused).await.expect_err(refused);
+        assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{refused}: {error:?}");
+    }
+    // A flood of its own is told as any flood, also where it says that it was told of already.
+    let before = world.sink.applied().len();
+    run(
+        &psql,
+        "BEGIN; SET LOCAL tiergate.told = '2000';
+         INSERT INTO tiergate.tuples (store, object_type, object_id, relation, subject_type, subject_id)
+         SELECT store, 'doc', n, 'viewer', 'user', 'ann' FROM (SELECT DISTINCT store FROM tiergate.tuples) s, generate_series(1, 100) n;
+         COMMIT",
+    )
+    .await;
+    assert!(world.has("doc:100#viewer@user:ann").await);
+    let told: Vec<Change> = world.sink.applied().split_off(before).into_iter().map(|logged| logged.change).collect();
+    assert_eq!(told, [Change::StoreReplaced(world.store)]);
+}
+
+/// Goes on as somebody who may change relationships, and no more.
+async fn become_clerk(psql: &pg_log::tokio_postgres::Client) {
+    run(
+        psql,
+        "DO $$ BEGIN CREATE ROLE clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT USAGE ON SCHEMA tiergate TO clerk; GRANT SELECT ON tiergate.stores TO clerk;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON tiergate.tuples TO clerk; SET ROLE clerk",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_log_row_that_cannot_be_read_counts_as_everything() {
     let (world, psql) = world!();
     for row in ["'from the future', '{}'", "'invalidated', '{broken}'", "'inserted', '{}'"] {
@@ -187,6 +248,14 @@ async fn triggers_are_not_switched_off_by_anybody_while_the_guard_is_there() {
         "DROP TRIGGER tuples_changed ON tiergate.tuples",
         "DROP FUNCTION tiergate.truncated() CASCADE",
         "DROP TABLE tiergate.tuples",
+        "ALTER TABLE tiergate.tuples RENAME TO old; CREATE TABLE tiergate.tuples (LIKE tiergate.old INCLUDING ALL)",
+        "ALTER TABLE tiergate.tuples SET SCHEMA public",
+        "CREATE TABLE public.parent (LIKE tiergate.tuples); ALTER TABLE tiergate.tuples INHERIT public.parent",
+        "ALTER TABLE tiergate.tuples ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE tiergate.tuples FORCE ROW LEVEL SECURITY",
+        "CREATE OR REPLACE TRIGGER tuples_changed AFTER INSERT ON tiergate.tuples FOR EACH ROW EXECUTE FUNCTION tiergate.tuples_changed()",
+        "CREATE OR REPLACE TRIGGER tuples_changed AFTER INSERT OR UPDATE OR DELETE ON tiergate.tuples FOR EACH ROW
+         EXECUTE FUNCTION tiergate.properties_changed()",
     ] {
         let error = psql.batch_execute(refused).await.expect_err(refused);
         assert_eq!(error.code().map(|code| code.code()), Some("55006"), "{refused}: {error:?}");
