@@ -258,8 +258,10 @@ fn wrong_types(error: &figment::Error, source: &str) -> ConfigError {
                 None => format!("{place} is no setting; there are {}", allowed.join(", ")),
             },
             Kind::MissingField(field) => format!("{place} has no {field}; add it"),
-            Kind::InvalidType(..) | Kind::InvalidValue(..) if !key.is_empty() && keys::is_secret(&key) => {
-                format!("{place} is of another type; allowed is {}", in_words("a string", &key))
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
+                if !key.is_empty() && keys::is_secret(&key) =>
+            {
+                format!("{place} is of another type; allowed is {}", in_words(expected, &key))
             }
             Kind::Message(text) => format!("{place}: {}", without_excerpt(text)),
             Kind::UnknownVariant(value, allowed) => format!("{place} is {value}; allowed is {}", allowed.join(", ")),
