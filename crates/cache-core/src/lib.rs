@@ -40,6 +40,7 @@ mod horizon;
 mod key;
 mod kill_bytes;
 mod layer;
+mod lease;
 mod log;
 mod lookup;
 mod mistakes;
@@ -68,6 +69,7 @@ pub use horizon::{
 };
 pub use key::{CacheKey, CacheType, Digest, Key, KeyBytes, KeyEncoder, Keyer, MAX_CACHE_TYPES, TypeSet, entity_tag};
 pub use layer::{CacheLayer, CacheLayerExt, Capabilities, Filled, Now, Usage};
+pub use lease::{CLOCK_TICK, Lease};
 pub use log::{Delta, Identity, InProcessLog, KillSink, Log, Position, RETAINED_CHANGES};
 pub use lookup::{Hit, Lookup};
 pub use mistakes::{Mistake, planted};

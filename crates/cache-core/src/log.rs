@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 
 use crate::sync::{Exclusive, Std, SyncFamily};
-use crate::{Error, ErrorKind, Horizon, Kill, Revision, Stamp};
+use crate::{Error, ErrorKind, Horizon, Kill, Lease, Revision, Stamp};
 
 /// Which log it is. Two histories never share an identity, also where one was restored from a copy of the other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +108,12 @@ pub trait Log: Send + Sync + 'static {
 
     /// What happened after a position; everything that is retained, without one.
     async fn read(&self, after: Option<&Position>) -> Result<Delta, Error>;
+
+    /// How long what it told may be trusted without hearing from it; none where this process hears of everything by itself, because nobody else
+    /// changes anything or because nobody waits for it. Without it what is cached lives on while the log can't be reached.
+    fn lease(&self) -> Option<Arc<Lease>> {
+        None
+    }
 
     /// Whether a position contains a change.
     fn covers(&self, position: &Position, revision: Revision) -> bool;

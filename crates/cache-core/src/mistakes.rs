@@ -27,6 +27,8 @@ pub enum Mistake {
     ForgetWithoutFloor,
     /// A follower takes the leader's result without checking it.
     FollowerUnchecked,
+    /// The lease is not looked at.
+    LeaseIgnored,
     /// A key leaves out its fields.
     KeyWithoutAField,
     /// A read set holds only what was found.

@@ -152,7 +152,7 @@ impl DecisionPointBuilder {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(self) -> Result<DecisionPoint, BuildError> {
-        let log = Arc::new(OriginLog::new());
+        let log = Arc::new(OriginLog::new(self.origin.lease()));
         let mut chain = DecisionChain::builder()
             .log(log.clone())
             .policy(self.policy)
@@ -171,7 +171,7 @@ impl DecisionPointBuilder {
         let chain = chain.build()?;
         log.bind(chain.horizon());
         self.origin.attach(log as Arc<dyn ChangeSink>).await?;
-        let models = Models::new(Arc::clone(&self.origin), Arc::clone(chain.horizon()));
+        let models = Models::new(Arc::clone(&self.origin), &chain);
         Ok(DecisionPoint {
             origin: self.origin,
             chain,

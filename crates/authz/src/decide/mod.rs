@@ -25,7 +25,9 @@ mod value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Revision, Source, Stamp, Statistics};
+use cache_core::{
+    Chain, Draft, Entropy, Error, ErrorKind, Hit, Key, Lookup, Moment, Revision, Source, Stamp, Statistics,
+};
 
 pub use admission::{Admission, Asked, Everybody, Refused, Work};
 pub use builder::{BuildError, DecisionPointBuilder};
@@ -188,10 +190,11 @@ impl DecisionPoint {
         model: Option<ModelId>,
         requests: impl Iterator<Item = Option<&'r CheckRequest>>,
     ) -> Vec<Option<Decision>> {
-        let version = self.models.resolve_now(store, model);
+        let now = self.chain.clock().now();
+        let version = self.models.resolve_now(store, model, now);
         let answer = |request: &CheckRequest| {
             let version = version.as_ref().filter(|_| request.store == store && request.model == model)?;
-            Self::decided(version, &self.hit_under(request, version)?)
+            Self::decided(version, &self.hit_under(request, version, now)?)
         };
         requests.map(|request| answer(request?)).collect()
     }
@@ -220,13 +223,14 @@ impl DecisionPoint {
         if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
             return None;
         }
-        let version = self.models.resolve_now(request.store, request.model)?;
-        let hit = self.hit_under(request, &version)?;
+        let now = self.chain.clock().now();
+        let version = self.models.resolve_now(request.store, request.model, now)?;
+        let hit = self.hit_under(request, &version, now)?;
         Some((version, hit))
     }
 
     #[inline]
-    fn hit_under(&self, request: &CheckRequest, version: &Version) -> Option<Hit<CachedValue>> {
+    fn hit_under(&self, request: &CheckRequest, version: &Version, now: Moment) -> Option<Hit<CachedValue>> {
         if request.consistency == Consistency::Full || !request.contextual_tuples.is_empty() {
             return None;
         }
@@ -234,7 +238,7 @@ impl DecisionPoint {
         validate::bounded(&request.context, &request.properties).ok()?;
         let evaluation = self.evaluation(request, version, &[]);
         let source = evaluation.decision_key(&request.object, &request.relation);
-        match self.chain.find_now(&self.chain.key(&source)) {
+        match self.chain.find_now_at(&self.chain.key(&source), now) {
             Lookup::Hit(hit) | Lookup::NegativeHit(hit) => Some(hit),
             Lookup::StaleHit(_) | Lookup::Miss | Lookup::Error(_) => None,
         }

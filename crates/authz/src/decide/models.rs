@@ -7,9 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cache_core::{
-    CacheKey, CacheType, CacheValue, Draft, Entry, Horizon, KeyEncoder, Moment, ReadSet, Stamp, TypeSet, Verdict,
+    CacheKey, CacheType, CacheValue, Clock, Draft, Entry, Horizon, KeyEncoder, Lease, Mistake, Moment, ReadSet, Stamp,
+    TypeSet, Verdict, planted,
 };
 
+use super::DecisionChain;
 use super::error::CheckError;
 use super::types::GENERATION_RIGHTS;
 use crate::evaluate::Plan;
@@ -37,6 +39,9 @@ pub(super) struct Version {
 pub(super) struct Models {
     origin: Arc<dyn Store>,
     horizon: Arc<Horizon>,
+    /// How long the horizon may be trusted, by which clock.
+    lease: Option<Arc<Lease>>,
+    clock: Arc<dyn Clock>,
     latest: RwLock<HashMap<StoreId, Entry<Latest>>>,
     versions: Mutex<Versions>,
 }
@@ -78,12 +83,22 @@ impl CacheKey for LatestKey {
 }
 
 impl Models {
-    pub(super) fn new(origin: Arc<dyn Store>, horizon: Arc<Horizon>) -> Self {
-        Self { origin, horizon, latest: RwLock::default(), versions: Mutex::default() }
+    pub(super) fn new(origin: Arc<dyn Store>, chain: &DecisionChain) -> Self {
+        Self {
+            origin,
+            horizon: Arc::clone(chain.horizon()),
+            lease: chain.lease().cloned(),
+            clock: Arc::clone(chain.clock()),
+            latest: RwLock::default(),
+            versions: Mutex::default(),
+        }
     }
 
-    /// A version, if it can be told without waiting.
-    pub(super) fn resolve_now(&self, store: StoreId, model: Option<ModelId>) -> Option<Arc<Version>> {
+    /// A version, if it can be told without waiting. `now` was read after the question was put.
+    pub(super) fn resolve_now(&self, store: StoreId, model: Option<ModelId>, now: Moment) -> Option<Arc<Version>> {
+        if !self.is_trusted(now) {
+            return None;
+        }
         // The latest one also where another was named: it stands for the store itself, which may have been deleted.
         let newest = {
             let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +114,7 @@ impl Models {
 
     /// A version: the given one, or the latest.
     pub(super) async fn resolve(&self, store: StoreId, model: Option<ModelId>) -> Result<Arc<Version>, CheckError> {
-        if let Some(version) = self.resolve_now(store, model) {
+        if let Some(version) = self.resolve_now(store, model, self.clock.now()) {
             return Ok(version);
         }
         let newest = self.latest(store).await?;
@@ -128,6 +143,12 @@ impl Models {
         Ok(version)
     }
 
+    /// Before the horizon is asked: see [`Lease`].
+    fn is_trusted(&self, now: Moment) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.holds(now)) || planted(Mistake::LeaseIgnored)
+    }
+
+    /// A version that lies here. Ask first whether what lies here is trusted.
     fn known(&self, store: StoreId, model: ModelId) -> Option<Arc<Version>> {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let (entry, _) = versions.by_id.get(&(store, model))?;
@@ -136,7 +157,9 @@ impl Models {
     }
 
     async fn version(&self, store: StoreId, id: ModelId) -> Result<Arc<Version>, CheckError> {
-        if let Some(known) = self.known(store, id) {
+        if self.is_trusted(self.clock.now())
+            && let Some(known) = self.known(store, id)
+        {
             return Ok(known);
         }
         let (stamp, body) = {

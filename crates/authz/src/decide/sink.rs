@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use cache_core::{
-    Delta, Error, ErrorKind, Horizon, Identity, Kill, KillSink, Log, Position, Revision, Stamp, entity_tag,
+    Delta, Error, ErrorKind, Horizon, Identity, Kill, KillSink, Lease, Log, Position, Revision, Stamp, entity_tag,
 };
 
 use super::types::CACHE_TYPES;
@@ -14,6 +14,8 @@ use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange, Past};
 
 /// Applies the origin's changes, and gives the chain the log that it needs: the origin's own.
 pub(super) struct OriginLog {
+    /// How long what the origin told may be trusted.
+    lease: Option<Arc<Lease>>,
     /// None until the origin has joined its log.
     identity: OnceLock<Identity>,
     /// Every read that begins from now on has at least this stamp.
@@ -24,8 +26,9 @@ pub(super) struct OriginLog {
 }
 
 impl OriginLog {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(lease: Option<Arc<Lease>>) -> Self {
         Self {
+            lease,
             identity: OnceLock::new(),
             stamp: AtomicU64::new(Stamp::OLDEST.get()),
             horizon: OnceLock::new(),
@@ -109,6 +112,10 @@ impl Log for OriginLog {
 
     fn stamp(&self) -> Stamp {
         Stamp::new(self.stamp.load(Ordering::Acquire))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
     }
 
     fn attach(&self, sink: Weak<dyn KillSink>) {

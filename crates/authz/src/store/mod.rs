@@ -20,7 +20,7 @@ mod text;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp};
 use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
@@ -70,6 +70,10 @@ pub trait Store: Send + Sync + 'static {
     /// Called once, before the first snapshot or write; a second sink is refused. An origin elsewhere that can't be reached is no error
     /// here: until it has joined its log, whatever is asked of it is [`StoreError::Unavailable`].
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
+
+    /// How long what this origin told its sink may be trusted without hearing from it; none where this process alone hears of every change as it
+    /// happens.
+    fn lease(&self) -> Option<Arc<Lease>>;
 
     /// One state of the origin, for all reads of one evaluation.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;

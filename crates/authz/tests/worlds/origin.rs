@@ -14,7 +14,7 @@ use authz::store::{
     Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
     TupleRead, WriteBatch,
 };
-use cache_core::{Identity, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp};
 use fastrand::Rng;
 
 /// When to give way, and how often.
@@ -108,6 +108,10 @@ impl Store for SharedOrigin {
         self.pauses.up_to(2).await;
         let inner = self.inner.snapshot().await?;
         Ok(Box::new(Slow { inner, pauses: Arc::clone(&self.pauses) }))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        self.inner.lease()
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {

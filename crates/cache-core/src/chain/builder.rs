@@ -194,6 +194,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
         Ok(Chain {
             tiers,
             horizon,
+            lease: log.lease(),
             log,
             _sink: sink,
             flights: SingleFlight::new(self.max_flights, DEFAULT_MAX_FOLLOWERS),

@@ -348,7 +348,8 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     }
 
     pub(super) fn is_usable(&self, key: &Key<'_>, entry: &Entry<V>) -> bool {
-        entry.hard_expiry() > self.clock.now() && self.horizon.check(entry, key.source()) == Verdict::Usable
+        let now = self.clock.now();
+        self.is_trusted(now) && entry.hard_expiry() > now && self.horizon.check(entry, key.source()) == Verdict::Usable
     }
 }
 

@@ -1,7 +1,8 @@
 //! The chain: the ordered tiers, fastest first, with the origin behind them.
 //!
 //! Invariants:
-//! - Every value that leaves the chain was compared with the horizon after the call was invoked, whichever tier had it.
+//! - Every value that leaves the chain was compared with the horizon after the call was invoked, whichever tier had it, and after the lease was
+//!   seen to hold.
 //! - Every tier that answers at once is asked before any is awaited.
 //! - An error of a tier is neither a miss nor the end: the next tier is asked, and the error is kept.
 //! - Every value that enters a tier does so with a ticket that was taken before the value's first read.
@@ -30,11 +31,15 @@ pub use load::{Answer, Load, Source};
 pub use parts::{PartFollower, PartLeader, PartRole};
 pub use statistics::{Statistics, TierStatistics};
 
+use crate::mistakes::planted;
 use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
-use crate::{CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Log, Ticket};
+use crate::{
+    CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Lease, Log, Mistake, Moment,
+    Ticket,
+};
 
 /// How long a follower waits for a flight before it loads itself.
 pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     tiers: Arc<[Tier<V>]>,
     horizon: Arc<Horizon<S>>,
+    /// How long the horizon may be trusted; none where that is for ever.
+    lease: Option<Arc<Lease>>,
     log: Arc<dyn Log>,
     /// Kept for the log, which holds it weakly.
     _sink: Arc<dyn KillSink>,
@@ -78,10 +85,11 @@ enum Event {
     Uncacheable,
     Invalidation,
     FillDropped,
+    LeaseOver,
 }
 
 impl Event {
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 }
 
 impl<V: CacheValue> Chain<V, Std> {
@@ -118,6 +126,20 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     #[must_use]
     pub fn horizon(&self) -> &Arc<Horizon<S>> {
         &self.horizon
+    }
+
+    /// Whether what is cached may be used by a question that was put before `now` was read. Ask it before the horizon. Where it may not, all
+    /// tiers have nothing and the origin answers.
+    #[must_use]
+    #[inline]
+    pub fn is_trusted(&self, now: Moment) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.holds(now)) || planted(Mistake::LeaseIgnored)
+    }
+
+    /// How long what is cached may be used; none where that is for ever.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
     }
 
     /// The log.

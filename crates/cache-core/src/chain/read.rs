@@ -1,6 +1,6 @@
 //! Look-ups. Local tiers answer first and at once; remote ones are asked in their order, one round trip for all keys that are left.
 
-use super::{Chain, Tier};
+use super::{Chain, Event, Tier};
 use crate::mistakes::planted;
 use crate::sync::SyncFamily;
 use crate::telemetry::Outcome;
@@ -16,7 +16,16 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// [`Chain::get_now`] with a key that was made before.
     #[inline]
     pub fn find_now(&self, key: &Key<'_>) -> Lookup<V> {
-        let now = self.clock.now();
+        self.find_now_at(key, self.clock.now())
+    }
+
+    /// [`Chain::find_now`] for callers that have read the chain's clock for this question already.
+    #[inline]
+    pub fn find_now_at(&self, key: &Key<'_>, now: Moment) -> Lookup<V> {
+        if !self.is_trusted(now) {
+            self.count(Event::LeaseOver);
+            return Lookup::Miss;
+        }
         for tier in self.tiers.iter().filter(|tier| tier.local && tier.is_enabled()) {
             match tier.layer.get_now(key) {
                 Now::Present(entry) => {
@@ -62,6 +71,9 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// A fresh value of a tier in this process, for a second look right after a miss: not counted, or each load would count two misses.
     pub(super) fn second_look(&self, key: &Key<'_>) -> Option<Hit<V>> {
         let now = self.clock.now();
+        if !self.is_trusted(now) {
+            return None;
+        }
         self.tiers.iter().filter(|tier| tier.local && tier.is_enabled()).find_map(|tier| {
             match tier.layer.get_now(key) {
                 Now::Present(entry)
@@ -81,6 +93,9 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// Asks the tiers that must be awaited.
     pub(super) async fn find_remote(&self, keys: &[Key<'_>]) -> Vec<Lookup<V>> {
         let mut found: Vec<Lookup<V>> = keys.iter().map(|_| Lookup::Miss).collect();
+        if !self.is_trusted(self.clock.now()) {
+            return found;
+        }
         for (place, tier) in self.tiers.iter().enumerate().filter(|(_, tier)| !tier.local && tier.is_enabled()) {
             let open: Vec<usize> =
                 (0..keys.len()).filter(|at| matches!(found[*at], Lookup::Miss | Lookup::Error(_))).collect();
@@ -92,6 +107,9 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             let asked: Vec<_> = open.iter().map(|at| keys[*at]).collect();
             let entries = tier.layer.get_each(&asked).await;
             let now = self.clock.now();
+            if !self.is_trusted(now) {
+                break;
+            }
             let mut promoted = Vec::new();
             for (at, entry) in open.into_iter().zip(entries) {
                 match entry {

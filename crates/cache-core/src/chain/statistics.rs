@@ -22,6 +22,8 @@ pub struct Statistics {
     pub fills_dropped: u64,
     /// Loaded values that hold for one call only.
     pub uncacheable: u64,
+    /// Look-ups that no tier was asked for, because the lease was over.
+    pub untrusted: u64,
     /// Invalidations that were appended through this chain.
     pub invalidations: u64,
     /// The horizon's memory.
@@ -92,6 +94,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
             fills_refused: event(Event::FillRefused),
             fills_dropped: event(Event::FillDropped),
             uncacheable: event(Event::Uncacheable),
+            untrusted: event(Event::LeaseOver),
             invalidations: event(Event::Invalidation),
             horizon: self.horizon.usage(),
         }

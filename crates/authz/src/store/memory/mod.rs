@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cache_core::{Identity, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp};
 use ulid::Ulid;
 
 use self::world::{Content, Key, Row, World};
@@ -128,6 +128,10 @@ impl Store for MemoryStore {
         let state = self.state()?;
         let stamp = Revision::new(state.head).stamp_after();
         Ok(Box::new(MemorySnapshot { world: Arc::clone(&state.world), stamp }))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        None
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {

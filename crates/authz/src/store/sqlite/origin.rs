@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use cache_core::Identity;
+use cache_core::{Identity, Lease};
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
@@ -102,6 +102,10 @@ impl Store for SqliteStore {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
         let (lease, through) = self.pool.begin().await?;
         Ok(Box::new(SqliteSnapshot::new(lease, through.stamp_after())))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        None
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
