@@ -155,7 +155,7 @@ impl Protocol {
             actions.push(Action::CrashServer);
         }
         if self.makes(Mistake::RowSweptBySomebody) {
-            let silent = |row: &Row| !row.fenced && !state.instances[usize::from(row.owner)].lease.runs;
+            let silent = |row: &Row| !row.fenced && !state.instances[usize::from(row.owner)].lease_runs;
             let rows = database.members.iter().enumerate();
             let swept = rows.filter(|(_, row)| row.as_ref().is_some_and(silent));
             actions.extend(swept.map(|(incarnation, _)| Action::Sweep { incarnation }));
@@ -164,7 +164,7 @@ impl Protocol {
 
     fn time_actions(&self, state: &State, at: usize, actions: &mut Vec<Action>) {
         let instance = &state.instances[at];
-        if instance.lease.runs {
+        if instance.lease_runs {
             actions.push(Action::LeaseEnds { at });
         } else if instance.request.is_some_and(|request| !request.spent && request.outcome != Outcome::Refused) {
             // What was sent earlier is over earlier.
@@ -174,7 +174,7 @@ impl Protocol {
         if instance.silent && !instance.sight.is_some_and(held) {
             actions.push(Action::SilenceEnds { at });
         }
-        if self.makes(Mistake::ClockByATicker) && instance.ticked != instance.lease.runs {
+        if self.makes(Mistake::ClockByATicker) && instance.ticked != instance.lease_runs {
             actions.push(Action::Tick { at });
         }
     }
@@ -241,8 +241,7 @@ impl Protocol {
             self.same_history(row.epoch, database.epoch) && self.same_history(instance.epoch, database.epoch)
         };
         let row = database.row(instance.incarnation).filter(|row| !row.fenced).filter(same);
-        if instance.phase == Phase::Joined
-            && row.is_some_and(|row| row.reported != self.position_to_report(state, at))
+        if instance.phase == Phase::Joined && row.is_some_and(|row| row.reported != self.position_to_report(state, at))
         {
             actions.push(Action::Report { at });
         }
@@ -312,8 +311,8 @@ impl Protocol {
         for from in [Source::L1, Source::L2] {
             for key in [Key::Decision, Key::Ban] {
                 let Some(entry) = state.cached(at, from, key) else { continue };
-                let gate = instance.gate_is_open(self)
-                    || key == Key::Ban && self.makes(Mistake::CachedPartWithTheLeaseOver);
+                let gate =
+                    instance.gate_is_open(self) || key == Key::Ban && self.makes(Mistake::CachedPartWithTheLeaseOver);
                 let usable = self.outlives(state, at, &entry);
                 if gate && usable {
                     actions.push(Action::Answer { at, from, key });

@@ -84,7 +84,12 @@ impl Bounds {
 
     /// A judge, a member, and two writers of which one is of no interest: leases that end at any moment, renewals that are late or lost.
     pub(crate) fn lease() -> Self {
-        Self { losses: true, ..Self::new("lease", &[Change::Revokes, Change::Bystands], [JUDGE, MEMBER]) }
+        Self {
+            losses: true,
+            incarnations: 3,
+            renewals: 3,
+            ..Self::new("lease", &[Change::Revokes, Change::Bystands], [JUDGE, MEMBER])
+        }
     }
 
     /// The same for questions that look at their lease last.
@@ -130,10 +135,20 @@ impl Bounds {
         Self { name: "leaving, lease last", lease_last: true, ..Self::leaving() }
     }
 
-    /// Two members with an L2 between them, which both may be asked for the acknowledgement.
+    /// Two members with an L2 between them, which both may be asked for the acknowledgement, and both for decisions.
     pub(crate) fn two_members() -> Self {
-        let first = Role { crashes: 1, ..BOTH };
-        Self { warm: vec![L2], incarnations: 3, renewals: 1, ..Self::new("two members", &[Change::Revokes], [first, BOTH]) }
+        Self {
+            warm: vec![L2],
+            incarnations: 3,
+            renewals: 0,
+            ..Self::new("two members", &[Change::Revokes], [BOTH, BOTH])
+        }
+    }
+
+    /// Two processes that may be asked for the acknowledgement, of which one dies; the other one is a member.
+    pub(crate) fn two_judges() -> Self {
+        let first = Role { crashes: 1, ..JUDGE };
+        Self { warm: vec![L1, L2], ..Self::new("two judges", &[Change::Revokes], [first, BOTH]) }
     }
 
     /// The server dies and comes back with all that it said was committed; reports of positions may be gone.
@@ -143,22 +158,22 @@ impl Bounds {
 
     /// A standby that lost the last commits takes over: changes, rows of members, renewals, fencings.
     pub(crate) fn failover() -> Self {
-        let judge = Role { crashes: 1, ..JUDGE };
         Self {
             failover: true,
             renewals: 1,
-            ..Self::new("failover", &[Change::Revokes, Change::Bystands], [judge, MEMBER])
+            ..Self::new("failover", &[Change::Revokes, Change::Bystands], [JUDGE, MEMBER])
         }
     }
 
-    /// The same for an instance that registers meanwhile, in front of a warm L2.
+    /// The same for an instance that registers meanwhile, in front of a warm L2, and a judge that dies and starts again.
     pub(crate) fn failover_join() -> Self {
+        let judge = Role { crashes: 1, ..JUDGE };
         let member = Role { start: Phase::Fresh, ..MEMBER };
         Self {
             name: "failover while joining",
             warm: vec![L2],
             writers: vec![Change::Revokes],
-            roles: [JUDGE, member],
+            roles: [judge, member],
             ..Self::failover()
         }
     }
@@ -175,7 +190,13 @@ impl Bounds {
 
     /// Two members who judge each other, of which one dies.
     pub(crate) fn progress_of_two() -> Self {
-        Self { name: "progress of two", progress: true, ..Self::two_members() }
+        let first = Role { crashes: 1, ..BOTH };
+        Self {
+            name: "progress of two",
+            progress: true,
+            renewals: 0,
+            ..Self::new("", &[Change::Revokes], [first, BOTH])
+        }
     }
 
     /// A server that dies or is replaced.
@@ -194,11 +215,21 @@ impl Bounds {
     pub(crate) fn large() -> Vec<Self> {
         let asked = |bounds: Self| Self { warm: vec![L1, L2, L2_BAN], ..bounds };
         vec![
-            Self { name: "large lease", renewals: 3, incarnations: 4, ..asked(Self::lease()) },
+            Self { name: "large lease", renewals: 4, incarnations: 4, ..asked(Self::lease()) },
             Self { name: "large join", incarnations: 4, renewals: 2, ..asked(Self::join()) },
-            Self { name: "large flights", losses: true, promotes: true, ..asked(Self { loads: true, ..Self::lease() }) },
-            Self { name: "large two members", incarnations: 4, losses: true, ..Self::two_members() },
-            Self { name: "large crash", losses: true, writers: vec![Change::Revokes, Change::Bystands], ..Self::crash() },
+            Self {
+                name: "large flights",
+                losses: true,
+                promotes: true,
+                ..asked(Self { loads: true, ..Self::lease() })
+            },
+            Self { name: "large two members", renewals: 1, ..Self::two_members() },
+            Self {
+                name: "large crash",
+                losses: true,
+                writers: vec![Change::Revokes, Change::Bystands],
+                ..Self::crash()
+            },
             Self { name: "large failover", losses: true, server_crash: true, ..Self::failover() },
         ]
     }

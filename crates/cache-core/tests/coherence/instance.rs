@@ -26,13 +26,6 @@ pub(crate) enum Phase {
     Leaving,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) struct Lease {
-    /// The counter of the renewal that it comes from.
-    pub(crate) counter: u8,
-    pub(crate) runs: bool,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Outcome {
     UnderWay,
@@ -56,7 +49,7 @@ pub(crate) struct Instance {
     pub(crate) incarnation: u8,
     /// The history that all of this belongs to.
     pub(crate) epoch: u8,
-    pub(crate) lease: Lease,
+    pub(crate) lease_runs: bool,
     pub(crate) request: Option<Request>,
     /// The answer to a poll, to be applied.
     pub(crate) poll: Option<Snapshot>,
@@ -86,7 +79,7 @@ impl Instance {
         if protocol.makes(Mistake::ClockByATicker) {
             return self.ticked;
         }
-        self.lease.runs || protocol.makes(Mistake::LeaseIgnored)
+        self.lease_runs || protocol.makes(Mistake::LeaseIgnored)
     }
 
     /// Whether cached values may be used.
@@ -94,10 +87,11 @@ impl Instance {
         self.phase == Phase::Joined && self.lease_holds(protocol)
     }
 
-    /// Whether no lease of this incarnation, up to this counter, runs or can still begin to run.
+    /// Whether no lease of this incarnation runs, or can still begin to run from a renewal that gave this counter or an earlier one. Whoever renewed later
+    /// and has a lease from that shows another counter to whoever looks.
     pub(crate) fn is_over(&self, incarnation: u8, counter: u8) -> bool {
         let holds = self.lives() && self.incarnation == incarnation;
-        !holds || self.lease.counter <= counter && !self.lease.runs && !self.may_be_granted(counter)
+        !holds || !self.lease_runs && !self.may_be_granted(counter)
     }
 
     fn may_be_granted(&self, up_to: u8) -> bool {
@@ -108,21 +102,21 @@ impl Instance {
 
     /// Whether a lease runs, or can still begin to run, that was granted in a history before this one.
     pub(crate) fn holds_from_before(&self, epoch: u8) -> bool {
-        let lease = self.lives() && self.lease.runs && self.epoch < epoch;
+        let lease = self.lives() && self.lease_runs && self.epoch < epoch;
         let granted = |request: Request| {
             !request.spent && request.epoch < epoch && matches!(request.outcome, Outcome::Granted { .. })
         };
         lease || self.request.is_some_and(granted)
     }
 
-    pub(crate) fn extend(&mut self, counter: u8, runs: bool) {
-        self.lease = Lease { counter, runs };
+    pub(crate) fn extend(&mut self, runs: bool) {
+        self.lease_runs = runs;
         self.ticked |= runs;
     }
 
     /// It has to join anew, with another incarnation. Cached values are not used until then.
     pub(crate) fn rejoin(&mut self) {
-        (self.phase, self.lease, self.ticked) = (Phase::Fresh, Lease::default(), false);
+        (self.phase, self.lease_runs, self.ticked) = (Phase::Fresh, false, false);
         (self.request, self.poll) = (None, None);
     }
 

@@ -30,7 +30,8 @@ pub(crate) struct Judge {
 impl Protocol {
     fn confirms(&self, row: &Row, xid: Xid, epoch: u8) -> bool {
         let highest = self.makes(Mistake::ConfirmationByTheHighest) && row.reported.reaches(xid);
-        row.fenced || self.same_history(row.epoch, epoch) && (row.reported.has(xid) || highest)
+        let same = self.same_history(row.epoch, epoch) || self.makes(Mistake::ConfirmationFromAnyHistory);
+        row.fenced || same && (row.reported.has(xid) || highest)
     }
 
     fn sees(&self, row: Option<&Row>, xid: Xid, epoch: u8) -> Seen {

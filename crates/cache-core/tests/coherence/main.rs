@@ -5,6 +5,7 @@
 mod action;
 mod bounds;
 mod database;
+mod ends;
 mod entry;
 mod instance;
 mod judge;
@@ -53,7 +54,8 @@ runs! {
     copies_from_l2_into_l1: promotion;
     an_instance_that_leaves: leaving;
     an_instance_that_leaves_while_questions_look_at_their_lease_last: leaving_lease_last;
-    two_members_and_two_judges: two_members;
+    two_members_with_an_l2_between_them: two_members;
+    two_judges_of_which_one_dies: two_judges;
     a_server_that_crashes: crash;
     a_standby_that_lost_the_last_commits: failover;
     a_standby_that_takes_over_while_an_instance_joins: failover_join;

@@ -56,6 +56,8 @@ pub(crate) enum Mistake {
     IdentityMissing,
     /// Renewals don't ask for the history that the member is of.
     RenewalInAnyHistory,
+    /// A judge takes what a member of another history has reported for a confirmation.
+    ConfirmationFromAnyHistory,
     /// The first acknowledgement of a new history waits for those alone who are in its table.
     NoSilenceAfterAFailover,
     /// A process that starts takes the history that it finds for an old one.

@@ -83,7 +83,7 @@ planted! {
     identity_missing: revives(IdentityMissing, failover);
     renewal_in_any_history: revives(RenewalInAnyHistory, failover);
     no_silence_after_a_failover: revives(NoSilenceAfterAFailover, failover_join);
-    no_silence_after_a_start: revives(NoSilenceAfterAStart, failover);
+    no_silence_after_a_start: revives(NoSilenceAfterAStart, failover_join);
 
     promotion_stamped_now: revives(PromotionStampedNow, promotion);
     follower_unchecked: revives(FollowerUnchecked, flights);
@@ -91,4 +91,6 @@ planted! {
     // What passed the gate was asked before the row was gone, and so before any acknowledgement that did not wait for this instance.
     leaving_without_draining_is_harmless: is_harmless(LeavingWithoutDraining, leaving);
     leaving_without_draining_is_harmless_with_the_lease_last: is_harmless(LeavingWithoutDraining, leaving_lease_last);
+    // Who is of another history can't renew, and its leases are over when the judge's silence is.
+    confirmation_from_any_history_is_harmless_with_silence: is_harmless(ConfirmationFromAnyHistory, failover);
 }

@@ -2,10 +2,10 @@
 
 use stateright::Property;
 
+use super::bounds::{Change, Role};
 use super::database::Set;
-use super::entry::Source;
-use super::instance::{Outcome, Phase};
-use super::bounds::Change;
+use super::entry::{Key, Source};
+use super::instance::{Instance, Outcome, Phase, Request};
 use super::protocol::Protocol;
 use super::state::{Answered, State};
 
@@ -27,8 +27,8 @@ pub(crate) fn of(protocol: &Protocol) -> Vec<Property<Protocol>> {
         }),
     ];
     if bounds.progress {
-        // Once true it stays so, as only histories lose acknowledgements, and those are asked for again. So whether it is true is a matter of the state alone
-        // and not of the way there, which is what the search needs in order to tell.
+        // Once true it stays so: only a failover takes acknowledgements back, and it is behind us then. A search that meets a state on two ways needs that, for it goes on
+        // from there once.
         properties.push(Property::eventually(THE_ACKNOWLEDGEMENT_COMES, |protocol: &Protocol, state: &State| {
             let writers = (0..).zip(&protocol.bounds.writers);
             let revoke = writers.filter(|(_, change)| **change != Change::Bystands);
@@ -51,16 +51,16 @@ fn sometimes(protocol: &Protocol, properties: &mut Vec<Property<Protocol>>) {
     some("a change is acknowledged", |_, state| !state.acknowledged.is_empty());
     some("a member is fenced", |_, state| state.database.members.iter().flatten().any(|row| row.fenced));
     some("a renewal is refused", |_, state| {
-        let refused = |request: super::instance::Request| request.outcome == Outcome::Refused;
+        let refused = |request: Request| request.outcome == Outcome::Refused;
         state.instances.iter().any(|instance| instance.request.is_some_and(refused))
     });
     some("an instance joins anew", |_, state| {
-        let joined = |instance: &super::instance::Instance| instance.phase == Phase::Joined;
+        let joined = |instance: &Instance| instance.phase == Phase::Joined;
         state.instances.iter().any(|instance| joined(instance) && usize::from(instance.incarnation) > 0)
     });
     some("an acknowledged change is in force by its lease's end alone", |_, state| {
-        let unaware = |instance: &super::instance::Instance| {
-            instance.phase == Phase::Joined && instance.known.seen.is_empty() && !instance.lease.runs
+        let unaware = |instance: &Instance| {
+            instance.phase == Phase::Joined && instance.known.seen.is_empty() && !instance.lease_runs
         };
         !state.acknowledged.is_empty() && state.instances.iter().any(unaware)
     });
@@ -101,8 +101,12 @@ fn sometimes(protocol: &Protocol, properties: &mut Vec<Property<Protocol>>) {
             }
         }
     }
-    some("an instance that has joined anew answers", |_, state| answered(state, |answered| answered.rejoined));
-    if bounds.warm.iter().any(|(_, key)| *key == super::entry::Key::Ban) {
+    // Otherwise nobody has to join anew but whoever was fenced, and knows after joining what it was fenced for.
+    let comes_back = |role: &Role| role.is_asked && (role.crashes > 0 || role.leaves);
+    if bounds.loads || bounds.roles.iter().any(comes_back) {
+        some("an instance that has joined anew answers", |_, state| answered(state, |answered| answered.rejoined));
+    }
+    if bounds.warm.iter().any(|(_, key)| *key == Key::Ban) {
         some("an allow is composed", |_, state| answered(state, |answered| answered.allow && answered.composed));
     }
     if bounds.loads {

@@ -3,7 +3,7 @@
 use super::bounds::{Bounds, Change, INSTANCES};
 use super::database::{Database, Members, Row, Set};
 use super::entry::{Entry, Key, Source, Tier};
-use super::instance::{Instance, Lease, Phase};
+use super::instance::{Instance, Phase};
 use super::protocol::Protocol;
 
 /// A question, or a load, between its steps.
@@ -32,7 +32,6 @@ pub(crate) struct Answered {
     pub(crate) composed: bool,
     /// By an instance that has joined anew.
     pub(crate) rejoined: bool,
-    pub(crate) epoch: u8,
     /// An allow because of what was revoked, and acknowledged as revoked before the question.
     pub(crate) stale_allow: bool,
 }
@@ -79,8 +78,7 @@ impl State {
             if role.start == Phase::Joined {
                 let row = Row { owner, epoch: 0, counter: 0, reported: Set::default(), fenced: false };
                 state.database.members[usize::from(state.used)] = Some(row);
-                (instance.incarnation, instance.lease, instance.ticked) =
-                    (state.used, Lease { counter: 0, runs: true }, true);
+                (instance.incarnation, instance.lease_runs, instance.ticked) = (state.used, true, true);
                 state.used += 1;
             }
         }
@@ -117,14 +115,12 @@ impl State {
         let writers = (0..).zip(&protocol.bounds.writers);
         let taken = writers.filter(|(writer, change)| **change != Change::Bystands && asked.has(*writer)).count() > 0;
         let first_lives = protocol.bounds.roles.iter().filter(|role| role.start == Phase::Joined).count();
-        let instance = &self.instances[at];
-        let answered = Answered {
-            source,
-            allow,
-            composed,
-            rejoined: usize::from(instance.incarnation) >= first_lives,
-            epoch: instance.epoch,
-            stale_allow: allow && taken,
+        let rejoined = usize::from(self.instances[at].incarnation) >= first_lives;
+        let stale_allow = allow && taken;
+        // All wrong answers are one state: the way to it that is printed is then a shortest one.
+        let answered = match stale_allow {
+            true => Answered { source: Source::L1, allow, composed: false, rejoined: false, stale_allow },
+            false => Answered { source, allow, composed, rejoined, stale_allow },
         };
         Self { answered: Some(answered), ..Self::new(&protocol.bounds) }
     }

@@ -18,14 +18,14 @@ impl State {
             | Action::FailOver
             | Action::CrashServer
             | Action::Sweep { .. } => self.take_at_server(action, protocol),
-            Action::LeaseEnds { at } => self.instances[at].lease.runs = false,
+            Action::LeaseEnds { at } => self.instances[at].lease_runs = false,
             Action::RequestIsSpent { at } => {
                 if let Some(request) = &mut self.instances[at].request {
                     request.spent = true;
                 }
             }
             Action::SilenceEnds { at } => self.instances[at].silent = false,
-            Action::Tick { at } => self.instances[at].ticked = self.instances[at].lease.runs,
+            Action::Tick { at } => self.instances[at].ticked = self.instances[at].lease_runs,
             Action::Start { at }
             | Action::Register { at }
             | Action::Renew { at }
@@ -209,13 +209,13 @@ impl Instance {
         let Some(request) = self.request.take() else { return };
         let runs = !request.spent || protocol.makes(Mistake::LeaseFromTheReply);
         match request.outcome {
-            Outcome::Granted { counter } => {
+            Outcome::Granted { .. } => {
                 if self.phase == Phase::Fresh {
                     self.enter(request.epoch, protocol);
                     let at_once = protocol.makes(Mistake::StartWithoutTheLog);
                     self.phase = if at_once { Phase::Joined } else { Phase::Registered };
                 }
-                self.extend(counter, runs);
+                self.extend(runs);
             }
             Outcome::Refused => self.rejoin(),
             Outcome::UnderWay => unreachable!("what is under way has no answer"),
