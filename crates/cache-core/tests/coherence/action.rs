@@ -24,6 +24,10 @@ pub(crate) enum Action {
     Grant {
         at: usize,
     },
+    /// Something arrives that nobody waits for any more.
+    ArriveLate {
+        at: usize,
+    },
     Replicate,
     FailOver,
     CrashServer,
@@ -154,6 +158,8 @@ impl Protocol {
         if bounds.server_crash && !state.crashed {
             actions.push(Action::CrashServer);
         }
+        let under_way = (0..).zip(&state.instances).filter(|(_, instance)| instance.late.is_some());
+        actions.extend(under_way.map(|(at, _)| Action::ArriveLate { at }));
         if self.makes(Mistake::RowSweptBySomebody) {
             let silent = |row: &Row| !row.fenced && !state.instances[usize::from(row.owner)].lease_runs;
             let rows = database.members.iter().enumerate();

@@ -45,6 +45,8 @@ pub(crate) struct Bounds {
     pub(crate) lease_last: bool,
     /// Whether requests and answers of a renewal or a registration get lost.
     pub(crate) losses: bool,
+    /// Whether what the sender has given up arrives all the same, and reports of positions take their time.
+    pub(crate) late: bool,
     pub(crate) server_crash: bool,
     pub(crate) failover: bool,
     /// Whether it is progress that is looked at. Nothing is asked then, and every way ends.
@@ -76,6 +78,7 @@ impl Bounds {
             promotes: false,
             lease_last: false,
             losses: false,
+            late: false,
             server_crash: false,
             failover: false,
             progress: false,
@@ -90,6 +93,12 @@ impl Bounds {
             renewals: 3,
             ..Self::new("lease", &[Change::Revokes, Change::Bystands], [JUDGE, MEMBER])
         }
+    }
+
+    /// Requests and reports that arrive when nobody counts on them any more.
+    pub(crate) fn late() -> Self {
+        let member = Role { leaves: true, ..MEMBER };
+        Self { name: "late", late: true, warm: vec![L2], roles: [JUDGE, member], renewals: 2, ..Self::lease() }
     }
 
     /// The same for questions that look at their lease last.
@@ -230,7 +239,7 @@ impl Bounds {
                 writers: vec![Change::Revokes, Change::Bystands],
                 ..Self::crash()
             },
-            Self { name: "large failover", losses: true, server_crash: true, ..Self::failover() },
+            Self { name: "large failover", losses: true, late: true, server_crash: true, ..Self::failover() },
         ]
     }
 }

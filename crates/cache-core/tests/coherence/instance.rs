@@ -3,7 +3,7 @@
 //! A lease runs from before its renewal was sent. Time is not counted: it passes in steps, each of which ends one budget, and a budget that was begun
 //! earlier ends earlier. Nothing that an instance does is needed for that, so that one which is paused for as long as it likes is a case like any other.
 
-use super::database::Snapshot;
+use super::database::{Set, Snapshot};
 use super::entry::Tier;
 use super::judge::Judge;
 use super::mistake::Mistake;
@@ -43,6 +43,14 @@ pub(crate) struct Request {
     pub(crate) outcome: Outcome,
 }
 
+/// What is on its way to the server, and nobody waits for an answer to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Late {
+    Registration { incarnation: u8 },
+    Renewal { incarnation: u8, epoch: u8 },
+    Report { incarnation: u8, epoch: u8, position: Set },
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Instance {
     pub(crate) phase: Phase,
@@ -51,6 +59,9 @@ pub(crate) struct Instance {
     pub(crate) epoch: u8,
     pub(crate) lease_runs: bool,
     pub(crate) request: Option<Request>,
+    pub(crate) late: Option<Late>,
+    /// The answer to a renewal that was given up. Only a mistake looks at it.
+    pub(crate) stray: Option<u8>,
     /// The answer to a poll, to be applied.
     pub(crate) poll: Option<Snapshot>,
     /// What was applied. Kept over a registration: it is true of the same history.
@@ -117,7 +128,7 @@ impl Instance {
     /// It has to join anew, with another incarnation. Cached values are not used until then.
     pub(crate) fn rejoin(&mut self) {
         (self.phase, self.lease_runs, self.ticked) = (Phase::Fresh, false, false);
-        (self.request, self.poll) = (None, None);
+        (self.request, self.poll, self.stray) = (None, None, None);
     }
 
     /// The log is of another history: nothing that is known or cached here means anything in it.

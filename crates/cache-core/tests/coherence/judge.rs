@@ -116,9 +116,7 @@ impl State {
             }
             None => Seen::Settled,
         };
-        if !protocol.makes(Mistake::FencingNotDurable) {
-            self.flush(protocol);
-        }
+        self.flush_unless(Mistake::FencingNotDurable, protocol);
         self.settle(at, incarnation, settled);
     }
 

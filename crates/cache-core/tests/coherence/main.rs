@@ -47,6 +47,7 @@ macro_rules! runs {
 
 runs! {
     leases_that_end_and_renewals_that_are_late: lease;
+    messages_that_nobody_counts_on_any_more: late;
     questions_that_look_at_their_lease_last: lease_last;
     an_instance_that_starts_dies_and_starts_again: join;
     decisions_with_a_cached_part: parts;

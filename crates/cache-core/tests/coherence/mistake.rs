@@ -26,6 +26,8 @@ pub(crate) enum Mistake {
     // Leases.
     /// A lease runs from when the answer to the renewal arrived.
     LeaseFromTheReply,
+    /// The answer to a renewal that was given up is taken for the answer to the next one.
+    AnswerToAnEarlierRenewal,
     /// Cached values are used whether the lease runs or not.
     LeaseIgnored,
     /// The lease is looked at after the horizon, and nobody asks whether it is still the same one.

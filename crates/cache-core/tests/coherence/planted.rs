@@ -68,6 +68,7 @@ planted! {
     judge_never_looks_again: stalls(JudgeNeverLooksAgain, progress);
 
     lease_from_the_reply: revives(LeaseFromTheReply, lease);
+    answer_to_an_earlier_renewal: revives(AnswerToAnEarlierRenewal, lease);
     lease_ignored: revives(LeaseIgnored, lease);
     lease_last_without_the_incarnation: revives(LeaseLastWithoutTheIncarnation, lease_last);
     clock_by_a_ticker: revives(ClockByATicker, lease);

@@ -4,6 +4,7 @@ use super::bounds::{Bounds, Change, INSTANCES};
 use super::database::{Database, Members, Row, Set};
 use super::entry::{Entry, Key, Source, Tier};
 use super::instance::{Instance, Phase};
+use super::mistake::Mistake;
 use super::protocol::Protocol;
 
 /// A question, or a load, between its steps.
@@ -129,6 +130,12 @@ impl State {
     pub(crate) fn flush(&mut self, protocol: &Protocol) {
         if protocol.bounds.server_crash && !self.crashed {
             self.flushed = self.database.members;
+        }
+    }
+
+    pub(crate) fn flush_unless(&mut self, careless: Mistake, protocol: &Protocol) {
+        if !protocol.makes(careless) {
+            self.flush(protocol);
         }
     }
 

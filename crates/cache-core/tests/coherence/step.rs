@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::database::{Database, Members, ROWS, Row, Set};
 use super::entry::{Entry, Key, Source};
-use super::instance::{Instance, Outcome, Phase, Request};
+use super::instance::{Instance, Late, Outcome, Phase, Request};
 use super::judge::Seen;
 use super::mistake::Mistake;
 use super::protocol::Protocol;
@@ -14,6 +14,7 @@ impl State {
         match action {
             Action::Commit { .. }
             | Action::Grant { .. }
+            | Action::ArriveLate { .. }
             | Action::Replicate
             | Action::FailOver
             | Action::CrashServer
@@ -62,6 +63,7 @@ impl State {
                 self.flush(protocol);
             }
             Action::Grant { at } => self.grant(at, protocol),
+            Action::ArriveLate { at } => self.arrive_late(at, protocol),
             Action::Replicate => self.standby = self.database,
             Action::FailOver => {
                 self.database = Database { epoch: self.database.epoch + 1, ..self.standby };
@@ -81,27 +83,61 @@ impl State {
         }
     }
 
-    /// `INSERT` of a new incarnation, or `UPDATE members SET counter = counter + 1 WHERE incarnation AND identity AND NOT fenced`.
     fn grant(&mut self, at: usize, protocol: &Protocol) {
-        let epoch = self.database.epoch;
         let Instance { phase, incarnation, .. } = self.instances[at];
-        let Some(request) = &mut self.instances[at].request else { return };
-        if phase == Phase::Fresh {
-            let row = Row { owner: at as u8, epoch, counter: 0, reported: Set::default(), fenced: false };
-            self.database.members[usize::from(incarnation)] = Some(row);
-            (request.outcome, request.epoch) = (Outcome::Granted { counter: 0 }, epoch);
+        let Some(mut request) = self.instances[at].request else { return };
+        request.outcome = if phase == Phase::Fresh {
+            request.epoch = self.database.epoch;
+            self.register(at, incarnation, protocol)
         } else {
-            let same = protocol.renews_in(request.epoch, epoch);
-            request.outcome = match self.database.row_mut(incarnation) {
-                Some(row) if same && !row.fenced => {
-                    row.counter += 1;
-                    Outcome::Granted { counter: row.counter }
-                }
-                _ => Outcome::Refused,
-            };
+            self.renew(incarnation, request.epoch, protocol)
+        };
+        self.instances[at].request = Some(request);
+    }
+
+    /// `INSERT` of a new incarnation.
+    fn register(&mut self, at: usize, incarnation: u8, protocol: &Protocol) -> Outcome {
+        let row =
+            Row { owner: at as u8, epoch: self.database.epoch, counter: 0, reported: Set::default(), fenced: false };
+        self.database.members[usize::from(incarnation)] = Some(row);
+        self.flush_unless(Mistake::RenewalNotDurable, protocol);
+        Outcome::Granted { counter: 0 }
+    }
+
+    /// `UPDATE members SET counter = counter + 1 WHERE incarnation AND identity AND NOT fenced`.
+    fn renew(&mut self, incarnation: u8, epoch: u8, protocol: &Protocol) -> Outcome {
+        let same = protocol.renews_in(epoch, self.database.epoch);
+        let outcome = match self.database.row_mut(incarnation) {
+            Some(row) if same && !row.fenced => {
+                row.counter += 1;
+                Outcome::Granted { counter: row.counter }
+            }
+            _ => Outcome::Refused,
+        };
+        self.flush_unless(Mistake::RenewalNotDurable, protocol);
+        outcome
+    }
+
+    /// `UPDATE members SET position WHERE incarnation AND identity`. It needs no flush: if it is lost the judge waits longer.
+    fn report(&mut self, incarnation: u8, epoch: u8, position: Set, protocol: &Protocol) {
+        let same = protocol.same_history(epoch, self.database.epoch);
+        if let Some(row) = self.database.row_mut(incarnation).filter(|_| same) {
+            row.reported = position;
         }
-        if !protocol.makes(Mistake::RenewalNotDurable) {
-            self.flush(protocol);
+    }
+
+    fn arrive_late(&mut self, at: usize, protocol: &Protocol) {
+        match self.instances[at].late.take() {
+            Some(Late::Registration { incarnation }) => {
+                self.register(at, incarnation, protocol);
+            }
+            Some(Late::Renewal { incarnation, epoch }) => {
+                self.renew(incarnation, epoch, protocol);
+            }
+            Some(Late::Report { incarnation, epoch, position }) => {
+                self.report(incarnation, epoch, position, protocol);
+            }
+            None => {}
         }
     }
 
@@ -119,19 +155,23 @@ impl State {
                 instance.request = Some(Request { epoch: instance.epoch, spent: false, outcome: Outcome::UnderWay });
             }
             Action::Renew { .. } => {
-                instance.request = Some(Request { epoch: instance.epoch, spent: false, outcome: Outcome::UnderWay });
+                let stray = instance.stray.take().map(|counter| Outcome::Granted { counter });
+                let outcome = stray.unwrap_or(Outcome::UnderWay);
+                instance.request = Some(Request { epoch: instance.epoch, spent: false, outcome });
             }
             Action::Hear { .. } => instance.hear(protocol),
             Action::Lose { .. } => {
-                instance.request = None;
+                instance.give_up(protocol);
                 self.lost += u8::from(protocol.bounds.progress);
             }
             Action::Poll { .. } => instance.poll = Some(polled),
             Action::Apply { .. } => instance.apply(protocol),
             Action::Report { .. } => {
-                let incarnation = instance.incarnation;
-                if let Some(row) = self.database.row_mut(incarnation) {
-                    row.reported = position;
+                let (incarnation, epoch) = (instance.incarnation, instance.epoch);
+                if protocol.bounds.late {
+                    instance.late = Some(Late::Report { incarnation, epoch, position });
+                } else {
+                    self.report(incarnation, epoch, position, protocol);
                 }
             }
             Action::Close { .. } => {
@@ -204,6 +244,24 @@ impl State {
 }
 
 impl Instance {
+    /// A registration or a renewal gets no answer.
+    fn give_up(&mut self, protocol: &Protocol) {
+        let Some(request) = self.request.take() else { return };
+        match request.outcome {
+            Outcome::UnderWay if protocol.bounds.late && self.late.is_none() => {
+                let Self { incarnation, epoch, .. } = *self;
+                let registers = self.phase == Phase::Fresh;
+                let late =
+                    if registers { Late::Registration { incarnation } } else { Late::Renewal { incarnation, epoch } };
+                self.late = Some(late);
+            }
+            Outcome::Granted { counter } if protocol.makes(Mistake::AnswerToAnEarlierRenewal) => {
+                self.stray = (self.phase != Phase::Fresh).then_some(counter);
+            }
+            _ => {}
+        }
+    }
+
     /// The answer to a registration or a renewal. What is left of the time since it was sent is what the lease has.
     fn hear(&mut self, protocol: &Protocol) {
         let Some(request) = self.request.take() else { return };
