@@ -224,7 +224,7 @@ impl Bounds {
     pub(crate) fn large() -> Vec<Self> {
         let asked = |bounds: Self| Self { warm: vec![L1, L2, L2_BAN], ..bounds };
         vec![
-            Self { name: "large lease", renewals: 4, incarnations: 4, ..asked(Self::lease()) },
+            Self { name: "large lease", renewals: 4, incarnations: 4, late: true, ..asked(Self::lease()) },
             Self { name: "large join", incarnations: 4, renewals: 2, ..asked(Self::join()) },
             Self {
                 name: "large flights",

@@ -131,7 +131,8 @@ impl State {
         for instance in &mut self.instances {
             let Some(judge) = instance.judge else { continue };
             let same = protocol.same_history(judge.epoch, self.database.epoch);
-            let committed = self.database.log[usize::from(judge.xid)].filter(|_| same);
+            let early = protocol.makes(Mistake::AcknowledgementBeforeTheCommit).then_some(judge.xid);
+            let committed = self.database.log[usize::from(judge.xid)].filter(|_| same).or(early);
             let settled = judge.rows.iter().all(|seen| *seen == Seen::Settled);
             if let Some(writer) = committed
                 && settled

@@ -1,5 +1,28 @@
 //! The coherence protocol between instances, gone through state by state with [stateright](https://docs.rs/stateright): members, leases, judges, fencing,
-//! joining, leaving, acknowledgements.
+//! joining, leaving, acknowledgements. What one instance does with its log, its horizon and its tiers is the other model, `tests/model`.
+//!
+//! PostgreSQL is shared; each of its statements is one step. What is sent to it and what it answers arrives later, or never. Instances stop between any two
+//! of their steps for as long as they like, die and start again, leave; leases end at any moment; the server dies, or is replaced by a standby that lost
+//! the last commits. In every state that comes of this two things hold:
+//!
+//! - **No stale allow.** A decision that is asked for after a revocation was acknowledged is no allow because of what was revoked, at whichever instance.
+//! - **What is acknowledged is committed.**
+//!
+//! And of the runs of progress every way ends (`ends.rs`), and at its end the acknowledgement has come: nobody waits for what can't come any more. That is said of
+//! bounded numbers of renewals, crashes and losses, and not of how long it takes.
+//!
+//! Each run also demands that members are fenced, renewals refused, instances join anew, tiers allow. Each mistake of `mistake.rs` is found, in one of the same runs
+//! that the protocol passes; a few that might be thought to be mistakes are shown to be none.
+//!
+//! What is left out because it adds nothing: a question is put at the moment of its first check, for one that is put earlier promises less, and answers at the
+//! moment of its last; a question that is put before anything was acknowledged promises nothing, and waits for nothing. A judge acknowledges in the step that settles the last row.
+//! A stamp is the exact set of changes that a value contains, which admits more than any number does. An answer ends a run.
+//!
+//! A run bounds what happens (`bounds.rs`), and goes through all of it. Larger ones, of millions of states:
+//!
+//! ```text
+//! TIERGATE_MODEL=large cargo test -p tiergate-cache-core --test coherence large -- --nocapture
+//! ```
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod action;
@@ -11,6 +34,7 @@ mod instance;
 mod judge;
 mod mistake;
 mod planted;
+mod possible;
 mod promises;
 mod protocol;
 mod state;

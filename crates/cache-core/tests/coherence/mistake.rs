@@ -6,6 +6,8 @@ pub(crate) enum Mistake {
     // Confirming.
     /// A change is acknowledged when it commits.
     AcknowledgementAtTheCommit,
+    /// A change is acknowledged when everybody has been fenced, before it commits.
+    AcknowledgementBeforeTheCommit,
     /// A change is confirmed where a higher revision was applied.
     ConfirmationByTheHighest,
     /// A member reports what a poll has seen, before it is applied.
@@ -58,6 +60,8 @@ pub(crate) enum Mistake {
     IdentityMissing,
     /// Renewals don't ask for the history that the member is of.
     RenewalInAnyHistory,
+    /// The server that was replaced goes on and grants renewals, because it commits without asking its standby.
+    RenewalAtTheOldServer,
     /// A judge takes what a member of another history has reported for a confirmation.
     ConfirmationFromAnyHistory,
     /// The first acknowledgement of a new history waits for those alone who are in its table.

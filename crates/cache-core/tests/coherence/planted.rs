@@ -1,6 +1,7 @@
 //! Each mistake is found, in a run that the protocol passes without it.
 //!
-//! The search goes breadth first, so that what is printed is a shortest way to what is wrong.
+//! The search goes breadth first, and a stale allow is one state: what is printed is a shortest way to it. What else can be wrong has many states, so that the way to it is
+//! only a short one.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +9,17 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::bounds::Bounds;
 use super::mistake::Mistake;
-use super::promises::{NO_STALE_ALLOW, THE_ACKNOWLEDGEMENT_COMES};
+use super::promises::{NO_STALE_ALLOW, THE_ACKNOWLEDGEMENT_COMES, WHAT_IS_ACKNOWLEDGED_IS_COMMITTED};
 use super::protocol::Protocol;
 
 /// The mistake leads to a stale allow.
 fn revives(mistake: Mistake, bounds: Bounds) {
     is_found(mistake, bounds, NO_STALE_ALLOW);
+}
+
+/// The mistake leads to an acknowledgement of what did not happen.
+fn lies(mistake: Mistake, bounds: Bounds) {
+    is_found(mistake, bounds, WHAT_IS_ACKNOWLEDGED_IS_COMMITTED);
 }
 
 /// With the mistake somebody waits for an acknowledgement that never comes.
@@ -58,6 +64,7 @@ macro_rules! planted {
 
 planted! {
     acknowledgement_at_the_commit: revives(AcknowledgementAtTheCommit, lease);
+    acknowledgement_before_the_commit: lies(AcknowledgementBeforeTheCommit, lease);
     confirmation_by_the_highest: revives(ConfirmationByTheHighest, lease);
     confirmation_at_the_snapshot: revives(ConfirmationAtTheSnapshot, lease);
     members_before_the_commit: revives(MembersBeforeTheCommit, join);
@@ -83,6 +90,7 @@ planted! {
     fencing_not_durable: revives(FencingNotDurable, crash);
     identity_missing: revives(IdentityMissing, failover);
     renewal_in_any_history: revives(RenewalInAnyHistory, failover);
+    renewal_at_the_old_server: revives(RenewalAtTheOldServer, failover);
     no_silence_after_a_failover: revives(NoSilenceAfterAFailover, failover_join);
     no_silence_after_a_start: revives(NoSilenceAfterAStart, failover_join);
 

@@ -143,11 +143,10 @@ impl State {
     pub(crate) fn forget_lost_acknowledgements(&mut self) {
         let kept = self.database.writers();
         self.acknowledged = self.acknowledged.common(kept);
-        match &mut self.call {
-            Some(Call::Asking { acknowledged, .. } | Call::Loading { follower: Some(acknowledged), .. }) => {
-                *acknowledged = acknowledged.common(kept);
-            }
-            _ => {}
+        if let Some(Call::Asking { acknowledged, .. } | Call::Loading { follower: Some(acknowledged), .. }) =
+            &mut self.call
+        {
+            *acknowledged = acknowledged.common(kept);
         }
     }
 }

@@ -106,6 +106,9 @@ impl State {
 
     /// `UPDATE members SET counter = counter + 1 WHERE incarnation AND identity AND NOT fenced`.
     fn renew(&mut self, incarnation: u8, epoch: u8, protocol: &Protocol) -> Outcome {
+        if epoch < self.database.epoch && protocol.makes(Mistake::RenewalAtTheOldServer) {
+            return Outcome::Granted { counter: 0 };
+        }
         let same = protocol.renews_in(epoch, self.database.epoch);
         let outcome = match self.database.row_mut(incarnation) {
             Some(row) if same && !row.fenced => {
