@@ -225,7 +225,7 @@ impl Bounds {
         let asked = |bounds: Self| Self { warm: vec![L1, L2, L2_BAN], ..bounds };
         vec![
             Self { name: "large lease", renewals: 4, incarnations: 4, late: true, ..asked(Self::lease()) },
-            Self { name: "large join", incarnations: 4, renewals: 2, ..asked(Self::join()) },
+            Self { name: "large join", incarnations: 4, renewals: 2, warm: vec![L2, L2_BAN], ..Self::join() },
             Self {
                 name: "large flights",
                 losses: true,
@@ -239,7 +239,21 @@ impl Bounds {
                 writers: vec![Change::Revokes, Change::Bystands],
                 ..Self::crash()
             },
-            Self { name: "large failover", losses: true, late: true, server_crash: true, ..Self::failover() },
+            Self { name: "large failover", losses: true, renewals: 2, incarnations: 3, ..Self::failover() },
+            Self {
+                name: "large late failover",
+                losses: true,
+                late: true,
+                writers: vec![Change::Revokes],
+                ..Self::failover()
+            },
+            Self {
+                name: "large failover and crash",
+                server_crash: true,
+                writers: vec![Change::Revokes],
+                warm: vec![L1, L2],
+                ..Self::failover()
+            },
         ]
     }
 }
