@@ -307,8 +307,10 @@ async fn a_reader_that_was_away_longer_than_the_log_is_kept_is_told_the_floor() 
     let database = Database::with_log_on(&server);
     let mut config = database.config();
     config.log.poll_interval = Duration::from_secs(3_600);
+    config.log.member.lease = Duration::from_secs(3_600);
     config.log.trims = false;
     let (away, told) = reader(&Pg::new(config).unwrap()).await;
+    away.leased().await;
     let mut psql = database.foreign().await;
     psql.batch_execute("SET tiergate.writer = on").await.unwrap();
     let missed = insert(&mut psql, "missed").await;

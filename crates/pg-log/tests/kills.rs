@@ -198,6 +198,7 @@ async fn an_append_whose_number_was_given_before_a_crash_is_in_force_when_it_is_
     let mut config = database.config();
     // Nothing is noticed by polling.
     config.log.poll_interval = Duration::from_secs(3_600);
+    config.log.member.lease = Duration::from_secs(3_600);
     let log = PgLog::start(Pg::new(config).unwrap(), TYPES.to_vec());
     tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
     let sink = Arc::new(Listening::default());

@@ -338,6 +338,7 @@ async fn a_strangers_commit_wakes_the_reader_and_ours_wakes_the_others_after_it(
     let mut config = database.config();
     // So long that nothing is heard of by polling.
     config.log.poll_interval = Duration::from_secs(3_600);
+    config.log.member.lease = Duration::from_secs(3_600);
     let pg = pg_log::Pg::new(config).unwrap();
     let (ours, _recorder) = reader(&pg).await;
     let (_theirs, told) = reader(&pg).await;

@@ -8,6 +8,7 @@ use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
 use crate::access_log::AccessLog;
+use crate::acknowledge::ChangeTokens;
 use crate::config::Settings;
 use crate::dependency::Dependencies;
 use crate::error::Fault;
@@ -36,6 +37,8 @@ pub struct App {
     pub access_log: AccessLog,
     /// Connections that are counted.
     pub pools: Pools,
+    /// Makes the tokens of changes, and knows them again.
+    pub tokens: ChangeTokens,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -60,7 +63,7 @@ impl App {
     /// Puts together what handlers need.
     #[must_use]
     pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
-        let Opened { decisions, memory, dependencies, limits, access_log, pools } = opened;
+        let Opened { decisions, memory, dependencies, limits, access_log, pools, tokens } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
@@ -70,6 +73,7 @@ impl App {
             limits,
             access_log,
             pools,
+            tokens,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,

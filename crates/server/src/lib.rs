@@ -3,6 +3,7 @@
 //! The crate is thin: a handler reads a request, asks the decision point of the `authz` crate one thing, and writes the answer.
 
 pub mod access_log;
+pub mod acknowledge;
 pub mod app;
 pub mod cli;
 pub mod client;

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 
+use crate::acknowledge;
 use crate::app::App;
 use crate::error::{Api, Fault, FaultKind};
 use crate::openapi::{About, Routes};
@@ -102,6 +103,7 @@ pub fn public(app: Arc<App>) -> Router {
         .post("/stores/{store_id}/list-users", openfga::list_users, openfga::docs::list_users())
         .put("/stores/{store_id}/assertions/{model_id}", openfga::write_assertions, openfga::docs::write_assertions())
         .get("/stores/{store_id}/assertions/{model_id}", openfga::read_assertions, openfga::docs::read_assertions())
+        .get("/revocations/{token}", acknowledge::revocation, acknowledge::docs::revocation())
         .any("/forward-auth", gateway::forwarded, gateway::docs::forwarded())
         .any("/forward-auth/traefik", gateway::forwarded, gateway::docs::traefik())
         .any("/forward-auth/caddy", gateway::forwarded, gateway::docs::caddy())

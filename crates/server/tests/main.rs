@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
+mod acknowledge;
 mod cache_train;
 mod combinations;
 mod command;

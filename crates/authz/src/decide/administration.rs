@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use cache_core::Clock;
+use cache_core::{Clock, Identity, Revision};
 use ulid::Ulid;
 
 use super::error::CheckError;
@@ -13,7 +14,8 @@ use crate::model::Model;
 use crate::relation::{Object, Relationship, Tuple};
 use crate::store::{
     ChangeFilter, ChangePlace, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
-    StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
+    Standing, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead,
+    WriteBatch,
 };
 
 /// The most bytes of models on one page; the model that goes beyond is the page's last one.
@@ -59,10 +61,18 @@ impl DecisionPoint {
     /// # Errors
     /// Where it does not make sense, there is no such store, or the origin fails.
     pub async fn write_model(&self, store: StoreId, model: &Model) -> Result<ModelId, CheckError> {
+        Ok(self.commit_model(store, model).await?.0)
+    }
+
+    /// The same for whoever wants to know when it is in force elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::write_model`].
+    pub async fn commit_model(&self, store: StoreId, model: &Model) -> Result<(ModelId, Committed), CheckError> {
         model.validate().map_err(|errors| CheckError::InvalidModel(Arc::new(errors)))?;
         let id = ModelId(self.next_id());
-        self.origin.write_model(store, id, &model.to_json().to_string()).await?;
-        Ok(id)
+        let committed = self.origin.write_model(store, id, &model.to_json().to_string()).await?;
+        Ok((id, committed))
     }
 
     /// A version of a store's model.
@@ -265,7 +275,28 @@ impl DecisionPoint {
         self.chain.count_invalidation();
         let errors = if everything { self.chain.clear_tiers().await } else { Vec::new() };
         let errors = errors.iter().map(ToString::to_string).collect();
-        Ok(InvalidationReport { revision, confirmed_by: 1, errors })
+        Ok(InvalidationReport { revision, errors })
+    }
+
+    /// Waits until a committed change is in force wherever anybody answers from what was cached, or `patience` is over: then the answer says who
+    /// lags.
+    ///
+    /// # Errors
+    /// Where the origin fails. The change is committed nevertheless.
+    pub async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, CheckError> {
+        Ok(self.origin.in_force(revision, patience).await?)
+    }
+
+    /// Which history revisions are of; none before the origin has joined its log.
+    #[must_use]
+    pub fn history(&self) -> Option<Identity> {
+        self.chain.log().identity()
+    }
+
+    /// Whether others answer from what they have cached over the same origin.
+    #[must_use]
+    pub fn has_peers(&self) -> bool {
+        self.chain.lease().is_some()
     }
 
     /// A new id, above all that were given out before: the newest model is the one with the highest id, also where two are written

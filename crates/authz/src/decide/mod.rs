@@ -145,8 +145,6 @@ pub struct Decision {
 pub struct InvalidationReport {
     /// Its revision.
     pub revision: Revision,
-    /// Instances that confirmed it.
-    pub confirmed_by: usize,
     /// What tiers could not clean up; nothing of theirs is served all the same.
     pub errors: Vec<String>,
 }

@@ -18,6 +18,7 @@ pub mod sqlite;
 mod text;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cache_core::{Identity, Lease, Revision, Stamp};
@@ -152,6 +153,10 @@ pub trait Store: Send + Sync + 'static {
     /// Appends an invalidation that no change of data stands behind.
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError>;
 
+    /// Waits until a committed change is in force wherever anybody answers from what was cached over this origin, or `patience` is over: then the answer
+    /// says who lags. Where one process alone does so, it is when it is committed.
+    async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError>;
+
     /// Whether the origin answers; the message is for an operator.
     async fn health(&self) -> Result<(), StoreError>;
 
@@ -258,6 +263,40 @@ pub enum OnConflict {
 pub struct Committed {
     /// The highest revision of the change; the newest one of the state where there was nothing to change.
     pub revision: Revision,
+}
+
+/// How far a change has got among those who answer from what they have cached.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// With how many it is in force.
+    pub confirmed_by: usize,
+    /// The others.
+    pub lagging: Vec<Laggard>,
+    /// There may be others who can't be known of, for so long.
+    pub silence: Duration,
+}
+
+/// One in whose answers a change may not be in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Laggard {
+    /// What it is called.
+    pub name: String,
+    /// For how long it has not been heard of.
+    pub silent: Duration,
+}
+
+impl Standing {
+    /// In force in the only process that there is.
+    #[must_use]
+    pub const fn alone() -> Self {
+        Self { confirmed_by: 1, lagging: Vec::new(), silence: Duration::ZERO }
+    }
+
+    /// Whether it is in force everywhere.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.lagging.is_empty() && self.silence.is_zero()
+    }
 }
 
 /// What changed, as the log keeps it. The tags that it kills are derived by whoever applies it.

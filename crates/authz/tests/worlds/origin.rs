@@ -5,14 +5,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
-    Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
-    TupleRead, WriteBatch,
+    Past, Snapshot, Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange,
+    TupleFilter, TupleRead, WriteBatch,
 };
 use cache_core::{Identity, Lease, Revision, Stamp};
 use fastrand::Rng;
@@ -204,6 +205,10 @@ impl Store for SharedOrigin {
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
         self.inner.append(scope).await
+    }
+
+    async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError> {
+        self.inner.in_force(revision, patience).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, Sleep};
+use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, Statement};
 
 use super::exclusive::Idle;
@@ -74,6 +76,11 @@ impl Link {
         drop(home.leave(parting));
     }
 
+    /// How many warnings have come over it: those of a statement are counted before its answer is handed out.
+    pub(crate) fn warnings(&self) -> u64 {
+        self.home.warnings.load(Ordering::Acquire)
+    }
+
     /// Ends the connection now: whatever waits for an answer gets an error.
     pub(crate) fn close(&self) {
         self.home.close();
@@ -111,6 +118,8 @@ pub(crate) struct Home {
     waker: AtomicWaker,
     state: Mutex<HomeState>,
     heard: Heard,
+    /// Warnings of the server so far. One that comes with a commit says that it was not waited for as it should have been.
+    warnings: AtomicU64,
 }
 
 #[derive(Default)]
@@ -121,7 +130,7 @@ struct HomeState {
 
 impl Home {
     pub(crate) fn new(heard: Heard) -> Self {
-        Self { waker: AtomicWaker::new(), state: Mutex::default(), heard }
+        Self { waker: AtomicWaker::new(), state: Mutex::default(), heard, warnings: AtomicU64::new(0) }
     }
 
     fn leave(&self, parting: Parting) -> Option<Parting> {
@@ -181,7 +190,7 @@ where
         }
         // A second round writes what the first one made necessary: the ROLLBACK.
         loop {
-            if poll_messages(&mut connection, &home.heard, cx).is_ready() {
+            if poll_messages(&mut connection, home, cx).is_ready() {
                 return Poll::Ready(());
             }
             let Some(known) = &mut parting else { return Poll::Pending };
@@ -219,7 +228,7 @@ impl Drop for Ended {
     }
 }
 
-fn poll_messages<S, T>(connection: &mut Connection<S, T>, heard: &Heard, cx: &mut Context<'_>) -> Poll<()>
+fn poll_messages<S, T>(connection: &mut Connection<S, T>, home: &Home, cx: &mut Context<'_>) -> Poll<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -228,9 +237,12 @@ where
         match connection.poll_message(cx) {
             Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
                 tracing::debug!(severity = notice.severity(), message = notice.message(), "postgres notice");
+                if notice.parsed_severity() == Some(Severity::Warning) {
+                    home.warnings.fetch_add(1, Ordering::AcqRel);
+                }
             }
             Poll::Ready(Some(Ok(AsyncMessage::Notification(_)))) => {
-                if let Some(heard) = heard {
+                if let Some(heard) = &home.heard {
                     heard.notify_one();
                 }
             }

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use cache_core::{Identity, Revision};
+use cache_core::{Identity, Lease, Revision};
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
@@ -29,9 +29,14 @@ const EVERYTHING: Revision = Revision::new(u64::MAX / 2);
 /// How far this process has come, and what it does with more.
 pub(super) struct Applied {
     sink: Arc<dyn LogSink>,
+    lease: Arc<Lease>,
     max_poll_rows: usize,
     statements: Statements,
     identity: OnceLock<Identity>,
+    /// The same as the database writes it.
+    history: OnceLock<Arc<str>>,
+    /// How many answers with rows were applied, or in which something else changed that others want to know of.
+    news: AtomicU64,
     forgotten: AtomicU64,
     position: watch::Sender<Option<Arc<PgSnapshot>>>,
     /// The incarnation of the server that the position is of. Held while a position is published.
@@ -51,12 +56,15 @@ pub struct Polled {
 }
 
 impl Applied {
-    pub(super) fn new(sink: Arc<dyn LogSink>, statements: Statements, max_poll_rows: usize) -> Self {
+    pub(super) fn new(sink: Arc<dyn LogSink>, lease: Arc<Lease>, statements: Statements, max_poll_rows: usize) -> Self {
         Self {
             sink,
+            lease,
             max_poll_rows,
             statements,
             identity: OnceLock::new(),
+            history: OnceLock::new(),
+            news: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             position: watch::Sender::new(None),
             incarnation: Mutex::new(Arc::from("")),
@@ -78,6 +86,18 @@ impl Applied {
 
     pub(super) fn identity(&self) -> Option<Identity> {
         self.identity.get().copied()
+    }
+
+    pub(super) fn history(&self) -> Option<Arc<str>> {
+        self.history.get().cloned()
+    }
+
+    /// What has been applied here entirely, in which life of the server, and a number that is another one when there is something to report.
+    pub(super) fn report(&self) -> Option<(Arc<PgSnapshot>, Arc<str>, u64)> {
+        let incarnation = lock(&self.incarnation);
+        // Before the position: what comes in between is reported once more.
+        let news = self.news.load(Ordering::Acquire);
+        Some((self.position()?, Arc::clone(&incarnation), news))
     }
 
     pub(super) fn dead(&self) -> Option<&PgError> {
@@ -104,7 +124,7 @@ impl Applied {
             self.tell(&rows);
         }
         self.forget(header.trimmed_below);
-        Ok(Polled { snapshot: self.publish(header), rows: rows.len() })
+        Ok(Polled { snapshot: self.publish(header, !rows.is_empty()), rows: rows.len() })
     }
 
     /// Tells rows of the past, in pieces, before the position is known.
@@ -117,13 +137,14 @@ impl Applied {
     /// The whole retained log has been told; `cut` where it had more rows than are read.
     pub(super) fn join(&self, header: Header, cut: bool) -> Result<(), PgError> {
         let identity = *self.identity.get_or_init(|| header.identity);
+        self.history.get_or_init(|| header.history.as_str().into());
         self.check(&header)?;
         if cut {
             self.forget(header.snapshot.xmax());
         }
         self.forget(header.trimmed_below);
         self.sink.joined(identity, header.snapshot.stamp());
-        self.publish(header);
+        self.publish(header, true);
         Ok(())
     }
 
@@ -165,6 +186,7 @@ impl Applied {
         let message = format!("{why}; nothing that was cached is used from now on: restart this process");
         let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();
         tracing::error!(%error, "the log of postgres can't be followed");
+        self.lease.lose();
         self.sink.forget(EVERYTHING);
         self.sink.lost();
         let _publishing = lock(&self.incarnation);
@@ -172,7 +194,7 @@ impl Applied {
         error
     }
 
-    fn publish(&self, header: Header) -> Arc<PgSnapshot> {
+    fn publish(&self, header: Header, has_rows: bool) -> Arc<PgSnapshot> {
         let snapshot = Arc::new(header.snapshot);
         let mut incarnation = lock(&self.incarnation);
         let newer = match (&*self.position.borrow(), &header.base) {
@@ -182,9 +204,14 @@ impl Applied {
             (Some(_), base) => base.as_ref().is_some_and(|base| *base.incarnation == **incarnation),
         };
         if newer && self.dead.get().is_none() {
+            if has_rows || *incarnation != header.incarnation {
+                self.news.fetch_add(1, Ordering::AcqRel);
+            }
             *incarnation = header.incarnation;
             self.sink.advance(snapshot.stamp());
             self.position.send_replace(Some(Arc::clone(&snapshot)));
+        } else if has_rows {
+            self.news.fetch_add(1, Ordering::AcqRel);
         }
         snapshot
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::MemberConfig;
+
 /// The default of [`LogConfig::poll_interval`].
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The default of [`LogConfig::poll_timeout`].
@@ -42,6 +44,8 @@ pub struct LogConfig {
     pub max_join_rows: usize,
     /// Whether this process takes part in trimming. One at least should.
     pub trims: bool,
+    /// This process as a member of those who follow the log.
+    pub member: MemberConfig,
 }
 
 impl Default for LogConfig {
@@ -56,6 +60,7 @@ impl Default for LogConfig {
             max_poll_rows: DEFAULT_MAX_POLL_ROWS,
             max_join_rows: DEFAULT_MAX_JOIN_ROWS,
             trims: true,
+            member: MemberConfig::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
-use cache_core::{CacheType, Delta, Error, ErrorKind, Identity, Kill, KillSink, Log, Position, Revision, Stamp};
+use cache_core::{CacheType, Delta, Error, ErrorKind, Identity, Kill, KillSink, Lease, Log, Position, Revision, Stamp};
 
 use super::poll::{Answer, PollStatement};
 use super::reader::LogReader;
@@ -164,6 +164,10 @@ impl Log for PgLog {
     async fn read(&self, after: Option<&Position>) -> Result<Delta, Error> {
         let after = after.map(Place::read).transpose()?;
         self.changes_after(after.as_ref()).await.map_err(|error| error.into_cache(PLACE))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        Some(Arc::clone(self.reader.lease()))
     }
 
     fn covers(&self, position: &Position, revision: Revision) -> bool {

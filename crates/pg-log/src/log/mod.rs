@@ -2,6 +2,7 @@
 
 mod applied;
 mod config;
+mod follower;
 mod identity;
 mod kills;
 mod poll;
@@ -15,6 +16,7 @@ pub use config::{
     DEFAULT_APPLY_TIMEOUT, DEFAULT_HISTORY, DEFAULT_JOIN_TIMEOUT, DEFAULT_MAX_JOIN_ROWS, DEFAULT_MAX_POLL_ROWS,
     DEFAULT_POLL_INTERVAL, DEFAULT_POLL_TIMEOUT, DEFAULT_RETENTION, LogConfig,
 };
+pub(crate) use follower::Follower;
 pub use identity::read_identity;
 pub use kills::{PgLog, RowKills};
 pub use poll::PollStatement;

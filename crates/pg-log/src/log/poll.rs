@@ -77,6 +77,8 @@ impl PollStatement {
 pub(super) struct Header {
     pub(super) snapshot: PgSnapshot,
     pub(super) identity: Identity,
+    /// The same, as the database writes it.
+    pub(super) history: String,
     pub(super) trimmed_below: u64,
     /// The incarnation of the server, which the floor has been settled for.
     pub(super) incarnation: Arc<str>,
@@ -168,6 +170,7 @@ impl Header {
         Ok(Self {
             snapshot: snapshot.parse()?,
             identity: identity_of(&system, &timeline, &database, &epoch),
+            history: [&*timeline, &*system, &*database, &*epoch].join("/"),
             trimmed_below: trimmed.parse().map_err(|_| unexpected("the floor is no number"))?,
             incarnation: live.into(),
             base,

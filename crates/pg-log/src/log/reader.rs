@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::Identity;
+use async_trait::async_trait;
+use cache_core::{Identity, Lease};
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -17,10 +18,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::applied::{Applied, Polled};
+use super::follower::Follower;
 use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
 use crate::connect::{Link, OwnLink, backoff, lock};
+use crate::members::{Judge, Keeper, Membership, Standing};
 use crate::{LogConfig, Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 
 /// The shortest time between two polls, however often it is woken, and between two wake-ups of others.
@@ -37,6 +40,7 @@ const CONNECTING: &str = "follow the log";
 const POLLING: &str = "poll the log";
 const WAKING: &str = "wake the others";
 const SETTLING: &str = "settle what a crash lost";
+const REPORTING: &str = "report what was applied";
 const JOINING: &str = "read the retained log";
 
 /// Follows the log of one PostgreSQL. Ends when it is dropped.
@@ -45,6 +49,11 @@ pub struct LogReader {
     task: Mutex<Option<JoinHandle<()>>>,
     /// Trims beside it.
     trimming: Mutex<Option<JoinHandle<()>>>,
+    /// Asks for others whether their changes are in force.
+    judge: Arc<Judge>,
+    judging: JoinHandle<()>,
+    /// Keeps the lease.
+    keeper: Mutex<Option<Keeper>>,
 }
 
 struct Inner {
@@ -61,16 +70,23 @@ struct Inner {
     stopping: AtomicBool,
     stop: Notify,
     trouble: Mutex<Option<PgError>>,
+    membership: Arc<Membership>,
 }
 
 impl LogReader {
     /// Starts following, in a task of its own: where PostgreSQL is down it joins later.
     #[must_use]
     pub fn start(pg: Pg, sink: Arc<dyn LogSink>) -> Arc<Self> {
+        Self::start_under(pg, sink, Arc::new(Lease::over()))
+    }
+
+    /// The same under a lease that others look at already. It is kept from here on.
+    #[must_use]
+    pub fn start_under(pg: Pg, sink: Arc<dyn LogSink>, lease: Arc<Lease>) -> Arc<Self> {
         let config = pg.config().log.clone();
         let statements = Statements::new(pg.schema(), config.max_poll_rows, config.max_join_rows);
         let inner = Arc::new(Inner {
-            applied: Arc::new(Applied::new(sink, statements, config.max_poll_rows)),
+            applied: Arc::new(Applied::new(sink, Arc::clone(&lease), statements, config.max_poll_rows)),
             pg,
             config,
             polls_sent: AtomicU64::new(0),
@@ -80,11 +96,24 @@ impl LogReader {
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             trouble: Mutex::new(None),
+            membership: Arc::new(Membership::new(lease)),
         });
+        let (pg, reported) = (inner.pg.clone(), Arc::new(Notify::new()));
+        let follower = Arc::clone(&inner) as Arc<dyn Follower>;
+        let judge = Arc::new(Judge::new(pg.clone(), Arc::clone(&follower), Arc::clone(&reported)));
+        let judging = tokio::spawn(Arc::clone(&judge).run());
+        let keeper = Keeper::start(pg, follower, Arc::clone(&inner.membership), reported);
         let trimming =
             inner.config.trims.then(|| tokio::spawn(trim::run(inner.pg.clone(), Arc::clone(&inner.applied))));
         let task = tokio::spawn(Arc::clone(&inner).run());
-        Arc::new(Self { inner, task: Mutex::new(Some(task)), trimming: Mutex::new(trimming) })
+        Arc::new(Self {
+            inner,
+            task: Mutex::new(Some(task)),
+            trimming: Mutex::new(trimming),
+            judge,
+            judging,
+            keeper: Mutex::new(Some(keeper)),
+        })
     }
 
     /// Whether the whole retained log has been applied, and nothing has ended that since.
@@ -146,19 +175,7 @@ impl LogReader {
     /// [`PgErrorKind::Timeout`] where that takes longer than [`LogConfig::apply_timeout`]. The change is committed nevertheless, and will be applied.
     /// The log's own error where it is followed no more.
     pub async fn applied(&self, xid: u64) -> Result<(), PgError> {
-        // Every poll with a higher number is sent after this, and this is after the commit.
-        let before = self.inner.polls_sent.load(Ordering::SeqCst);
-        let mut answers = self.inner.answered.subscribe();
-        self.inner.wake.notify_one();
-        let seen = answers.wait_for(|answered| {
-            answered.as_ref().is_some_and(|(number, snapshot)| *number > before && snapshot.sees(xid))
-                || self.inner.applied.dead().is_some()
-        });
-        let in_time = tokio::time::timeout(self.inner.config.apply_timeout, seen).await.is_ok();
-        if let Some(dead) = self.inner.applied.dead() {
-            return Err(dead.clone());
-        }
-        if in_time {
+        if self.inner.polled(self.inner.config.apply_timeout, |snapshot| snapshot.sees(xid)).await? {
             return Ok(());
         }
         let mut message = format!(
@@ -171,6 +188,26 @@ impl LogReader {
         Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
     }
 
+    /// How long what was told may be trusted.
+    #[must_use]
+    pub fn lease(&self) -> &Arc<Lease> {
+        &self.inner.membership.lease
+    }
+
+    /// Waits until the lease holds, for as long as that takes.
+    pub async fn leased(&self) {
+        self.inner.membership.kept().await;
+    }
+
+    /// Waits until what a transaction wrote, which has been committed, is in force with everybody who follows the log, or `patience` is over: then
+    /// the answer says who lags. In force means that nobody who is asked from then on answers by what was cached before.
+    ///
+    /// # Errors
+    /// Where PostgreSQL can't be asked, or holds another history. The change is committed nevertheless.
+    pub async fn in_force(&self, xid: u64, patience: Duration) -> Result<Standing, PgError> {
+        self.judge.in_force(xid, patience).await
+    }
+
     /// Why the log can't be followed at the moment; none where it can.
     #[must_use]
     pub fn trouble(&self) -> Option<PgError> {
@@ -179,6 +216,11 @@ impl LogReader {
 
     /// Ends, and waits for the end.
     pub async fn stop(&self) {
+        let keeper = lock(&self.keeper).take();
+        if let Some(keeper) = keeper {
+            keeper.stop().await;
+        }
+        self.judging.abort();
         self.inner.stop();
         let tasks = [self.stop_trimming(), lock(&self.task).take()];
         for task in tasks.into_iter().flatten() {
@@ -197,6 +239,7 @@ impl LogReader {
 
 impl Drop for LogReader {
     fn drop(&mut self) {
+        self.judging.abort();
         self.inner.stop();
         self.stop_trimming();
     }
@@ -211,7 +254,43 @@ impl std::fmt::Debug for LogReader {
     }
 }
 
+#[async_trait]
+impl Follower for Inner {
+    fn history(&self) -> Option<Arc<str>> {
+        self.applied.history()
+    }
+
+    fn is_dead(&self) -> bool {
+        self.applied.dead().is_some()
+    }
+
+    async fn fresh(&self, limit: Duration) -> Result<(), PgError> {
+        let joined = async {
+            let _ = self.applied.watch().wait_for(|position| position.is_some() || self.is_dead()).await;
+        };
+        joined.await;
+        if self.polled(limit, |_| true).await? { Ok(()) } else { Err(self.pg.silent(POLLING, limit)) }
+    }
+}
+
 impl Inner {
+    /// Waits for a poll that was sent after this call, is applied, and has a snapshot as wanted; whether there was one in time.
+    async fn polled(&self, limit: Duration, wanted: impl Fn(&PgSnapshot) -> bool) -> Result<bool, PgError> {
+        // Every poll with a higher number is sent after this.
+        let before = self.polls_sent.load(Ordering::SeqCst);
+        let mut answers = self.answered.subscribe();
+        self.wake.notify_one();
+        let seen = answers.wait_for(|answered| {
+            answered.as_ref().is_some_and(|(number, snapshot)| *number > before && wanted(snapshot))
+                || self.applied.dead().is_some()
+        });
+        let in_time = tokio::time::timeout(limit, seen).await.is_ok();
+        match self.applied.dead() {
+            Some(dead) => Err(dead.clone()),
+            None => Ok(in_time),
+        }
+    }
+
     fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_one();
@@ -254,6 +333,7 @@ impl Inner {
             }
             tracing::info!(place = self.pg.place(), "joined the log of postgres");
         }
+        let mut reported = None;
         loop {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
@@ -263,6 +343,7 @@ impl Inner {
             if !self.or_settle(&link, polled).await? {
                 continue;
             }
+            self.report(&link, &mut reported).await?;
             *failures = 0;
             if lock(&self.trouble).take().is_some() {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
@@ -369,6 +450,29 @@ impl Inner {
         let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
         let polled = self.applied.apply(&answer)?;
         self.answered.send_replace(Some((number, polled.snapshot)));
+        Ok(())
+    }
+
+    /// Tells the others what is applied here, where that is news.
+    async fn report(&self, link: &Link, reported: &mut Option<(Arc<str>, u64)>) -> Result<(), PgError> {
+        let Some(member) = self.membership.incarnation() else { return Ok(()) };
+        let Some((position, live, news)) = self.applied.report() else { return Ok(()) };
+        if reported.as_ref().is_some_and(|(to, last)| *to == member && *last == news) {
+            return Ok(());
+        }
+        let schema = self.pg.schema();
+        let sql = format!(
+            "WITH told AS (UPDATE {schema}.positions SET seen = $2, seen_in = $3 WHERE incarnation = $1::text::uuid RETURNING 1)
+             SELECT pg_catalog.pg_notify($4, '') FROM told"
+        );
+        let channel = format!("{}_members", self.pg.config().schema);
+        let sent = async {
+            let statement = link.prepared(&sql).await?;
+            let position = position.to_string();
+            link.client.execute(&statement, &[&&*member, &position, &&*live, &channel]).await.during(REPORTING)
+        };
+        self.bounded(self.config.poll_timeout, REPORTING, sent).await?;
+        *reported = Some((member, news));
         Ok(())
     }
 

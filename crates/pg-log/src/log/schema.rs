@@ -32,6 +32,13 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0005_believed.sql"),
         needs: 0,
     },
+    Migration {
+        version: 6,
+        name: "members",
+        sql: include_str!("../../migrations/0006_members.sql"),
+        // Whoever follows without being a member is acknowledged past.
+        needs: 6,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

@@ -5,7 +5,7 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 13] = [
+pub(super) const OPTIONAL: [&str; 14] = [
     "gateway.anonymous",
     "gateway.challenge",
     "http.public_url",
@@ -19,6 +19,7 @@ pub(super) const OPTIONAL: [&str; 13] = [
     "redis.sentinel_username",
     "redis.url",
     "server.default_store",
+    "server.instance",
 ];
 /// Settings that are, or may hold, a secret: no message shows their values.
 pub(super) const SECRET: [&str; 4] = ["keys.master", "postgres.url", "redis.sentinel_password", "redis.url"];

@@ -30,6 +30,12 @@ pub struct Postgres {
     pub lock_timeout_ms: u64,
     /// How often the log of changes is asked for what nobody has announced.
     pub poll_interval_ms: u64,
+    /// How long an instance uses what it has cached without hearing from the log. An acknowledgement waits so long for an instance that is gone.
+    pub lease_ms: u64,
+    /// So much longer while PostgreSQL can't be reached; 0 for not at all. Acknowledgements wait for silent instances as much longer.
+    pub max_outage_stale_ms: u64,
+    /// How long a change waits until it is in force on every instance, before its writer is told that it is not yet.
+    pub acknowledge_timeout_ms: u64,
     /// How long the log tells of changes to instances that join or were away; older values count as changed.
     pub log_retention_seconds: u64,
 }
@@ -45,6 +51,8 @@ impl Postgres {
         config.connect_timeout = Duration::from_millis(self.connect_timeout_ms);
         config.statement_timeout = Duration::from_millis(self.statement_timeout_ms);
         config.lock_timeout = Duration::from_millis(self.lock_timeout_ms);
+        config.log.member.lease = Duration::from_millis(self.lease_ms);
+        config.log.member.max_outage_stale = Duration::from_millis(self.max_outage_stale_ms);
         config.log.poll_interval = Duration::from_millis(self.poll_interval_ms);
         config.log.retention = Duration::from_secs(self.log_retention_seconds);
         config.log.history = config.log.history.max(config.log.retention);
@@ -64,6 +72,9 @@ impl Default for Postgres {
             statement_timeout_ms: 2_000,
             lock_timeout_ms: 1_000,
             poll_interval_ms: 50,
+            lease_ms: 1_000,
+            max_outage_stale_ms: 0,
+            acknowledge_timeout_ms: 2_000,
             log_retention_seconds: 3_600,
         }
     }

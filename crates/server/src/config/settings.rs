@@ -166,6 +166,18 @@ pub struct Server {
     /// The id of that store. Without it: the only store, or the one that is named `demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_store: Option<String>,
+    /// What this instance is called where somebody asks who lags. Without it, the name of the machine and the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+impl Server {
+    /// What this instance is called.
+    #[must_use]
+    pub fn instance_name(&self, http: &Http) -> String {
+        let machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.instance.clone().unwrap_or_else(|| format!("{}:{}", machine(), http.port))
+    }
 }
 
 /// How the process ends.

@@ -113,6 +113,9 @@ fn postgres(checks: &mut Checks<'_>) {
     checks.range("postgres.statement_timeout_ms", postgres.statement_timeout_ms, 10..=600_000);
     checks.range("postgres.lock_timeout_ms", postgres.lock_timeout_ms, 10..=600_000);
     checks.range("postgres.poll_interval_ms", postgres.poll_interval_ms, 5..=10_000);
+    checks.range("postgres.lease_ms", postgres.lease_ms, 100..=60_000);
+    checks.range("postgres.max_outage_stale_ms", postgres.max_outage_stale_ms, 0..=DAY_MS);
+    checks.range("postgres.acknowledge_timeout_ms", postgres.acknowledge_timeout_ms, 0..=60_000);
     checks.range("postgres.log_retention_seconds", postgres.log_retention_seconds, 60..=31_536_000);
 }
 

@@ -30,7 +30,8 @@ impl Origin {
     /// Where the data can't be used.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let clock = Arc::new(SystemWallClock);
-        if let Some(config) = settings.postgres.connections() {
+        if let Some(mut config) = settings.postgres.connections() {
+            config.log.member.name = settings.server.instance_name(&settings.http);
             return Ok(Self::Postgres(Arc::new(PostgresStore::new(config, clock)?)));
         }
         let mut config = SqliteConfig::new(data_file(settings));

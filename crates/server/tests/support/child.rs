@@ -72,6 +72,17 @@ impl Server {
         assert!(status.success());
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Its exit status and its log, once it has ended.
     pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let mut log = String::new();

@@ -7,6 +7,7 @@ mod world;
 
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cache_core::{Identity, Lease, Revision, Stamp};
@@ -16,9 +17,9 @@ use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
 use super::{
     CLOCK_SLACK, Change, ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange,
-    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
-    StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock,
-    WriteBatch, WriteConflict,
+    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Standing, Store, StoreError,
+    StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis,
+    WallClock, WriteBatch, WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -358,6 +359,10 @@ impl Store for MemoryStore {
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
         let now = self.clock.unix_millis();
         Ok(self.state()?.commit(vec![Change::Invalidated(scope)], now))
+    }
+
+    async fn in_force(&self, _: Revision, _: Duration) -> Result<Standing, StoreError> {
+        Ok(Standing::alone())
     }
 
     async fn health(&self) -> Result<(), StoreError> {

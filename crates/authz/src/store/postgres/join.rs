@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Identity, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp};
 use pg_log::{LogReader, LogRow, LogSink, Pg, PgError, PgErrorKind};
 
 use super::super::columns::{NO_RELATION, id_of, tuple_of};
@@ -28,13 +28,18 @@ pub(super) async fn migrate(pg: &Pg) -> Result<(), PgError> {
 }
 
 /// Migrates and begins to follow the log, as soon as PostgreSQL lets us.
-pub(super) async fn follow(pg: Pg, sink: Arc<dyn ChangeSink>, trouble: impl Fn(Option<PgError>)) -> Arc<LogReader> {
+pub(super) async fn follow(
+    pg: Pg,
+    sink: Arc<dyn ChangeSink>,
+    lease: Arc<Lease>,
+    trouble: impl Fn(Option<PgError>),
+) -> Arc<LogReader> {
     let mut pause = RETRY_FIRST;
     loop {
         match migrate(&pg).await {
             Ok(()) => {
                 trouble(None);
-                return LogReader::start(pg, Arc::new(Teller(sink)));
+                return LogReader::start_under(pg, Arc::new(Teller(sink)), lease);
             }
             Err(error) => {
                 // Somebody has to act, or another release does: it may happen while we wait.

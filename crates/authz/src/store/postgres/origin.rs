@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cache_core::{Lease, Revision};
 use pg_log::{LogReader, Migration, Pg, PgConfig, PgError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -12,8 +13,8 @@ use tokio::task::JoinHandle;
 use super::super::batch::{check_assertions, check_properties};
 use super::super::columns::IdText;
 use super::super::{
-    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
-    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, Laggard, ModelId, Page, PageRequest, Snapshot,
+    Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{connecting, failed, running};
 use super::job::Job;
@@ -68,6 +69,8 @@ const JOIN_WAIT: Duration = Duration::from_secs(5);
 pub struct PostgresStore {
     pg: Pg,
     clock: Arc<dyn WallClock>,
+    /// How long what the log told may be trusted; kept by its reader, once there is one.
+    lease: Arc<Lease>,
     joining: Arc<Joining>,
     task: Mutex<Option<JoinHandle<()>>>,
     closed: AtomicBool,
@@ -98,6 +101,7 @@ impl PostgresStore {
         Ok(Self {
             pg,
             clock,
+            lease: Arc::new(Lease::over()),
             joining: Arc::default(),
             task: Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -227,7 +231,7 @@ impl Store for PostgresStore {
         if self.joining.attached.swap(true, Ordering::AcqRel) {
             return Err(StoreError::Unusable(Arc::from("this origin has a sink already; attach once")));
         }
-        let (pg, joining) = (self.pg.clone(), Arc::clone(&self.joining));
+        let (pg, joining, lease) = (self.pg.clone(), Arc::clone(&self.joining), Arc::clone(&self.lease));
         let task = tokio::spawn(async move {
             let trouble = |error| *joining.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
             let tell = |error: Option<PgError>| {
@@ -237,7 +241,7 @@ impl Store for PostgresStore {
                     joining.follows.notify_one();
                 }
             };
-            let reader = join::follow(pg, sink, tell).await;
+            let reader = join::follow(pg, sink, lease, tell).await;
             reader_joined(&joining, reader).await;
         });
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
@@ -249,6 +253,10 @@ impl Store for PostgresStore {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
         let reader = Arc::clone(self.reader()?);
         Ok(Box::new(PostgresSnapshot::new(self.pg.clone(), reader, Arc::clone(&self.trips))))
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        Some(Arc::clone(&self.lease))
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
@@ -373,6 +381,18 @@ impl Store for PostgresStore {
         self.submit(Job::Append(scope)).await.map(|(_, committed)| committed)
     }
 
+    async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError> {
+        const OPERATION: &str = "asking where a change is in force";
+        let standing =
+            self.reader()?.in_force(revision.get(), patience).await.map_err(|error| running(OPERATION, &error))?;
+        let laggard = |laggard: pg_log::Laggard| Laggard { name: laggard.name, silent: laggard.silent };
+        Ok(Standing {
+            confirmed_by: standing.confirmed,
+            lagging: standing.lagging.into_iter().map(laggard).collect(),
+            silence: standing.silence,
+        })
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "asking PostgreSQL for its health";
         let reader = self.reader()?;
@@ -404,5 +424,7 @@ impl Store for PostgresStore {
 async fn reader_joined(joining: &Joining, reader: Arc<LogReader>) {
     let _ = joining.reader.set(Arc::clone(&reader));
     reader.joined().await;
+    // Before that nothing cached is used.
+    reader.leased().await;
     joining.follows.notify_one();
 }

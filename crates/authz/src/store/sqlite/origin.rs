@@ -1,15 +1,16 @@
 //! [`SqliteStore`]: the parts put together.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease};
+use cache_core::{Identity, Lease, Revision};
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
 use super::super::{
-    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
-    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot,
+    Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{broken, running, unusable};
 use super::log::Log;
@@ -222,6 +223,10 @@ impl Store for SqliteStore {
 
     async fn append(&self, scope: InvalidationScope) -> Result<Committed, StoreError> {
         self.writer.submit(move |work| job::append(work, &scope)).await
+    }
+
+    async fn in_force(&self, _: Revision, _: Duration) -> Result<Standing, StoreError> {
+        Ok(Standing::alone())
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -57,6 +57,7 @@ async fn a_snapshot_applies_a_foreign_write_before_it_is_handed_out() {
     let database = database().await;
     let mut blind = Postgres::config(database.url());
     blind.log.poll_interval = Duration::from_secs(3_600);
+    blind.log.member.lease = Duration::from_secs(3_600);
     let world = Postgres::with(blind).await;
     let psql = super::psql(database.url()).await;
     // Without the mark of our sessions it would be notified.

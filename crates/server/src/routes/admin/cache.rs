@@ -22,6 +22,8 @@ pub(super) struct Cache {
     /// Fills of tiers elsewhere that found the queue full.
     fills_dropped: u64,
     uncacheable: u64,
+    /// Look-ups that no tier was asked for, because the lease was over.
+    untrusted: u64,
     invalidations: u64,
     horizon: Horizon,
 }
@@ -76,6 +78,7 @@ impl From<Statistics> for Cache {
             fills_refused,
             fills_dropped,
             uncacheable,
+            untrusted,
             invalidations,
             horizon,
         } = counted;
@@ -86,6 +89,7 @@ impl From<Statistics> for Cache {
             fills_refused,
             fills_dropped,
             uncacheable,
+            untrusted,
             invalidations,
             horizon: Horizon { tags, rules, bytes, floor: floor.get() },
         }

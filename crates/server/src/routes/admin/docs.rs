@@ -8,13 +8,17 @@ use super::invalidate::{Report, Scope};
 use super::pools::Pools;
 use super::properties::{Entities, Entity, PropertiesQuery, Write, Written};
 use super::tiers::{Change, Changed};
+use crate::acknowledge::WaitQuery;
+use crate::acknowledge::docs::accepted;
 use crate::openapi::{EXAMPLE_MODEL, Operation};
 
 pub(crate) fn invalidate() -> Operation {
-    Operation::administration("invalidate", "Stop using cached values")
-        .about("In force when it is answered. Nothing is lost by it: what is asked for next is computed anew.")
+    let invalidate = Operation::administration("invalidate", "Stop using cached values")
+        .query::<WaitQuery>()
+        .about("In force on every instance when it is answered. Nothing is lost by it: what is asked for next is computed anew.")
         .takes::<Scope>(json!({"scope": "user", "id": "ann"}))
-        .answers::<Report>(200, "It is in force.", json!({"revision": 7, "confirmed_by": 1, "errors": []}))
+        .answers::<Report>(200, "It is in force on every instance.", json!({"revision": 7, "confirmed_by": 3, "errors": []}));
+    accepted(invalidate)
 }
 
 pub(crate) fn explain() -> Operation {
@@ -114,14 +118,16 @@ pub(crate) fn change_tier() -> Operation {
 }
 
 pub(crate) fn write_properties() -> Operation {
-    Operation::administration("writeProperties", "Store properties of subjects and resources")
+    let write = Operation::administration("writeProperties", "Store properties of subjects and resources")
         .about(
             "For conditions, where a question does not bring them. They replace the properties of an entity as a whole; `{}` removes them. \
-             All of a request or none of it, and in force when it is answered.",
+             All of a request or none of it, and in force on every instance when it is answered.",
         )
         .of_store()
+        .query::<WaitQuery>()
         .takes::<Write>(json!({"entities": [ann()]}))
-        .answers::<Written>(200, "They are in force.", json!({"revision": 8}))
+        .answers::<Written>(200, "They are in force on every instance.", json!({"revision": 8}));
+    accepted(write)
 }
 
 pub(crate) fn list_properties() -> Operation {
@@ -140,7 +146,8 @@ pub(crate) fn get_properties() -> Operation {
 }
 
 pub(crate) fn delete_properties() -> Operation {
-    of_entity("deleteProperties", "Remove the stored properties of an entity").answers_nothing(204, "They are gone.")
+    let delete = of_entity("deleteProperties", "Remove the stored properties of an entity").query::<WaitQuery>();
+    accepted(delete.answers_nothing(204, "They are gone, on every instance."))
 }
 
 fn of_entity(id: &str, summary: &str) -> Operation {

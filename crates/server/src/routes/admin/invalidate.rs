@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use authz::store::InvalidationScope;
-use axum::extract::State;
+use authz::store::{Committed, InvalidationScope};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Answered, Body};
+use crate::acknowledge::WaitQuery;
 use crate::app::App;
 use crate::error::Fault;
 use crate::wire::ok;
@@ -37,12 +39,18 @@ pub(super) enum Scope {
 #[schema(as = InvalidationReport)]
 pub(super) struct Report {
     revision: u64,
+    /// Instances on which it is in force: all that there are.
     confirmed_by: usize,
     errors: Vec<String>,
 }
 
 /// In force when it answers.
-pub(crate) async fn invalidate(State(app): State<Arc<App>>, body: Body) -> Answered {
+pub(crate) async fn invalidate(
+    State(app): State<Arc<App>>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
+    body: Body,
+) -> Answered {
+    let wait = WaitQuery::read(query)?;
     let scope: Scope = body.read()?;
     if let Scope::User { id } | Scope::Team { id } = &scope
         && id.contains(':')
@@ -52,8 +60,9 @@ pub(crate) async fn invalidate(State(app): State<Arc<App>>, body: Body) -> Answe
     }
     let report = app.decisions.invalidate(scope.into()).await.map_err(|error| app.fault(error))?;
     let revision = report.revision.get();
-    tracing::info!(revision, confirmed_by = report.confirmed_by, "invalidated by an administrator");
-    Ok(ok(&Report { revision, confirmed_by: report.confirmed_by, errors: report.errors }))
+    tracing::info!(revision, "invalidated by an administrator");
+    let acknowledged = app.acknowledge(Committed { revision: report.revision }, &wait).await?;
+    Ok(acknowledged.answer(|confirmed_by| ok(&Report { revision, confirmed_by, errors: report.errors })))
 }
 
 impl From<Scope> for InvalidationScope {

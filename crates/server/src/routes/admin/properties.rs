@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Answered, Body, StorePath};
+use crate::acknowledge::WaitQuery;
 use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{no_content, ok};
@@ -76,8 +77,10 @@ pub(super) struct Entities {
 pub(crate) async fn write_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    query: Result<Query<WaitQuery>, QueryRejection>,
     body: Body,
 ) -> Answered {
+    let wait = WaitQuery::read(query)?;
     let Write { entities } = body.read()?;
     if entities.is_empty() {
         return Err(Fault::invalid("nothing to write; name an entity in entities").into());
@@ -88,7 +91,7 @@ pub(crate) async fn write_properties(
     let committed = app.decisions.write_properties(store, entities).await.map_err(|error| app.fault(error))?;
     let revision = committed.revision.get();
     tracing::info!(store = %store.0, count, revision, "properties written by an administrator");
-    Ok(ok(&Written { revision }))
+    Ok(app.acknowledge(committed, &wait).await?.answer(|_| ok(&Written { revision })))
 }
 
 /// `GET`: all entities that have properties, in the order of type and id.
@@ -136,13 +139,15 @@ pub(crate) async fn delete_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
     path: Result<Path<EntityPath>, PathRejection>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Answered {
+    let wait = WaitQuery::read(query)?;
     let entity = entity_of(path)?;
     stored(&app, store, &entity).await?;
     let none = vec![(entity, Context::default())];
     let committed = app.decisions.write_properties(store, none).await.map_err(|error| app.fault(error))?;
     tracing::info!(store = %store.0, revision = committed.revision.get(), "properties deleted by an administrator");
-    Ok(no_content())
+    Ok(app.acknowledge(committed, &wait).await?.answer(|_| no_content()))
 }
 
 fn entity_of(path: Result<Path<EntityPath>, PathRejection>) -> Result<Object, Fault> {

@@ -14,6 +14,8 @@ use super::models::{Models, ModelsQuery, OneModel, Written};
 use super::read::{Read, Tuples};
 use super::stores::{NewStore, Store, Stores, StoresQuery};
 use super::write::{Nothing, Write};
+use crate::acknowledge::WaitQuery;
+use crate::acknowledge::docs::accepted;
 use crate::openapi::{EXAMPLE_MODEL, EXAMPLE_STORE, Operation};
 
 const TIME: &str = "2026-01-31T12:00:00Z";
@@ -94,14 +96,16 @@ pub(crate) fn batch_check() -> Operation {
 }
 
 pub(crate) fn write() -> Operation {
-    Operation::openfga("write", "Write and delete relationships")
-        .about("All of a request or none of it, and in force when it is answered: no decision that is asked for after it rests on what was deleted.")
+    let write = Operation::openfga("write", "Write and delete relationships")
+        .about("All of a request or none of it, and in force on every instance when it is answered: no decision that is asked for after it rests on what was deleted.")
         .of_store()
+        .query::<WaitQuery>()
         .takes::<Write<'_>>(json!({
             "writes": {"tuple_keys": [member("user:eve")], "on_duplicate": "ignore"},
             "deletes": {"tuple_keys": [member("user:kim")], "on_missing": "ignore"},
         }))
-        .answers::<Nothing>(200, "It is in force.", json!({}))
+        .answers::<Nothing>(200, "It is in force on every instance.", json!({}));
+    accepted(write)
 }
 
 pub(crate) fn read() -> Operation {

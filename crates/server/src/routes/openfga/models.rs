@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, model_shape, page_size};
+use crate::acknowledge::WaitQuery;
 use crate::app::App;
 use crate::error::{Failure, Fault, FaultKind, OpenFga};
 use crate::routes::path;
@@ -75,8 +76,9 @@ pub(crate) async fn write_model(
     body: Body,
 ) -> Answered {
     let model = Model::from_json(body.text()?)?;
-    let id = app.decisions.write_model(store, &model).await.map_err(|error| app.fault(error))?;
-    Ok(created(&Written { authorization_model_id: id.0.to_string() }))
+    let (id, committed) = app.decisions.commit_model(store, &model).await.map_err(|error| app.fault(error))?;
+    let written = || created(&Written { authorization_model_id: id.0.to_string() });
+    Ok(app.acknowledge(committed, &WaitQuery::default()).await?.answer(|_| written()))
 }
 
 /// `GET /stores/{store_id}/authorization-models/{model_id}`

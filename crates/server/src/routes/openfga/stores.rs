@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, given, page_size};
+use crate::acknowledge::WaitQuery;
 use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{created, no_content, ok, rfc3339};
@@ -112,9 +113,9 @@ pub(crate) async fn get_store(State(app): State<Arc<App>>, StorePath { store, ..
 
 /// `DELETE /stores/{store_id}`
 pub(crate) async fn delete_store(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
-    app.decisions.delete_store(store).await.map_err(|error| app.fault(error))?;
+    let committed = app.decisions.delete_store(store).await.map_err(|error| app.fault(error))?;
     app.forget_default_store();
-    Ok(no_content())
+    Ok(app.acknowledge(committed, &WaitQuery::default()).await?.answer(|_| no_content()))
 }
 
 fn check_name(name: &str) -> Result<&str, Fault> {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use authz::store::{MAX_WRITE_BATCH, OnConflict, WriteBatch};
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::tuples::{self, TupleKey};
 use super::{Answered, Body, StorePath, given, model_id};
+use crate::acknowledge::WaitQuery;
 use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{Word, ok};
@@ -46,12 +48,18 @@ struct Part<'a> {
 pub(super) struct Nothing {}
 
 /// Writes and deletes.
-pub(crate) async fn write(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath, body: Body) -> Answered {
+pub(crate) async fn write(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    query: Result<Query<WaitQuery>, QueryRejection>,
+    body: Body,
+) -> Answered {
+    let wait = WaitQuery::read(query)?;
     let Write { writes, deletes, authorization_model_id } = body.read()?;
     let model = model_id(authorization_model_id.as_deref())?;
     let batch = batch(writes.unwrap_or_default(), deletes.unwrap_or_default())?;
-    app.decisions.write(store, model, batch).await.map_err(|error| app.fault(error))?;
-    Ok(ok(&Nothing {}))
+    let committed = app.decisions.write(store, model, batch).await.map_err(|error| app.fault(error))?;
+    Ok(app.acknowledge(committed, &wait).await?.answer(|_| ok(&Nothing {})))
 }
 
 fn batch(writes: Part<'_>, deletes: Part<'_>) -> Result<WriteBatch, Fault> {

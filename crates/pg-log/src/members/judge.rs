@@ -1,0 +1,307 @@
+//! Judges whether a change is in force with every member: it has applied it, or its lease is over for sure and it was fenced.
+//!
+//! One query answers for everybody who waits. It is sent after whoever waits came, and that is after the commit: so whoever is no member in its snapshot had
+//! not joined by then, and will have applied the change before it uses anything cached.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tokio_postgres::Row;
+
+use super::config::certainly_over;
+use crate::connect::lock;
+use crate::log::Follower;
+use crate::{Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
+
+/// The longest time between two looks while somebody waits: reports wake it, and a report that is lost costs this.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a look may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// The most who may wait at once; the next one is told to ask again.
+const MAX_WAITING: usize = 65_536;
+
+const JUDGING: &str = "ask who has applied a change";
+
+/// How far a change has got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// With how many members it is in force; those that were fenced are none any more.
+    pub confirmed: usize,
+    /// The others.
+    pub lagging: Vec<Laggard>,
+    /// The history is new to everybody, and members of an older one may hold leases for so long.
+    pub silence: Duration,
+}
+
+impl Standing {
+    /// Whether it is in force everywhere.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.lagging.is_empty() && self.silence.is_zero()
+    }
+}
+
+/// A member that has not applied a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Laggard {
+    /// Its name.
+    pub name: String,
+    /// Which of those with that name.
+    pub incarnation: String,
+    /// How long it has been silent, as far as this process has watched.
+    pub silent: Duration,
+}
+
+/// Who waits, and what is known of members that are silent.
+pub(crate) struct Judge {
+    pg: Pg,
+    follower: Arc<dyn Follower>,
+    query: String,
+    fence: String,
+    waiting: Mutex<Vec<Waiter>>,
+    /// Somebody came.
+    came: Notify,
+    /// A member reported.
+    reported: Arc<Notify>,
+    watched: Mutex<HashMap<String, Watched>>,
+}
+
+struct Waiter {
+    xid: u64,
+    until: Instant,
+    tell: oneshot::Sender<Result<Standing, PgError>>,
+}
+
+struct Watched {
+    counter: i64,
+    since: Instant,
+}
+
+struct Member {
+    incarnation: String,
+    name: String,
+    counter: i64,
+    lease: Duration,
+    fenced: bool,
+    seen: Option<PgSnapshot>,
+}
+
+struct Look {
+    silence: Duration,
+    members: Vec<Member>,
+}
+
+impl Judge {
+    pub(crate) fn new(pg: Pg, follower: Arc<dyn Follower>, reported: Arc<Notify>) -> Self {
+        let schema = pg.schema();
+        let query = format!(
+            "SELECT h.history, h.live, h.silence, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in
+             FROM (SELECT {schema}.history() AS history, {schema}.incarnation() AS live,
+                          (SELECT greatest(0, max(lease_ms) - extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint
+                           FROM {schema}.histories, {schema}.members WHERE identity = {schema}.history()
+                               AND first_seen > pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => 86400)
+                           GROUP BY first_seen) AS silence) h
+             LEFT JOIN ({schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)) ON true"
+        );
+        let fence = format!(
+            "UPDATE {schema}.members SET fenced = true
+             WHERE incarnation = $1::text::uuid AND counter = $2 AND NOT fenced AND {schema}.durably()"
+        );
+        Self {
+            pg,
+            follower,
+            query,
+            fence,
+            waiting: Mutex::default(),
+            came: Notify::new(),
+            reported,
+            watched: Mutex::default(),
+        }
+    }
+
+    /// Waits until a committed change is in force with every member, or the patience is over: then it says who lags.
+    pub(crate) async fn in_force(&self, xid: u64, patience: Duration) -> Result<Standing, PgError> {
+        let (tell, told) = oneshot::channel();
+        {
+            let mut waiting = lock(&self.waiting);
+            if waiting.len() >= MAX_WAITING {
+                let message = "too many wait already; the change is committed, ask for it again";
+                return Err(PgError::new(PgErrorKind::Unavailable, JUDGING, message));
+            }
+            waiting.push(Waiter { xid, until: Instant::now() + patience, tell });
+        }
+        self.came.notify_one();
+        told.await.unwrap_or_else(|_| {
+            Err(PgError::new(PgErrorKind::Unavailable, JUDGING, "the log is followed no more; the change is committed"))
+        })
+    }
+
+    /// Serves those who wait, and ends with its task.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            if lock(&self.waiting).is_empty() {
+                self.came.notified().await;
+                continue;
+            }
+            let served: Vec<Waiter> = std::mem::take(&mut *lock(&self.waiting));
+            let look = match tokio::time::timeout(LOOK_LIMIT, self.look()).await {
+                Ok(look) => look,
+                Err(_) => Err(self.pg.silent(JUDGING, LOOK_LIMIT)),
+            };
+            let left = match &look {
+                Ok(look) => self.serve(served, look),
+                Err(error) => self.fail(served, error),
+            };
+            // Also for those who only look in now and then.
+            if let Ok(look) = look {
+                self.fence_the_silent(&look).await;
+            }
+            if left.is_empty() {
+                continue;
+            }
+            lock(&self.waiting).extend(left);
+            tokio::select! {
+                () = self.reported.notified() => {}
+                () = self.came.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Answers those whose change is everywhere, and those whose patience is over.
+    fn serve(&self, served: Vec<Waiter>, look: &Look) -> Vec<Waiter> {
+        let now = Instant::now();
+        let mut left = Vec::new();
+        for waiter in served {
+            let standing = self.standing(waiter.xid, look, now);
+            if standing.is_in_force() || waiter.until <= now {
+                let _ = waiter.tell.send(Ok(standing));
+            } else if !waiter.tell.is_closed() {
+                left.push(waiter);
+            }
+        }
+        left
+    }
+
+    /// PostgreSQL can't be asked: those who have patience left wait for it.
+    fn fail(&self, served: Vec<Waiter>, error: &PgError) -> Vec<Waiter> {
+        let now = Instant::now();
+        let (over, left): (Vec<_>, Vec<_>) =
+            served.into_iter().partition(|waiter| waiter.until <= now || self.follower.is_dead());
+        for waiter in over {
+            let _ = waiter.tell.send(Err(error.clone()));
+        }
+        left
+    }
+
+    fn standing(&self, xid: u64, look: &Look, now: Instant) -> Standing {
+        let mut standing = Standing { silence: look.silence, ..Standing::default() };
+        let watched = lock(&self.watched);
+        for member in look.members.iter().filter(|member| !member.fenced) {
+            if member.seen.as_ref().is_some_and(|seen| seen.sees(xid)) {
+                standing.confirmed += 1;
+            } else {
+                let silent = watched.get(&member.incarnation).map_or(Duration::ZERO, |known| now - known.since);
+                let (name, incarnation) = (member.name.clone(), member.incarnation.clone());
+                standing.lagging.push(Laggard { name, incarnation, silent });
+            }
+        }
+        standing
+    }
+
+    async fn look(&self) -> Result<Look, PgError> {
+        let shared = self.pg.shared().await?;
+        let statement = shared.prepared(&self.query).await?;
+        let rows = shared.query(&statement, &[]).await.during(JUDGING)?;
+        // A counter was what it is when its row was sent, and so was seen by now at the latest.
+        let now = Instant::now();
+        let look = self.read(&rows)?;
+        let mut watched = lock(&self.watched);
+        watched.retain(|incarnation, _| look.members.iter().any(|member| member.incarnation == *incarnation));
+        for member in &look.members {
+            let known =
+                watched.entry(member.incarnation.clone()).or_insert(Watched { counter: member.counter, since: now });
+            if known.counter != member.counter {
+                *known = Watched { counter: member.counter, since: now };
+            }
+        }
+        drop(watched);
+        Ok(look)
+    }
+
+    fn read(&self, rows: &[Row]) -> Result<Look, PgError> {
+        let unexpected = |what: &str| PgError::new(PgErrorKind::Unexpected, JUDGING, what.to_owned());
+        let first = rows.first().ok_or_else(|| unexpected("the answer has no row"))?;
+        let history: String = first.try_get(0).during(JUDGING)?;
+        if self.follower.history().as_deref() != Some(&*history) {
+            return Err(PgError::new(
+                PgErrorKind::Refused,
+                JUDGING,
+                "PostgreSQL holds another history than the one that is followed here",
+            ));
+        }
+        let live: String = first.try_get(1).during(JUDGING)?;
+        let silence: Option<i64> = first.try_get(2).during(JUDGING)?;
+        let mut members = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(incarnation) = row.try_get::<_, Option<String>>(3).during(JUDGING)? else { continue };
+            let lease: i64 = row.try_get(6).during(JUDGING)?;
+            let seen: Option<&str> = row.try_get(8).during(JUDGING)?;
+            let seen_in: Option<&str> = row.try_get(9).during(JUDGING)?;
+            // A position from before a crash claims to have seen numbers that are given again.
+            let seen = seen.filter(|_| seen_in == Some(&*live)).map(str::parse).transpose()?;
+            members.push(Member {
+                incarnation,
+                name: row.try_get(4).during(JUDGING)?,
+                counter: row.try_get(5).during(JUDGING)?,
+                lease: Duration::from_millis(u64::try_from(lease).unwrap_or(u64::MAX)),
+                fenced: row.try_get(7).during(JUDGING)?,
+                seen,
+            });
+        }
+        Ok(Look { silence: certainly_past(silence), members })
+    }
+
+    async fn fence_the_silent(&self, look: &Look) {
+        let now = Instant::now();
+        let over: Vec<(&Member, i64)> = {
+            let watched = lock(&self.watched);
+            let is_over = |member: &&Member| {
+                let known = watched.get(&member.incarnation);
+                !member.fenced && known.is_some_and(|known| now - known.since >= certainly_over(member.lease))
+            };
+            look.members.iter().filter(is_over).map(|member| (member, member.counter)).collect()
+        };
+        for (member, counter) in over {
+            let fenced = async {
+                let shared = self.pg.shared().await?;
+                let statement = shared.prepared(&self.fence).await?;
+                shared.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
+            };
+            match tokio::time::timeout(LOOK_LIMIT, fenced).await {
+                Ok(Ok(0)) | Err(_) => {}
+                Ok(Ok(_)) => {
+                    tracing::warn!(
+                        member = member.name,
+                        incarnation = member.incarnation,
+                        "fenced: it has not renewed its lease"
+                    );
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "a member that is silent could not be fenced"),
+            }
+        }
+    }
+}
+
+/// The time until every lease of an older history is over.
+fn certainly_past(silence_ms: Option<i64>) -> Duration {
+    match silence_ms {
+        Some(ms) if ms > 0 => certainly_over(Duration::from_millis(ms.unsigned_abs())),
+        _ => Duration::ZERO,
+    }
+}

@@ -1,0 +1,272 @@
+//! Keeps this process's lease: on a thread and a connection of its own, so that nothing that goes on elsewhere in the process delays a renewal, and
+//! none is made where the process has stopped following.
+//!
+//! A round: the log is polled and the answer applied by the reader, then the renewal is sent. Where the reader does not get to it, there is no
+//! renewal, and a process that is starved lets its lease run out instead of answering from what it has not looked after.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use cache_core::{Clock, Lease, SystemClock};
+use tokio::sync::{Notify, watch};
+
+use super::MemberConfig;
+use crate::connect::{Link, OwnLink, backoff, lock};
+use crate::log::Follower;
+use crate::{Pg, PgContext, PgError, PgErrorKind};
+
+/// The pauses after a failure, doubled from the first to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_LAST: Duration = Duration::from_millis(500);
+/// How long giving the lease back may take.
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+/// How long a statement of a round may take before its connection is given up; the lease is over long before.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
+
+const JOINING: &str = "join the members";
+const RENEWING: &str = "renew the lease";
+const LEAVING: &str = "give the lease back";
+
+/// This process among the members.
+pub(crate) struct Membership {
+    pub(crate) lease: Arc<Lease>,
+    /// Under which incarnation it is one.
+    incarnation: Mutex<Option<Arc<str>>>,
+    /// Whether the last round renewed the lease.
+    kept: watch::Sender<bool>,
+}
+
+impl Membership {
+    pub(crate) fn new(lease: Arc<Lease>) -> Self {
+        Self { lease, incarnation: Mutex::default(), kept: watch::Sender::new(false) }
+    }
+
+    /// Waits until the lease was renewed, and was not given up since.
+    pub(crate) async fn kept(&self) {
+        let _ = self.kept.subscribe().wait_for(|kept| *kept).await;
+    }
+
+    pub(crate) fn incarnation(&self) -> Option<Arc<str>> {
+        lock(&self.incarnation).clone()
+    }
+}
+
+/// The thread that keeps the lease. Ends when it is stopped or dropped.
+pub(crate) struct Keeper {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts. `reported` is woken whenever a member reports.
+    pub(crate) fn start(
+        pg: Pg,
+        follower: Arc<dyn Follower>,
+        membership: Arc<Membership>,
+        reported: Arc<Notify>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let round = Round {
+            config: pg.config().log.member.clone(),
+            channel: format!("{}_members", pg.config().schema),
+            pg,
+            follower,
+            membership,
+            reported,
+        };
+        let run = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    tracing::error!(%error, "nothing that is cached can be used: the lease needs a runtime of its own");
+                    return;
+                }
+            };
+            runtime.block_on(round.run(stopped));
+        };
+        let thread = std::thread::Builder::new().name("tiergate-lease".to_owned()).spawn(run);
+        let thread = thread
+            .inspect_err(|error| {
+                tracing::error!(%error, "nothing that is cached can be used: the lease needs a thread of its own");
+            })
+            .ok();
+        Self { stop, thread }
+    }
+
+    /// Gives the lease back, and waits for that.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+struct Round {
+    pg: Pg,
+    config: MemberConfig,
+    channel: String,
+    follower: Arc<dyn Follower>,
+    membership: Arc<Membership>,
+    reported: Arc<Notify>,
+}
+
+impl Round {
+    async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut failures = 0;
+        let mut link = None;
+        let stopped = async |stop: &mut watch::Receiver<bool>| {
+            let _ = stop.wait_for(|stopped| *stopped).await;
+        };
+        loop {
+            let kept = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                kept = self.keep(&mut link, &mut failures) => kept,
+            };
+            let Err(error) = kept;
+            if self.follower.is_dead() {
+                break;
+            }
+            if failures == 0 {
+                tracing::warn!(%error, "the lease can't be renewed for now: nothing that is cached is used once it is over");
+            }
+            link = None;
+            self.membership.kept.send_replace(false);
+            let pause = backoff(failures, RETRY_FIRST, RETRY_LAST.min(self.config.round()));
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        // The gate first, the row after: whoever misses the row acknowledges at once.
+        self.membership.lease.lose();
+        let leave = async {
+            if let Some(link) = &link {
+                self.leave(link).await
+            } else {
+                let link = self.connect().await?;
+                self.leave(&link).await
+            }
+        };
+        if self.membership.incarnation().is_some()
+            && !matches!(tokio::time::timeout(LEAVE_LIMIT, leave).await, Ok(Ok(())))
+        {
+            tracing::warn!("the lease could not be given back: acknowledgements wait until it is over");
+        }
+    }
+
+    /// Renews until that fails.
+    async fn keep(&self, link: &mut Option<OwnLink>, failures: &mut u32) -> Result<std::convert::Infallible, PgError> {
+        let link = match link {
+            Some(link) => link,
+            none => none.insert(self.connect().await?),
+        };
+        loop {
+            let begun = tokio::time::Instant::now();
+            let incarnation = match self.membership.incarnation() {
+                Some(incarnation) => incarnation,
+                None => self.join(link).await?,
+            };
+            // Begun and applied after the member's row was there, and in this round.
+            self.follower.fresh(self.config.length()).await?;
+            if self.renew(link, &incarnation).await? {
+                if *failures > 0 {
+                    tracing::info!(place = self.pg.place(), "the lease is renewed again");
+                }
+                *failures = 0;
+            } else {
+                self.membership.lease.end();
+                *lock(&self.membership.incarnation) = None;
+                tracing::warn!("this instance was silent for longer than its lease, and joins anew");
+                continue;
+            }
+            tokio::time::sleep_until(begun + self.config.round()).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<OwnLink, PgError> {
+        let link = OwnLink(self.pg.open_beside(Some(Arc::clone(&self.reported))).await?);
+        let session = format!("SET statement_timeout = {}; LISTEN \"{}\"", STATEMENT_LIMIT.as_millis(), self.channel);
+        self.bounded(JOINING, async { link.client.batch_execute(&session).await.during(JOINING) }).await?;
+        Ok(link)
+    }
+
+    async fn join(&self, link: &Link) -> Result<Arc<str>, PgError> {
+        let length = i64::try_from(self.config.length().as_millis()).unwrap_or(i64::MAX);
+        let sql = format!("SELECT {}.join_members($1, $2)", self.pg.schema());
+        let joined = async {
+            let statement = link.prepared(&sql).await?;
+            let row = link.client.query_one(&statement, &[&self.config.name, &length]).await.during(JOINING)?;
+            row.try_get::<_, String>(0).during(JOINING)
+        };
+        let incarnation: Arc<str> = self.durably(link, JOINING, joined).await?.into();
+        *lock(&self.membership.incarnation) = Some(Arc::clone(&incarnation));
+        Ok(incarnation)
+    }
+
+    /// Whether it was renewed. It is refused where the member was fenced, or the history is another one.
+    async fn renew(&self, link: &Link, incarnation: &str) -> Result<bool, PgError> {
+        let schema = self.pg.schema();
+        let sql = format!(
+            "UPDATE {schema}.members SET counter = counter + 1, renewed_at = pg_catalog.clock_timestamp()
+             WHERE incarnation = $1::text::uuid AND NOT fenced AND {schema}.history() = $2 AND {schema}.durably()"
+        );
+        let Some(history) = self.follower.history() else { return Ok(false) };
+        let sent = SystemClock.now();
+        let renewed = async {
+            let statement = link.prepared(&sql).await?;
+            link.client.execute(&statement, &[&incarnation, &&*history]).await.during(RENEWING)
+        };
+        let renewed = self.durably(link, RENEWING, renewed).await? > 0;
+        if renewed {
+            self.membership.lease.extend(sent, self.config.length());
+        }
+        self.membership.kept.send_replace(renewed);
+        Ok(renewed)
+    }
+
+    async fn leave(&self, link: &Link) -> Result<(), PgError> {
+        let Some(incarnation) = self.membership.incarnation() else { return Ok(()) };
+        let sql = format!("DELETE FROM {}.members WHERE incarnation = $1::text::uuid", self.pg.schema());
+        let statement = link.prepared(&sql).await?;
+        link.client.execute(&statement, &[&&*incarnation]).await.during(LEAVING).map(drop)
+    }
+
+    /// A statement that has to be on the disk, and on the replicas that a commit waits for. One whose wait was cancelled succeeds with a
+    /// warning: that is a failure here.
+    async fn durably<T>(
+        &self,
+        link: &Link,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, PgError>>,
+    ) -> Result<T, PgError> {
+        let before = link.warnings();
+        let done = self.bounded(operation, work).await?;
+        if link.warnings() != before {
+            let message = "the server warned that the commit was not waited for as it should have been";
+            return Err(PgError::new(PgErrorKind::Unexpected, operation, message));
+        }
+        Ok(done)
+    }
+
+    async fn bounded<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, PgError>>,
+    ) -> Result<T, PgError> {
+        match tokio::time::timeout(STATEMENT_LIMIT, work).await {
+            Ok(result) => result,
+            Err(_) => Err(self.pg.silent(operation, STATEMENT_LIMIT)),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Who follows the log, how long each trusts what it has, and when a change is in force with all of them.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+#![expect(clippy::disallowed_methods, reason = "leases are timed by the machine's clock")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_core::{Clock, SystemClock};
+use pg_log::{LogReader, MemberConfig, Pg, Standing};
+use support::{Database, Recorder, reader, until, xid};
+use test_services::{Postgres, PostgresOptions};
+use tokio_postgres::Client;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn holds(reader: &LogReader) -> bool {
+    reader.lease().holds(SystemClock.now())
+}
+
+fn member(database: &Database, name: &str, lease_ms: u64) -> Pg {
+    let mut config = database.config();
+    config.log.member = MemberConfig::new(name);
+    config.log.member.lease = Duration::from_millis(lease_ms);
+    Pg::new(config).unwrap()
+}
+
+async fn follow(database: &Database, name: &str, lease_ms: u64) -> (Arc<LogReader>, Arc<Recorder>) {
+    let (reader, recorder) = reader(&member(database, name, lease_ms)).await;
+    reader.leased().await;
+    (reader, recorder)
+}
+
+/// Changes something, and says by which transaction.
+async fn change(psql: &Client, name: &str) -> u64 {
+    psql.batch_execute(&format!("BEGIN; INSERT INTO things VALUES ('{name}', 'ann', '')")).await.unwrap();
+    let xid = xid(psql).await;
+    psql.batch_execute("COMMIT").await.unwrap();
+    xid
+}
+
+fn names(standing: &Standing) -> Vec<&str> {
+    standing.lagging.iter().map(|laggard| laggard.name.as_str()).collect()
+}
+
+async fn count(psql: &Client, which: &str) -> i64 {
+    psql.query_one(&format!("SELECT count(*) FROM tiergate.members WHERE {which}"), &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_change_is_in_force_once_every_member_has_applied_it() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 1_000).await;
+    let (_second, recorder) = follow(&database, "second", 1_000).await;
+    let psql = database.foreign().await;
+    for round in 0..20 {
+        let name = format!("thing {round}");
+        let xid = change(&psql, &name).await;
+        let standing = first.in_force(xid, PATIENCE).await.unwrap();
+        assert!(standing.is_in_force() && standing.confirmed == 2, "{standing:?}");
+        assert!(recorder.knows(&name), "it was reported before it was applied");
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_is_gone_is_fenced_when_its_lease_is_over_for_sure_and_not_before() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 1_000).await;
+    let psql = database.foreign().await;
+    psql.batch_execute("SELECT tiergate.join_members('gone', 400)").await.unwrap();
+    let xid = change(&psql, "a").await;
+    let early = first.in_force(xid, Duration::from_millis(100)).await.unwrap();
+    assert_eq!((early.confirmed, names(&early)), (1, vec!["gone"]));
+    let begun = Instant::now();
+    let standing = first.in_force(xid, PATIENCE).await.unwrap();
+    assert!(standing.is_in_force() && standing.confirmed == 1, "{standing:?}");
+    // It was watched since the first look, 100 ms before.
+    assert!(begun.elapsed() >= Duration::from_millis(290), "{:?}", begun.elapsed());
+    assert_eq!(count(&psql, "name = 'gone' AND fenced").await, 1);
+}
+
+#[tokio::test]
+async fn a_silent_member_that_renews_after_all_is_waited_for() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 1_000).await;
+    let psql = database.foreign().await;
+    psql.batch_execute("SELECT tiergate.join_members('late', 300)").await.unwrap();
+    let xid = change(&psql, "a").await;
+    let renewing = async {
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            psql.batch_execute("UPDATE tiergate.members SET counter = counter + 1 WHERE name = 'late' AND NOT fenced")
+                .await
+                .unwrap();
+        }
+    };
+    let (standing, ()) = tokio::join!(first.in_force(xid, Duration::from_millis(700)), renewing);
+    assert_eq!(names(&standing.unwrap()), ["late"]);
+    assert_eq!(count(&psql, "fenced").await, 0);
+}
+
+#[tokio::test]
+async fn a_member_that_was_fenced_uses_nothing_until_it_has_joined_anew() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, recorder) = follow(&database, "first", 300).await;
+    let psql = database.foreign().await;
+    psql.batch_execute("UPDATE tiergate.members SET fenced = true").await.unwrap();
+    until("a new member", async || count(&psql, "NOT fenced").await == 1).await;
+    first.leased().await;
+    let xid = change(&psql, "after").await;
+    let standing = first.in_force(xid, PATIENCE).await.unwrap();
+    assert!(standing.is_in_force() && standing.confirmed == 1 && recorder.knows("after"));
+    until("it holds", async || holds(&first)).await;
+    assert_eq!(count(&psql, "fenced").await, 1);
+}
+
+#[tokio::test]
+async fn whoever_leaves_closes_the_gate_and_is_waited_for_by_nobody() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 60_000).await;
+    let (second, _) = follow(&database, "second", 60_000).await;
+    let psql = database.foreign().await;
+    assert!(holds(&second));
+    second.stop().await;
+    assert!(!holds(&second));
+    assert_eq!(count(&psql, "true").await, 1);
+    let xid = change(&psql, "a").await;
+    assert!(first.in_force(xid, Duration::from_secs(2)).await.unwrap().is_in_force());
+}
+
+#[tokio::test]
+async fn a_process_that_is_starved_lets_its_lease_run_out() {
+    let Some(database) = Database::with_log() else { return };
+    // The reader runs on this test's only thread.
+    let (first, _) = follow(&database, "first", 300).await;
+    assert!(holds(&first));
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(!holds(&first), "renewed by somebody who has applied nothing");
+    first.leased().await;
+    until("it holds again", async || holds(&first)).await;
+}
+
+#[tokio::test]
+async fn what_a_reading_transaction_has_applied_is_reported_too() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, recorder) = follow(&database, "first", 60_000).await;
+    let psql = database.foreign().await;
+    let exclusive = member(&database, "reader", 60_000).exclusive().await.unwrap();
+    for round in 0..20 {
+        let name = format!("thing {round}");
+        let poll = first.poll_statement().unwrap();
+        let xid = change(&psql, &name).await;
+        let answer = exclusive.query(poll.sql(), &poll.params()).await.unwrap();
+        first.apply_polled(&answer).unwrap();
+        assert!(recorder.knows(&name));
+        assert!(first.in_force(xid, PATIENCE).await.unwrap().is_in_force());
+    }
+}
+
+#[tokio::test]
+async fn a_lease_ends_without_postgres_and_is_renewed_when_that_is_back() {
+    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    let database = Database::with_log_on(&server);
+    let (first, _) = follow(&database, "first", 500).await;
+    let mut patient = database.config();
+    patient.log.member = MemberConfig::new("patient");
+    patient.log.member.lease = Duration::from_millis(500);
+    patient.log.member.max_outage_stale = Duration::from_secs(60);
+    let (second, _) = reader(&Pg::new(patient).unwrap()).await;
+    second.leased().await;
+    let begun = Instant::now();
+    server.kill();
+    until("the lease ends", async || !holds(&first)).await;
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    assert!(holds(&second), "an outage of a minute was allowed for");
+    server.restart().unwrap();
+    until("the lease is renewed", async || holds(&first)).await;
+    let psql = database.foreign().await;
+    let xid = change(&psql, "after").await;
+    assert!(first.in_force(xid, PATIENCE).await.unwrap().is_in_force());
+}
+
+#[tokio::test]
+async fn another_history_ends_the_lease_for_good() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 60_000).await;
+    database.foreign().await.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
+    until("it ends", async || !holds(&first)).await;
+    assert!(first.in_force(1, Duration::from_secs(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn in_a_history_that_others_may_not_have_seen_the_end_of_nothing_is_acknowledged_for_one_lease() {
+    let Some(database) = Database::with_log() else { return };
+    let (before, _) = follow(&database, "before", 800).await;
+    before.stop().await;
+    let psql = database.foreign().await;
+    psql.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
+    let begun = Instant::now();
+    let (after, _) = follow(&database, "after", 800).await;
+    let xid = change(&psql, "a").await;
+    let early = after.in_force(xid, Duration::ZERO).await.unwrap();
+    assert!(!early.is_in_force() && early.lagging.is_empty(), "{early:?}");
+    assert!(after.in_force(xid, PATIENCE).await.unwrap().is_in_force());
+    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
+    // The first of all histories has nobody before it, and the same history is no new one.
+    let (again, _) = follow(&database, "again", 800).await;
+    assert!(again.in_force(xid, Duration::from_millis(300)).await.unwrap().is_in_force());
+}

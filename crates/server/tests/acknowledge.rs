@@ -1,0 +1,248 @@
+//! What an acknowledgement means: a change that was answered is in force on every instance, with all caches on, whatever happens to the others.
+#![allow(clippy::print_stdout, reason = "a test says what it measured")]
+#![allow(clippy::disallowed_methods, reason = "leases run in other processes, in real time")]
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::combinations::Backends;
+use crate::support::MODEL;
+use crate::support::child::Server;
+use crate::support::wire::{exchange, get, post};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+impl Answer {
+    fn of(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let body = serde_json::from_str(body).unwrap_or_default();
+        Self { status: head[9..12].parse().unwrap(), head: head.to_owned(), body }
+    }
+
+    fn token(&self) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix("tiergate-token: "));
+        line.unwrap_or_else(|| panic!("no token: {}", self.head))
+    }
+}
+
+fn send(address: SocketAddr, path: &str, body: &Value) -> Answer {
+    Answer::of(&exchange(address, &post(path, &body.to_string())))
+}
+
+fn fetch(address: SocketAddr, path: &str) -> Answer {
+    Answer::of(&exchange(address, &get(path)))
+}
+
+fn start(backends: &Backends, name: &str, more: &[&str]) -> Server {
+    let mut arguments = backends.arguments([true, true, true]);
+    arguments.extend(["--set".to_owned(), format!("server.instance={name}")]);
+    for setting in more {
+        arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    Server::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A store in which users may view one document by way of their team.
+fn fill(server: &Server) -> String {
+    let store =
+        send(server.public, "/stores", &json!({"name": "acknowledged"})).body["id"].as_str().unwrap().to_owned();
+    let model = authz::model::Model::from_dsl(MODEL).unwrap().to_json();
+    assert_eq!(send(server.public, &format!("/stores/{store}/authorization-models"), &model).status, 201);
+    let key = json!({"user": "team:9#member", "relation": "viewer", "object": "document:1"});
+    assert_eq!(
+        send(server.public, &format!("/stores/{store}/write"), &json!({"writes": {"tuple_keys": [key]}})).status,
+        200
+    );
+    store
+}
+
+fn member(user: &str) -> Value {
+    json!({"tuple_keys": [{"user": format!("user:{user}"), "relation": "member", "object": "team:9"}]})
+}
+
+fn grant(server: &Server, store: &str, user: &str) -> Answer {
+    send(server.public, &format!("/stores/{store}/write"), &json!({"writes": member(user)}))
+}
+
+fn revoke(server: &Server, store: &str, user: &str, query: &str) -> Answer {
+    send(server.public, &format!("/stores/{store}/write{query}"), &json!({"deletes": member(user)}))
+}
+
+fn allowed(server: &Server, store: &str, user: &str) -> bool {
+    let question = json!({
+        "subject": {"type": "user", "id": user},
+        "action": {"name": "can_view"},
+        "resource": {"type": "document", "id": "1"},
+    });
+    let answer = send(server.public, &format!("/stores/{store}/access/v1/evaluation"), &question);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body["decision"].as_bool().unwrap()
+}
+
+fn signal(server: &Server, name: &str) {
+    assert!(Command::new("kill").args([name, &server.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn whoever_asks_any_instance_after_the_acknowledgement_gets_no_allow_and_no_outdated_deny() {
+    let Some(backends) = Backends::new() else { return };
+    let instances = ["one", "two", "three"].map(|name| start(&backends, name, &[]));
+    let store = fill(&instances[0]);
+    let mut took = Vec::new();
+    for round in 0..60 {
+        let (writer, user) = (&instances[round % 3], format!("u{}", round % 5));
+        assert_eq!(grant(writer, &store, &user).status, 200);
+        assert!(instances.iter().all(|server| allowed(server, &store, &user)), "round {round}: granted, and denied");
+        let begun = Instant::now();
+        let answer = revoke(writer, &store, &user, "?wait=all");
+        took.push(begun.elapsed());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let after = instances.iter().position(|server| allowed(server, &store, &user));
+        assert_eq!(after, None, "round {round}: an allow after the acknowledgement");
+    }
+    took.sort();
+    println!(
+        "three instances: a revocation is acknowledged after {:?} (median), {:?} at most",
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
+}
+
+#[test]
+fn who_does_not_wait_gets_a_token_by_which_any_instance_tells_where_the_change_is_in_force() {
+    let Some(backends) = Backends::new() else { return };
+    let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
+    let store = fill(&one);
+    assert_eq!(grant(&one, &store, "ann").status, 200);
+    for wait in ["none", "local"] {
+        assert!(allowed(&two, &store, "ann"));
+        let answer = revoke(&one, &store, "ann", &format!("?wait={wait}"));
+        assert_eq!((answer.status, &answer.body["in_force"]), (202, &json!(false)), "{}", answer.body);
+        assert!(!allowed(&one, &store, "ann"), "where it was written it is in force");
+        let url = answer.body["url"].as_str().unwrap();
+        assert_eq!(url, format!("/revocations/{}", answer.token()));
+        let begun = Instant::now();
+        for server in [&two, &one] {
+            loop {
+                let standing = fetch(server.public, url);
+                if standing.status == 200 {
+                    assert_eq!((&standing.body["in_force"], &standing.body["confirmed_by"]), (&json!(true), &json!(2)));
+                    break;
+                }
+                assert_eq!(standing.status, 202, "{}", standing.body);
+                assert!(begun.elapsed() < PATIENCE, "{}", standing.body);
+            }
+            assert!(!allowed(&two, &store, "ann"));
+        }
+        assert_eq!(grant(&two, &store, "ann").status, 200);
+    }
+    let token = grant(&one, &store, "eve").token().to_owned();
+    assert_eq!(fetch(two.public, &format!("/revocations/{token}")).status, 200, "every change has one");
+    for (path, status) in [
+        (format!("/revocations/{token}A"), 404),
+        (format!("/revocations/{}", token.to_lowercase()), 404),
+        ("/revocations/x".to_owned(), 404),
+    ] {
+        let answer = fetch(two.public, &path);
+        assert_eq!((answer.status, &answer.body["code"]), (status, &json!("unknown_token")), "{path}");
+    }
+    for query in ["?wait=some", "?timeout_ms=60001", "?timeout_ms=x"] {
+        assert_eq!(revoke(&one, &store, "eve", query).status, 400, "{query}");
+    }
+    assert!(allowed(&one, &store, "eve"), "what was refused did nothing");
+}
+
+#[test]
+fn an_instance_that_was_stopped_is_fenced_and_says_nothing_from_before_when_it_goes_on() {
+    let Some(backends) = Backends::new() else { return };
+    let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
+    let store = fill(&one);
+    for round in 0..3 {
+        assert_eq!(grant(&one, &store, "ann").status, 200);
+        assert!(allowed(&two, &store, "ann") && allowed(&two, &store, "ann"));
+        signal(&two, "-STOP");
+        let begun = Instant::now();
+        let early = revoke(&one, &store, "ann", "?wait=all&timeout_ms=50");
+        assert_eq!((early.status, &early.body["lagging"][0]["instance"]), (202, &json!("two")), "{}", early.body);
+        let url = early.body["url"].as_str().unwrap();
+        while fetch(one.public, url).status != 200 {
+            assert!(begun.elapsed() < PATIENCE);
+        }
+        let acknowledged = begun.elapsed();
+        // Its question waits for it, from after the acknowledgement.
+        let waiting = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| allowed(&two, &store, "ann"));
+            std::thread::sleep(Duration::from_millis(20));
+            signal(&two, "-CONT");
+            asked.join().unwrap()
+        });
+        assert!(!waiting, "round {round}: an allow after the acknowledgement");
+        println!("an instance that is stopped: acknowledged after {acknowledged:?}");
+        assert!(acknowledged >= Duration::from_millis(900), "it could still answer from what it had");
+    }
+}
+
+#[test]
+fn an_instance_that_ends_in_peace_is_waited_for_by_nobody_and_one_that_is_killed_for_its_lease() {
+    let Some(backends) = Backends::new() else { return };
+    let (one, mut two) = (start(&backends, "one", &[]), start(&backends, "two", &["postgres.lease_ms=20000"]));
+    let store = fill(&one);
+    assert_eq!(grant(&one, &store, "ann").status, 200);
+    two.terminate();
+    assert_eq!(two.ended().0, Some(0));
+    assert_eq!(revoke(&one, &store, "ann", "?timeout_ms=1000").status, 200, "it has given its lease back");
+    let mut three = start(&backends, "three", &[]);
+    assert_eq!(grant(&one, &store, "ann").status, 200);
+    three.kill();
+    let begun = Instant::now();
+    let answer = revoke(&one, &store, "ann", "");
+    println!("an instance that was killed: acknowledged after {:?}", begun.elapsed());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(begun.elapsed() >= Duration::from_millis(600), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_is_cached_is_used_no_longer_than_the_lease_without_postgres_unless_an_operator_allows_it() {
+    use test_services::{Postgres, PostgresOptions, TestDatabase};
+    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    let database = TestDatabase::create_on(&server.url(), "SELECT").unwrap();
+    let over = |more: &[&str]| {
+        let url = format!("postgres.url={}", database.url());
+        let all: Vec<&str> =
+            [url.as_str()].into_iter().chain(more.iter().copied()).flat_map(|set| ["--set", set]).collect();
+        Server::start(&all)
+    };
+    let (strict, lenient) = (over(&[]), over(&["postgres.max_outage_stale_ms=60000"]));
+    let store = fill(&strict);
+    assert_eq!(grant(&strict, &store, "ann").status, 200);
+    assert!(allowed(&strict, &store, "ann") && allowed(&lenient, &store, "ann"));
+    server.kill();
+    let question = json!({"subject": {"type": "user", "id": "ann"}, "action": {"name": "can_view"}, "resource": {"type": "document", "id": "1"}});
+    let path = format!("/stores/{store}/access/v1/evaluation");
+    let begun = Instant::now();
+    let refused = loop {
+        let answer = send(strict.public, &path, &question);
+        match answer.status {
+            200 => assert!(begun.elapsed() < PATIENCE),
+            status => break (status, begun.elapsed()),
+        }
+    };
+    println!("without PostgreSQL: {} after {:?}", refused.0, refused.1);
+    assert_eq!(refused.0, 503);
+    assert!(allowed(&lenient, &store, "ann"), "a minute was allowed");
+    server.restart().unwrap();
+    let begun = Instant::now();
+    while send(strict.public, &path, &question).status != 200 {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    println!("answers again {:?} after PostgreSQL was started", begun.elapsed());
+}
