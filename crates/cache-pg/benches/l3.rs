@@ -127,7 +127,7 @@ impl World {
         let log = PgLog::start(pg, vec![USER]);
         let layer = views.layer(ViewConfig::default(), Arc::new(SystemClock)).expect("the settings are right");
         let chain = Chain::builder().tier(layer).log(log.clone()).build().expect("a chain");
-        log.reader().joined().await;
+        log.reader().leased().await;
         let bare = connect(url).await;
         let one = bare.prepare("SELECT name FROM users WHERE id = $1").await.expect("the statement");
         let many = bare.prepare("SELECT id, name FROM users WHERE id = ANY($1)").await.expect("the statement");

@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .tier(views.layer::<Shelf>(ViewConfig::default(), Arc::new(SystemClock))?)
         .log(log.clone())
         .build()?;
-    log.reader().joined().await;
+    log.reader().leased().await;
     // An application calls `refresher.start()`, and whichever instance is elected keeps the view young. Here it is refreshed by hand.
     let refresher = views.refresher(RefreshConfig::default(), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
 

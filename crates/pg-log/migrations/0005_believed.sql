@@ -64,7 +64,7 @@ ALTER TABLE {schema}.guarded ADD COLUMN seal text;
 
 CREATE FUNCTION {schema}.seal(target regclass, triggers text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $seal$
-    SELECT concat_ws(' ', c.relnamespace::regnamespace, c.relname, 'hides', c.relrowsecurity, c.relforcerowsecurity,
+    SELECT concat_ws(' ', c.relnamespace::regnamespace, c.relname, 'hides', c.relrowsecurity, c.relforcerowsecurity, 'rules', c.relhasrules,
         (SELECT string_agg(concat_ws(' ', t.tgname, t.tgtype, t.tgfoid::regproc), ', ' ORDER BY t.tgname)
          FROM pg_trigger t WHERE t.tgrelid = target AND t.tgname = ANY (triggers)))
     FROM pg_class c WHERE c.oid = target
@@ -114,9 +114,11 @@ BEGIN
     EXECUTE format('DROP EVENT TRIGGER IF EXISTS %I', prefix || '_guard_change');
     EXECUTE format('DROP EVENT TRIGGER IF EXISTS %I', prefix || '_guard_drop');
     EXECUTE format('CREATE EVENT TRIGGER %I ON ddl_command_end
-        WHEN TAG IN (''ALTER TABLE'', ''ALTER TRIGGER'', ''CREATE TABLE'', ''CREATE TRIGGER'', ''ALTER SCHEMA'')
+        WHEN TAG IN (''ALTER TABLE'', ''ALTER TRIGGER'', ''CREATE TABLE'', ''CREATE TRIGGER'', ''CREATE RULE'', ''ALTER SCHEMA'')
         EXECUTE FUNCTION {schema}.guard()', prefix || '_guard_change');
     EXECUTE format('CREATE EVENT TRIGGER %I ON sql_drop EXECUTE FUNCTION {schema}.guard()', prefix || '_guard_drop');
+    EXECUTE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', prefix || '_guard_change');
+    EXECUTE format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', prefix || '_guard_drop');
     RETURN true;
 END $install$;
 

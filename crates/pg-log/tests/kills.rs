@@ -26,7 +26,7 @@ impl Process {
     async fn start(pg: Pg) -> Self {
         let log = PgLog::start_with(pg, TYPES.to_vec(), thing);
         let chain = Chain::builder().tier(FakeLayer::local("memory")).log(log.clone()).build().unwrap();
-        tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+        tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
         Self { chain, log }
     }
 
@@ -108,7 +108,7 @@ async fn nothing_is_cached_before_the_past_is_known() {
     assert!(error.is_retryable());
     assert!(log.read(None).await.is_err());
     server.restart().unwrap();
-    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
     until("cached", async || {
         chain.get_or_load(&key, load).await.unwrap();
         matches!(chain.get_now(&key), Lookup::Hit(_))
@@ -136,7 +136,7 @@ impl KillSink for Listening {
 async fn who_attaches_late_takes_everything_before_for_dead() {
     let Some(database) = Database::with_log() else { return };
     let log = PgLog::start(database.pg(), TYPES.to_vec());
-    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
     let before = log.append(vec![Kill::Tag(tag!("a"))]).await.unwrap();
     let late = Arc::new(Listening::default());
     log.attach(Arc::downgrade(&late) as Weak<dyn KillSink>);
@@ -157,7 +157,7 @@ async fn who_attaches_late_takes_everything_before_for_dead() {
 async fn a_position_says_what_happened_after_it_and_what_it_covers() {
     let Some(database) = Database::with_log() else { return };
     let log = PgLog::start_with(database.pg(), TYPES.to_vec(), thing);
-    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
     let start = log.read(None).await.unwrap().position;
     let mut open = database.foreign().await;
     let open = open.transaction().await.unwrap();
@@ -184,7 +184,7 @@ async fn an_append_that_is_not_seen_in_time_is_no_success() {
     let mut config = database.config();
     config.log.apply_timeout = Duration::from_millis(100);
     let log = PgLog::start(Pg::new(config).unwrap(), TYPES.to_vec());
-    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
     log.reader().stop().await;
     let error = log.append(vec![Kill::All]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -200,7 +200,7 @@ async fn an_append_whose_number_was_given_before_a_crash_is_in_force_when_it_is_
     config.log.poll_interval = Duration::from_secs(3_600);
     config.log.member.lease = Duration::from_secs(3_600);
     let log = PgLog::start(Pg::new(config).unwrap(), TYPES.to_vec());
-    tokio::time::timeout(SOON, log.reader().joined()).await.unwrap();
+    tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
     let sink = Arc::new(Listening::default());
     log.attach(Arc::downgrade(&sink) as Weak<dyn KillSink>);
     // These end without ever reaching the disk.

@@ -249,6 +249,8 @@ async fn nobody_takes_rows_from_the_log_that_a_reader_may_lack() {
         "TRUNCATE tiergate.log",
         "ALTER TABLE tiergate.log DISABLE TRIGGER log_is_trimmed",
         "ALTER TABLE tiergate.log RENAME TO old",
+        "CREATE RULE nothing AS ON INSERT TO tiergate.log DO INSTEAD NOTHING",
+        "SET session_replication_role = replica; ALTER TABLE tiergate.log DISABLE TRIGGER ALL",
         "DROP TABLE tiergate.log",
     ] {
         let error = psql.batch_execute(refused).await.expect_err(refused);

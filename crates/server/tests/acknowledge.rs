@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use crate::combinations::Backends;
 use crate::support::MODEL;
 use crate::support::child::Server;
-use crate::support::wire::{exchange, get, post};
+use crate::support::wire::{exchange, get, post, post_with};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two questions to a server that logs each of its failures, which nobody reads here.
+const PAUSE: Duration = Duration::from_millis(20);
 
 struct Answer {
     status: u16,
@@ -162,6 +164,33 @@ fn who_does_not_wait_gets_a_token_by_which_any_instance_tells_where_the_change_i
 }
 
 #[test]
+fn an_answer_contains_at_least_the_change_whose_token_the_question_names() {
+    let Some(backends) = Backends::new() else { return };
+    let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
+    let store = fill(&one);
+    let question = json!({"subject": {"type": "user", "id": "ann"}, "action": {"name": "can_view"}, "resource": {"type": "document", "id": "1"}});
+    let path = format!("/stores/{store}/access/v1/evaluation");
+    let ask = |token: &str| {
+        let header = format!("tiergate-at-least: {token}");
+        Answer::of(&exchange(two.public, &post_with(&path, &header, &question.to_string())))
+    };
+    for round in 0..40 {
+        let write = format!("/stores/{store}/write?wait=none");
+        let granted = send(one.public, &write, &json!({"writes": member("ann")}));
+        assert_eq!(ask(granted.token()).body["decision"], true, "round {round}");
+        let revoked = send(one.public, &write, &json!({"deletes": member("ann")}));
+        assert_eq!(ask(revoked.token()).body["decision"], false, "round {round}");
+        assert_eq!(ask(granted.token()).body["decision"], false, "at least, and not at most");
+    }
+    for token in ["", "x", "AWg0c2pHqUqYh2cVb0m0m0sAAAAAAAAC5QfQy0lRk0lJZ0m0m0m0m0k"] {
+        assert_eq!(ask(token).status, 400, "{token}");
+    }
+    backends.database.psql("SELECT tiergate.new_epoch()").unwrap();
+    let granted = send(one.public, &format!("/stores/{store}/write"), &json!({"writes": member("ann")}));
+    assert!(granted.status >= 500, "this process follows the old history: {}", granted.status);
+}
+
+#[test]
 fn an_instance_that_was_stopped_is_fenced_and_says_nothing_from_before_when_it_goes_on() {
     let Some(backends) = Backends::new() else { return };
     let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
@@ -235,6 +264,7 @@ fn what_is_cached_is_used_no_longer_than_the_lease_without_postgres_unless_an_op
             200 => assert!(begun.elapsed() < PATIENCE),
             status => break (status, begun.elapsed()),
         }
+        std::thread::sleep(PAUSE);
     };
     println!("without PostgreSQL: {} after {:?}", refused.0, refused.1);
     assert_eq!(refused.0, 503);
@@ -243,6 +273,7 @@ fn what_is_cached_is_used_no_longer_than_the_lease_without_postgres_unless_an_op
     let begun = Instant::now();
     while send(strict.public, &path, &question).status != 200 {
         assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(PAUSE);
     }
     println!("answers again {:?} after PostgreSQL was started", begun.elapsed());
 }

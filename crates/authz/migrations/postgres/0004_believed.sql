@@ -30,7 +30,7 @@ BEGIN
                      AND l.kind = 'replaced' AND l.fields = ARRAY[store]) THEN
         RETURN false;
     END IF;
-    told := coalesce(nullif(current_setting('tiergate.told', true), '')::integer, 0);
+    told := greatest(0, coalesce(nullif(current_setting('tiergate.told', true), '')::integer, 0));
     IF told >= 2000 THEN
         PERFORM {schema}.replace_store(store);
         RETURN false;
@@ -38,6 +38,12 @@ BEGIN
     PERFORM set_config('tiergate.told', (told + 1)::text, true);
     RETURN true;
 END $$;
+
+-- Rows of the log go to every instance, so that their length is bounded as our API bounds it. Rows that are there already stay.
+ALTER TABLE {schema}.tuples ADD CONSTRAINT tuples_are_short CHECK (octet_length(store) + octet_length(object_type) + octet_length(object_id)
+    + octet_length(relation) + octet_length(subject_type) + octet_length(subject_relation) + octet_length(subject_id) <= 4096) NOT VALID;
+ALTER TABLE {schema}.properties ADD CONSTRAINT properties_are_short CHECK (octet_length(store) + octet_length(object_type)
+    + octet_length(object_id) <= 4096) NOT VALID;
 
 -- Whether this transaction keeps the books of its changes itself, as the server's do. Whoever could write false books may also keep none.
 CREATE FUNCTION {schema}.keeps_books() RETURNS boolean LANGUAGE sql STABLE

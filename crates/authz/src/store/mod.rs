@@ -157,6 +157,9 @@ pub trait Store: Send + Sync + 'static {
     /// says who lags. Where one process alone does so, it is when it is committed.
     async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError>;
 
+    /// Waits until a committed change is applied here: whatever is asked for after this rests on a state that contains it.
+    async fn apply_through(&self, revision: Revision) -> Result<(), StoreError>;
+
     /// Whether the origin answers; the message is for an operator.
     async fn health(&self) -> Result<(), StoreError>;
 

@@ -211,6 +211,10 @@ impl Store for SharedOrigin {
         self.inner.in_force(revision, patience).await
     }
 
+    async fn apply_through(&self, revision: Revision) -> Result<(), StoreError> {
+        self.inner.apply_through(revision).await
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         self.inner.health().await
     }

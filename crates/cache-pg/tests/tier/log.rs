@@ -21,7 +21,7 @@ async fn a_change_by_anybody_takes_its_rows_out_of_use_and_a_truncate_all_of_the
     let log = PgLog::start_with(database.pg.clone(), vec![USER], killed);
     let layer = views.layer::<User>(ViewConfig::default(), database.time()).unwrap();
     let chain = Chain::builder().tier(layer).log(log.clone()).clock(database.time()).build().unwrap();
-    tokio::time::timeout(Duration::from_secs(20), log.reader().joined()).await.expect("it joins");
+    tokio::time::timeout(Duration::from_secs(20), log.reader().leased()).await.expect("it joins");
     stamp_of(refresher.refresh_now("users").await.unwrap());
     assert_eq!(name(&chain, 7).await.as_deref(), Some("user 7"), "the log told whose history it is");
 
@@ -55,7 +55,7 @@ async fn a_new_history_takes_every_view_out_of_use_until_it_is_refreshed_in_it()
         let layer = views.layer::<User>(ViewConfig::default(), database.time()).unwrap();
         let handle = layer.handle();
         let chain = Chain::builder().tier(layer).log(log.clone()).clock(database.time()).build().unwrap();
-        tokio::time::timeout(Duration::from_secs(20), log.reader().joined()).await.expect("it joins");
+        tokio::time::timeout(Duration::from_secs(20), log.reader().leased()).await.expect("it joins");
         (chain, handle, log)
     };
     let (old, _, old_log) = process().await;

@@ -34,6 +34,11 @@ pub(super) fn read(settings: &PgConfig) -> Result<Target, PgError> {
     let credentials = settings.url.find('@').unwrap_or(0);
     let question = settings.url[credentials..].find('?').map(|at| credentials + at);
     let (base, query) = question.map_or((&*settings.url, ""), |at| (&settings.url[..at], &settings.url[at + 1..]));
+    // Whoever reads the first as the end of the password takes the rest of it for the name of a host, shows it, and asks for it in the DNS.
+    let authority = base.find("://").map_or(base, |at| &base[at + 3..]);
+    if authority.matches('@').count() > 1 || query.contains('@') {
+        return Err(malformed());
+    }
     let mut mode = None;
     let mut roots = None;
     let mut left = Vec::new();
@@ -160,6 +165,9 @@ mod tests {
             "postgres://%2Ftmp/d?sslmode=verify-full",
             "postgres://h/d?sslnegotiation=direct",
             "postgres:///d",
+            "postgres://u:p@ss@h/d",
+            "postgres://u:p@x/ss@h/d",
+            "postgres://u:p?@ss@h/d",
             "mysql://h/d",
             "host=h",
         ] {

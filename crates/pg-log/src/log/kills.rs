@@ -77,7 +77,7 @@ impl PgLog {
         Arc::new(Self { pg, reader, sinks, append })
     }
 
-    /// Its reader: to wait until it has joined, for its position, and to wake it after changes of attached tables.
+    /// Its reader: to wait until it has joined and holds a lease (before that a chain uses nothing that is cached), for its position, and to wake it after changes of attached tables.
     #[must_use]
     pub fn reader(&self) -> &Arc<LogReader> {
         &self.reader

@@ -177,6 +177,30 @@ impl Progress {
     }
 }
 
+/// Where a request says which change its answer must contain.
+pub(crate) const AT_LEAST_HEADER: HeaderName = HeaderName::from_static("tiergate-at-least");
+
+/// Waits until the change that a request names is applied here. A token that can't be honoured is an error, and never passed over.
+///
+/// # Errors
+/// Where the token is none of ours, or of another history, or the change can't be waited for.
+pub(crate) async fn at_least(app: &App, token: &HeaderValue) -> Result<(), Fault> {
+    let refuse = |message: &'static str| Fault::new(FaultKind::Invalid, "invalid_token", message);
+    let text = token.to_str().map_err(|_| refuse("the token of Tiergate-At-Least is no text"))?;
+    let change = app.tokens.read(text).await.map_err(|fault| match fault.kind {
+        FaultKind::NotFound => refuse(
+            "the token of Tiergate-At-Least is none of a change here; it was altered, or comes from another deployment",
+        ),
+        _ => fault,
+    })?;
+    if app.decisions.history() != Some(change.history) {
+        return Err(refuse(
+            "the token of Tiergate-At-Least is of another history: PostgreSQL was restored or failed over since; ask without it",
+        ));
+    }
+    app.decisions.apply_through(change.revision).await.map_err(|error| app.fault(error))
+}
+
 /// `GET /revocations/{token}`: where a change is in force, and who lags. 200 once it is in force everywhere, 202 before.
 pub(crate) async fn revocation(
     State(app): State<Arc<App>>,
@@ -204,6 +228,8 @@ pub(crate) mod docs {
         let progress = |in_force: bool, confirmed_by: usize, lagging: serde_json::Value| json!({"in_force": in_force, "confirmed_by": confirmed_by, "lagging": lagging, "token": TOKEN, "url": format!("/revocations/{TOKEN}")});
         Operation::openfga("readRevocation", "Where is a change in force?")
             .about("Any instance knows the token of a change, which its writer got in the header `Tiergate-Token`.")
+            .path("token", "The token of the change.", TOKEN)
+            .faults(&[404])
             .answers::<Progress>(200, "It is in force on every instance.", progress(true, 3, json!([])))
             .answers::<Progress>(
                 202,

@@ -64,7 +64,7 @@ impl Sources {
         }
         let environment = Env::prefixed(ENV_PREFIX)
             .ignore(&["config"])
-            .filter(|key| !is_service_link(key.as_str()) && !is_for_tests(key.as_str()))
+            .filter(|key| !is_service_link(key.as_str()) && !is_for_tests(key.as_str()) && !is_secret(key.as_str()))
             .split("__")
             .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
@@ -112,16 +112,22 @@ impl Provider for SecretVariables {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let mut found = Figment::new();
+        let mut found = Dict::new();
         for key in keys::SECRET {
             let name = keys::variable(key);
             // In any case of letters, as for the others.
             let value = std::env::vars_os().find(|(variable, _)| variable.eq_ignore_ascii_case(&name));
             if let Some(text) = value.and_then(|(_, value)| value.into_string().ok()) {
-                found = found.merge(Serialized::global(key, as_text(&text)));
+                let nested = figment::util::nest(key, as_text(&text)).into_dict().unwrap_or_default();
+                for (group, value) in nested {
+                    match (found.get_mut(&group), value) {
+                        (Some(Value::Dict(_, there)), Value::Dict(_, more)) => there.extend(more),
+                        (_, value) => drop(found.insert(group, value)),
+                    }
+                }
             }
         }
-        found.data()
+        Ok(Profile::Default.collect(found))
     }
 }
 
@@ -131,11 +137,12 @@ impl Provider for Flag {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let value = match self.value.parse::<Value>() {
-            _ if self.is_text => Value::from(self.value.as_str()),
-            _ if keys::SECRET.contains(&&*self.key) => as_text(&self.value),
-            Ok(value) => value,
-            Err(_) => Value::from(self.value.as_str()),
+        let value = if keys::SECRET.contains(&&*self.key) {
+            as_text(&self.value)
+        } else if self.is_text {
+            Value::from(self.value.as_str())
+        } else {
+            self.value.parse::<Value>().unwrap_or_else(|_| Value::from(self.value.as_str()))
         };
         Serialized::global(&self.key, value).data()
     }
@@ -228,10 +235,13 @@ fn in_words(expected: &str, key: &str) -> String {
 
 /// Text, whatever it looks like; in quotes or without.
 fn as_text(given: &str) -> Value {
-    match given.parse::<Value>() {
-        Ok(value @ Value::String(..)) => value,
-        _ => Value::from(given),
-    }
+    let quoted = ['"', '\''].into_iter().find_map(|quote| given.strip_prefix(quote)?.strip_suffix(quote));
+    Value::from(quoted.filter(|inside| !inside.contains('\\')).unwrap_or(given))
+}
+
+/// Whether a variable is a secret, which is read as the text that it is.
+fn is_secret(key: &str) -> bool {
+    keys::SECRET.contains(&&*key.to_ascii_lowercase().replace("__", "."))
 }
 
 /// What is wrong with a file, and in which line, without the line itself: it may hold a secret.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in the place of a password.
@@ -65,7 +66,18 @@ impl SecretUrl {
             }
             None => url.to_owned(),
         };
-        mask_parameter(&masked)
+        let masked = mask_parameter(&masked);
+        // What stands where nobody reads a password, and may be one all the same: show nothing of it.
+        let left = percent_decode_str(&masked).decode_utf8_lossy().to_ascii_lowercase();
+        let left = left.replace("pass=***", "").replace("password=***", "");
+        if left.contains("pass") && left.contains('=')
+            || left.contains('#')
+            || left.contains("%3a")
+            || masked.contains("%3A")
+        {
+            return format!("{}{MASK}", &url[..begin]);
+        }
+        masked
     }
 }
 
@@ -144,7 +156,18 @@ mod tests {
         assert_eq!(shown("unix:///run/redis.sock?db=1&pass=hunter2"), "unix:///run/redis.sock?db=1&pass=***");
         assert_eq!(shown("redis://cache?hunter2"), "redis://cache?***");
         assert_eq!(shown("redis://cache:6379"), "redis://cache:6379");
-        for odd in ["hunter2@cache", "host=db password=hunter2", "postgres://app:hun/ter2@db/x"] {
+        assert_eq!(shown("postgres://passepartout@db/x"), "postgres://passepartout@db/x");
+        for odd in [
+            "hunter2@cache",
+            "host=db password=hunter2",
+            "postgres://app:hun/ter2@db/x",
+            "postgres://db/x#password=hunter2",
+            "postgres://db?host=/x;password=hunter2",
+            "postgres://app%3Ahunter2@db/x",
+            "redis://cache?db=1;pass=hunter2",
+            "redis+sentinel://host/main#hunter2",
+            "postgres://db?application_name=x%26password=hunter2",
+        ] {
             assert!(!shown(odd).contains("ter2"), "{odd}");
         }
     }

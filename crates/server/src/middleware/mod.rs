@@ -5,8 +5,9 @@
 //!    and gateways the applications that they stand before;
 //! 3. the gate lets the request in, or refuses it while there is room to say so;
 //! 4. the clock starts: the body, the handler and the origin share one time limit;
-//! 5. a panic ends here, as a 500 without details, and its neighbours go on;
-//! 6. the handler.
+//! 5. a change that the answer must contain, if the request names one, is waited for;
+//! 6. a panic ends here, as a 500 without details, and its neighbours go on;
+//! 7. the handler.
 //!
 //! It is one function around the router rather than a stack of layers: a decision from memory takes less time than boxing a future for
 //! each of five layers.
@@ -29,6 +30,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::acknowledge;
 use crate::app::App;
 use crate::error::{Api, Fault};
 use crate::limits::{Limits, Meter};
@@ -46,6 +48,7 @@ pub struct Edge {
     gate: Gate,
     limits: Option<Arc<Limits>>,
     timeout: Duration,
+    app: Arc<App>,
 }
 
 /// Who is at the other end of the connection.
@@ -58,7 +61,7 @@ pub(crate) struct Peer {
 impl Edge {
     /// Puts a router behind the edge.
     #[must_use]
-    pub fn new(router: Router, app: &App) -> Arc<Self> {
+    pub fn new(router: Router, app: &Arc<App>) -> Arc<Self> {
         let http = &app.settings.http;
         Arc::new(Self {
             router,
@@ -66,6 +69,7 @@ impl Edge {
             gate: Gate::new(http.max_requests),
             limits: app.limits.clone(),
             timeout: http.request_timeout(),
+            app: Arc::clone(app),
         })
     }
 
@@ -111,8 +115,17 @@ impl Edge {
 
     async fn answer(&self, request: Request<Body>, api: Api) -> Response {
         let mut router = self.router.clone();
+        let at_least = request.headers().get(acknowledge::AT_LEAST_HEADER).cloned();
+        let answer = async {
+            if let Some(token) = at_least
+                && let Err(fault) = acknowledge::at_least(&self.app, &token).await
+            {
+                return Ok(api.response(&fault));
+            }
+            router.call(request).await
+        };
         // A handler holds no lock across an await and shares nothing that a panic leaves half changed.
-        let guarded = AssertUnwindSafe(router.call(request)).catch_unwind();
+        let guarded = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(self.timeout, guarded).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},

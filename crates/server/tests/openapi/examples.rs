@@ -15,12 +15,14 @@ use crate::support::{Reply, World};
 const OF_THE_TOUR: usize = 6;
 
 /// Operations whose examples show other values than the answers to the examples of questions have.
-const OTHER_VALUES: [&str; 11] = [
+const OTHER_VALUES: [&str; 12] = [
     // Another model, and other changes.
     "readAuthorizationModel",
     "readAuthorizationModels",
     "readAssertions",
     "readChanges",
+    // A token of this process, and how many instances there are.
+    "readRevocation",
     // Counts, revisions, and the server's own URL.
     "cache",
     "pools",
@@ -136,6 +138,15 @@ impl Demo {
     }
 
     /// Sends an operation with its examples.
+    /// Of a change.
+    async fn token(&self) -> String {
+        let key = serde_json::json!({"user": "user:token", "relation": "member", "object": "team:studio"});
+        let write = serde_json::json!({"writes": {"tuple_keys": [key]}});
+        let written = self.world.post(&format!("/stores/{}/write", self.store.0), &write).await;
+        assert_eq!(written.status, 200, "{}", written.text);
+        written.header("tiergate-token").to_owned()
+    }
+
     async fn ask(&self, documented: &Documented, is_public: bool) -> Reply {
         let Documented { path, method, operation } = documented;
         let mut target = path.clone();
@@ -145,6 +156,7 @@ impl Demo {
             let example = match name {
                 "store_id" => self.store.0.to_string(),
                 "model_id" => self.model.clone(),
+                "token" => self.token().await,
                 _ => parameter["example"].as_str().unwrap_or_default().to_owned(),
             };
             match parameter["in"].as_str().unwrap() {

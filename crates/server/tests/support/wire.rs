@@ -32,6 +32,12 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The same with one more header.
+pub(crate) fn post_with(path: &str, header: &str, body: &str) -> Vec<u8> {
+    let text = String::from_utf8(post(path, body)).unwrap();
+    text.replacen("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"), 1).into_bytes()
+}
+
 pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").into_bytes()
 }

@@ -365,6 +365,10 @@ impl Store for MemoryStore {
         Ok(Standing::alone())
     }
 
+    async fn apply_through(&self, _: Revision) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         self.state().map(drop)
     }

@@ -393,6 +393,15 @@ impl Store for PostgresStore {
         })
     }
 
+    async fn apply_through(&self, revision: Revision) -> Result<(), StoreError> {
+        const OPERATION: &str = "waiting for a change";
+        let reader = self.reader()?;
+        if reader.position().is_some_and(|position| position.sees(revision.get())) {
+            return Ok(());
+        }
+        reader.applied(revision.get()).await.map_err(|error| running(OPERATION, &error))
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         const OPERATION: &str = "asking PostgreSQL for its health";
         let reader = self.reader()?;

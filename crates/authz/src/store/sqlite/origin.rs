@@ -229,6 +229,10 @@ impl Store for SqliteStore {
         Ok(Standing::alone())
     }
 
+    async fn apply_through(&self, _: Revision) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         self.log.health()?;
         let (path, identity) = (self.path.clone(), self.identity);

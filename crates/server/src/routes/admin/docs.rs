@@ -75,6 +75,7 @@ pub(crate) fn cache() -> Operation {
                 "fills_refused": 0,
                 "fills_dropped": 0,
                 "uncacheable": 0,
+                "untrusted": 0,
                 "invalidations": 1,
                 "horizon": {"tags": 1, "rules": 0, "bytes": 64, "floor": 0},
             }),
