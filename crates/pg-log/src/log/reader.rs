@@ -343,11 +343,11 @@ impl Inner {
             if !self.or_settle(&link, polled).await? {
                 continue;
             }
-            self.report(&link, &mut reported).await?;
             *failures = 0;
             if lock(&self.trouble).take().is_some() {
                 tracing::info!(place = self.pg.place(), "the log of postgres is followed again");
             }
+            self.report(&link, &mut reported).await?;
             let polled_at = Instant::now();
             tokio::select! {
                 () = tokio::time::sleep_until(polled_at + self.config.poll_interval) => {}
