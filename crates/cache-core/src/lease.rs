@@ -11,7 +11,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::Moment;
+use crate::mistakes::planted;
+use crate::{Mistake, Moment};
 
 /// How much older than the time a reading of [`SystemClock`](crate::SystemClock) may be: one tick of the slowest kernels. A lease ends by so much earlier.
 pub const CLOCK_TICK: Duration = Duration::from_millis(10);
@@ -31,12 +32,24 @@ impl Lease {
         Self { ends: AtomicU64::new(0), lost: AtomicBool::new(false) }
     }
 
+    /// One that always holds: for a process that hears of every change as it happens, because nobody else makes any, or because nobody waits for it.
+    #[must_use]
+    pub const fn unlimited() -> Self {
+        Self { ends: AtomicU64::new(u64::MAX), lost: AtomicBool::new(false) }
+    }
+
+    /// Whether it always holds.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.ends.load(Ordering::Acquire) == u64::MAX
+    }
+
     /// Whether what is cached may be used. Take `now` after the question was put, and ask the horizon after this.
     #[must_use]
     #[inline]
     pub fn holds(&self, now: Moment) -> bool {
         // Acquire: what was applied before the lease was extended is seen by whoever sees it extended.
-        now.as_millis() < self.ends.load(Ordering::Acquire)
+        now.as_millis() < self.ends.load(Ordering::Acquire) || planted(Mistake::LeaseIgnored)
     }
 
     /// Extends it to `length` after `sent`, a reading of the clock from before the renewal was sent. An end is never moved back.
@@ -58,13 +71,6 @@ impl Lease {
         self.lost.store(true, Ordering::SeqCst);
         self.end();
     }
-
-    /// When it ends; none where it does not hold.
-    #[must_use]
-    pub fn ends(&self, now: Moment) -> Option<Moment> {
-        let end = Moment::from_millis(self.ends.load(Ordering::Acquire));
-        (end > now).then_some(end)
-    }
 }
 
 #[cfg(test)]
@@ -83,7 +89,8 @@ mod tests {
         assert!(!lease.holds(at(0)));
         lease.extend(at(500), SECOND);
         assert!(lease.holds(at(500)) && lease.holds(at(1_489)) && !lease.holds(at(1_490)));
-        assert_eq!((lease.ends(at(600)), lease.ends(at(1_490))), (Some(at(1_490)), None));
+        assert!(!lease.is_unlimited());
+        assert!(Lease::unlimited().holds(at(u64::MAX - 1)) && Lease::unlimited().is_unlimited());
     }
 
     #[test]

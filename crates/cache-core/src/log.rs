@@ -109,10 +109,10 @@ pub trait Log: Send + Sync + 'static {
     /// What happened after a position; everything that is retained, without one.
     async fn read(&self, after: Option<&Position>) -> Result<Delta, Error>;
 
-    /// How long what it told may be trusted without hearing from it; none where this process hears of everything by itself, because nobody else
-    /// changes anything or because nobody waits for it. Without it what is cached lives on while the log can't be reached.
-    fn lease(&self) -> Option<Arc<Lease>> {
-        None
+    /// How long what it told may be trusted without hearing from it. Where that is unlimited, what is cached lives on while the log can't be reached.
+    /// The same for as long as the log lives.
+    fn lease(&self) -> Arc<Lease> {
+        Arc::new(Lease::unlimited())
     }
 
     /// Whether a position contains a change.

@@ -42,8 +42,8 @@ impl Log for Leased {
         self.inner.read(after).await
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        Some(Arc::clone(&self.lease))
+    fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     fn covers(&self, position: &Position, revision: Revision) -> bool {

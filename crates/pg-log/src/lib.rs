@@ -21,7 +21,7 @@ pub use log::{
     LogConfig, LogReader, LogRow, LogSink, Operation, PgLog, PollStatement, Polled, RowKills, attach_sql, migrations,
     read_identity,
 };
-pub use members::{DEFAULT_LEASE, Laggard, MemberConfig, Standing};
+pub use members::{DEFAULT_LEASE, MemberConfig};
 pub use migrate::{Migration, migrate};
 pub use snapshot::PgSnapshot;
 pub use tokio_postgres;

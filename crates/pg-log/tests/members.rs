@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cache_core::{Clock, SystemClock};
-use pg_log::{LogReader, MemberConfig, Pg, Standing};
+use cache_core::{Clock, Standing, SystemClock};
+use pg_log::{LogReader, MemberConfig, Pg};
 use support::{Database, Recorder, reader, until, xid};
 use test_services::{Postgres, PostgresOptions};
 use tokio_postgres::Client;
@@ -58,7 +58,7 @@ async fn a_change_is_in_force_once_every_member_has_applied_it() {
         let name = format!("thing {round}");
         let xid = change(&psql, &name).await;
         let standing = first.in_force(xid, PATIENCE).await.unwrap();
-        assert!(standing.is_in_force() && standing.confirmed == 2, "{standing:?}");
+        assert!(standing.is_in_force() && standing.confirmed_by == 2, "{standing:?}");
         assert!(recorder.knows(&name), "it was reported before it was applied");
     }
 }
@@ -71,10 +71,10 @@ async fn a_member_that_is_gone_is_fenced_when_its_lease_is_over_for_sure_and_not
     psql.batch_execute("SELECT tiergate.join_members('gone', 400)").await.unwrap();
     let xid = change(&psql, "a").await;
     let early = first.in_force(xid, Duration::from_millis(100)).await.unwrap();
-    assert_eq!((early.confirmed, names(&early)), (1, vec!["gone"]));
+    assert_eq!((early.confirmed_by, names(&early)), (1, vec!["gone"]));
     let begun = Instant::now();
     let standing = first.in_force(xid, PATIENCE).await.unwrap();
-    assert!(standing.is_in_force() && standing.confirmed == 1, "{standing:?}");
+    assert!(standing.is_in_force() && standing.confirmed_by == 1, "{standing:?}");
     // It was watched since the first look, 100 ms before.
     assert!(begun.elapsed() >= Duration::from_millis(290), "{:?}", begun.elapsed());
     assert_eq!(count(&psql, "name = 'gone' AND fenced").await, 1);
@@ -110,7 +110,7 @@ async fn a_member_that_was_fenced_uses_nothing_until_it_has_joined_anew() {
     first.leased().await;
     let xid = change(&psql, "after").await;
     let standing = first.in_force(xid, PATIENCE).await.unwrap();
-    assert!(standing.is_in_force() && standing.confirmed == 1 && recorder.knows("after"));
+    assert!(standing.is_in_force() && standing.confirmed_by == 1 && recorder.knows("after"));
     until("it holds", async || holds(&first)).await;
     assert_eq!(count(&psql, "fenced").await, 1);
 }
@@ -188,6 +188,21 @@ async fn another_history_ends_the_lease_for_good() {
     database.foreign().await.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
     until("it ends", async || !holds(&first)).await;
     assert!(first.in_force(1, Duration::from_secs(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_older_copy_in_the_place_of_the_database_is_noticed_however_many_transactions_it_has_begun_since() {
+    for older in ["UPDATE tiergate.members SET counter = counter - 1", "DELETE FROM tiergate.members"] {
+        let Some(database) = Database::with_log() else { return };
+        let (first, _) = follow(&database, "first", 300).await;
+        let psql = database.foreign().await;
+        until("it has renewed", async || count(&psql, "counter > 2").await == 1).await;
+        psql.batch_execute(older).await.unwrap();
+        until("it ends", async || first.trouble().is_some()).await;
+        assert!(!holds(&first), "{older}");
+        let trouble = first.trouble().unwrap().to_string();
+        assert!(trouble.contains("an older copy of the database"), "{older}: {trouble}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use cache_core::{Clock, Identity, Revision};
+use cache_core::{Clock, Identity, Revision, Standing};
 use ulid::Ulid;
 
 use super::error::CheckError;
@@ -14,8 +14,7 @@ use crate::model::Model;
 use crate::relation::{Object, Relationship, Tuple};
 use crate::store::{
     ChangeFilter, ChangePlace, Committed, InvalidationScope, MAX_PAGE, MAX_WRITE_BATCH, ModelId, Page, PageRequest,
-    Standing, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead,
-    WriteBatch,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter, TupleRead, WriteBatch,
 };
 
 /// The most bytes of models on one page; the model that goes beyond is the page's last one.
@@ -304,7 +303,7 @@ impl DecisionPoint {
     /// Whether others answer from what they have cached over the same origin.
     #[must_use]
     pub fn has_peers(&self) -> bool {
-        self.chain.lease().is_some()
+        !self.chain.lease().is_unlimited()
     }
 
     /// A new id, above all that were given out before: the newest model is the one with the highest id, also where two are written

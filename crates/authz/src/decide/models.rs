@@ -7,8 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cache_core::{
-    CacheKey, CacheType, CacheValue, Clock, Draft, Entry, Horizon, KeyEncoder, Lease, Mistake, Moment, ReadSet, Stamp,
-    TypeSet, Verdict, planted,
+    CacheKey, CacheType, CacheValue, Clock, Draft, Entry, Horizon, KeyEncoder, Lease, Moment, ReadSet, Stamp, TypeSet,
+    Verdict,
 };
 
 use super::DecisionChain;
@@ -40,7 +40,7 @@ pub(super) struct Models {
     origin: Arc<dyn Store>,
     horizon: Arc<Horizon>,
     /// How long the horizon may be trusted, by which clock.
-    lease: Option<Arc<Lease>>,
+    lease: Arc<Lease>,
     clock: Arc<dyn Clock>,
     latest: RwLock<HashMap<StoreId, Entry<Latest>>>,
     versions: Mutex<Versions>,
@@ -87,7 +87,7 @@ impl Models {
         Self {
             origin,
             horizon: Arc::clone(chain.horizon()),
-            lease: chain.lease().cloned(),
+            lease: Arc::clone(chain.lease()),
             clock: Arc::clone(chain.clock()),
             latest: RwLock::default(),
             versions: Mutex::default(),
@@ -96,7 +96,7 @@ impl Models {
 
     /// A version, if it can be told without waiting. `now` was read after the question was put.
     pub(super) fn resolve_now(&self, store: StoreId, model: Option<ModelId>, now: Moment) -> Option<Arc<Version>> {
-        if !self.is_trusted(now) {
+        if !self.lease.holds(now) {
             return None;
         }
         // The latest one also where another was named: it stands for the store itself, which may have been deleted.
@@ -143,12 +143,7 @@ impl Models {
         Ok(version)
     }
 
-    /// Before the horizon is asked: see [`Lease`].
-    fn is_trusted(&self, now: Moment) -> bool {
-        self.lease.as_ref().is_none_or(|lease| lease.holds(now)) || planted(Mistake::LeaseIgnored)
-    }
-
-    /// A version that lies here. Ask first whether what lies here is trusted.
+    /// A version that lies here. Ask first whether the lease holds.
     fn known(&self, store: StoreId, model: ModelId) -> Option<Arc<Version>> {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let (entry, _) = versions.by_id.get(&(store, model))?;
@@ -157,7 +152,7 @@ impl Models {
     }
 
     async fn version(&self, store: StoreId, id: ModelId) -> Result<Arc<Version>, CheckError> {
-        if self.is_trusted(self.clock.now())
+        if self.lease.holds(self.clock.now())
             && let Some(known) = self.known(store, id)
         {
             return Ok(known);

@@ -15,7 +15,7 @@ use crate::store::{Change, ChangeSink, InvalidationScope, LoggedChange, Past};
 /// Applies the origin's changes, and gives the chain the log that it needs: the origin's own.
 pub(super) struct OriginLog {
     /// How long what the origin told may be trusted.
-    lease: Option<Arc<Lease>>,
+    lease: Arc<Lease>,
     /// None until the origin has joined its log.
     identity: OnceLock<Identity>,
     /// Every read that begins from now on has at least this stamp.
@@ -26,7 +26,7 @@ pub(super) struct OriginLog {
 }
 
 impl OriginLog {
-    pub(super) fn new(lease: Option<Arc<Lease>>) -> Self {
+    pub(super) fn new(lease: Arc<Lease>) -> Self {
         Self {
             lease,
             identity: OnceLock::new(),
@@ -114,8 +114,8 @@ impl Log for OriginLog {
         Stamp::new(self.stamp.load(Ordering::Acquire))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        self.lease.clone()
+    fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     fn attach(&self, sink: Weak<dyn KillSink>) {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp, Standing};
 use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
@@ -72,9 +72,9 @@ pub trait Store: Send + Sync + 'static {
     /// here: until it has joined its log, whatever is asked of it is [`StoreError::Unavailable`].
     async fn attach(&self, sink: Arc<dyn ChangeSink>) -> Result<(), StoreError>;
 
-    /// How long what this origin told its sink may be trusted without hearing from it; none where this process alone hears of every change as it
+    /// How long what this origin told its sink may be trusted without hearing from it; unlimited where this process alone hears of every change as it
     /// happens.
-    fn lease(&self) -> Option<Arc<Lease>>;
+    fn lease(&self) -> Arc<Lease>;
 
     /// One state of the origin, for all reads of one evaluation.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
@@ -266,40 +266,6 @@ pub enum OnConflict {
 pub struct Committed {
     /// The highest revision of the change; the newest one of the state where there was nothing to change.
     pub revision: Revision,
-}
-
-/// How far a change has got among those who answer from what they have cached.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
-    /// With how many it is in force.
-    pub confirmed_by: usize,
-    /// The others.
-    pub lagging: Vec<Laggard>,
-    /// There may be others who can't be known of, for so long.
-    pub silence: Duration,
-}
-
-/// One in whose answers a change may not be in force.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Laggard {
-    /// What it is called.
-    pub name: String,
-    /// For how long it has not been heard of.
-    pub silent: Duration,
-}
-
-impl Standing {
-    /// In force in the only process that there is.
-    #[must_use]
-    pub const fn alone() -> Self {
-        Self { confirmed_by: 1, lagging: Vec::new(), silence: Duration::ZERO }
-    }
-
-    /// Whether it is in force everywhere.
-    #[must_use]
-    pub fn is_in_force(&self) -> bool {
-        self.lagging.is_empty() && self.silence.is_zero()
-    }
 }
 
 /// What changed, as the log keeps it. The tags that it kills are derived by whoever applies it.

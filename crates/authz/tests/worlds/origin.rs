@@ -12,10 +12,10 @@ use authz::condition::Context;
 use authz::relation::{Object, Tuple};
 use authz::store::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange, ModelId, Page, PageRequest,
-    Past, Snapshot, Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange,
-    TupleFilter, TupleRead, WriteBatch,
+    Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
+    TupleRead, WriteBatch,
 };
-use cache_core::{Identity, Lease, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp, Standing};
 use fastrand::Rng;
 
 /// When to give way, and how often.
@@ -111,7 +111,7 @@ impl Store for SharedOrigin {
         Ok(Box::new(Slow { inner, pauses: Arc::clone(&self.pauses) }))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
+    fn lease(&self) -> Arc<Lease> {
         self.inner.lease()
     }
 

@@ -31,14 +31,12 @@ pub use load::{Answer, Load, Source};
 pub use parts::{PartFollower, PartLeader, PartRole};
 pub use statistics::{Statistics, TierStatistics};
 
-use crate::mistakes::planted;
 use crate::policy::TierPolicy;
 use crate::single_flight::{Role, SingleFlight};
 use crate::sync::{Std, SyncFamily};
 use crate::telemetry::{Counters, Outcome, Telemetry};
 use crate::{
-    CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Lease, Log, Mistake, Moment,
-    Ticket,
+    CacheKey, CacheLayer, CacheValue, Clock, Entropy, Horizon, Key, Keyer, KillSink, Lease, Log, Moment, Ticket,
 };
 
 /// How long a follower waits for a flight before it loads itself.
@@ -48,8 +46,8 @@ pub const DEFAULT_FLIGHT_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     tiers: Arc<[Tier<V>]>,
     horizon: Arc<Horizon<S>>,
-    /// How long the horizon may be trusted; none where that is for ever.
-    lease: Option<Arc<Lease>>,
+    /// How long the horizon may be trusted.
+    lease: Arc<Lease>,
     log: Arc<dyn Log>,
     /// Kept for the log, which holds it weakly.
     _sink: Arc<dyn KillSink>,
@@ -133,13 +131,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     #[must_use]
     #[inline]
     pub fn is_trusted(&self, now: Moment) -> bool {
-        self.lease.as_ref().is_none_or(|lease| lease.holds(now)) || planted(Mistake::LeaseIgnored)
+        self.lease.holds(now)
     }
 
-    /// How long what is cached may be used; none where that is for ever.
+    /// How long what is cached may be used.
     #[must_use]
-    pub fn lease(&self) -> Option<&Arc<Lease>> {
-        self.lease.as_ref()
+    pub fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 
     /// The log.

@@ -4,6 +4,7 @@ use stateright::{Model, Property};
 
 use super::action::Action;
 use super::bounds::Bounds;
+use super::checking::Run;
 use super::mistake::Mistake;
 use super::promises;
 use super::state::State;
@@ -25,6 +26,12 @@ impl Protocol {
 
     pub(crate) fn same_history(&self, one: u8, other: u8) -> bool {
         one == other || self.makes(Mistake::IdentityMissing)
+    }
+}
+
+impl Run for Protocol {
+    fn name(&self) -> &'static str {
+        self.bounds.name
     }
 }
 

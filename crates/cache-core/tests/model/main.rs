@@ -25,6 +25,8 @@
 mod action;
 mod bounds;
 mod call;
+#[path = "../checking/mod.rs"]
+mod checking;
 mod comparison;
 mod instance;
 mod log;
@@ -38,22 +40,12 @@ mod step;
 mod tier;
 mod view;
 
-use std::time::Instant;
-
 use bounds::Bounds;
 use protocol::Protocol;
-use stateright::{Checker, HasDiscoveries, Model};
 
 /// Goes through a whole run of the protocol without a mistake.
-#[expect(clippy::disallowed_methods, reason = "how long a run takes is worth a line")]
 fn holds(bounds: Bounds) {
-    let name = bounds.name;
-    let started = Instant::now();
-    let checker = Protocol::sound(bounds).checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let seconds = started.elapsed().as_secs_f64();
-    let (states, depth) = (checker.unique_state_count(), checker.max_depth());
-    println!("{name}: {states} states by {} steps, the longest way has {depth}, {seconds:.1} s", checker.state_count());
-    checker.assert_properties();
+    checking::holds(Protocol::sound(bounds));
 }
 
 #[test]

@@ -2,11 +2,8 @@
 //!
 //! The search goes breadth first, so that what is printed is a shortest way to the wrong answer.
 
-use std::collections::BTreeSet;
-
-use stateright::{Checker, HasDiscoveries, Model};
-
 use super::bounds::Bounds;
+use super::checking::{self, planted};
 use super::mistake::Mistake;
 use super::promises::{CACHING_CHANGES_NO_ANSWER, NO_STALE_ALLOW};
 use super::protocol::Protocol;
@@ -22,38 +19,11 @@ fn invents(mistake: Mistake, bounds: Bounds) {
 }
 
 fn is_found(mistake: Mistake, bounds: Bounds, broken: &'static str) {
-    let name = bounds.name;
-    let checker = Protocol { bounds, mistake: Some(mistake) }
-        .checker()
-        .finish_when(HasDiscoveries::AllOf(BTreeSet::from([broken])))
-        .spawn_bfs()
-        .join();
-    let states = checker.unique_state_count();
-    let Some(path) = checker.discovery(broken) else {
-        panic!("{mistake:?} was not found in {states} states of the run {name:?}")
-    };
-    let way = path.into_actions();
-    println!("{mistake:?}: found in {states} states of the run {name:?}, after {} steps: {way:?}", way.len());
+    checking::is_found(mistake, Protocol { bounds, mistake: Some(mistake) }, broken);
 }
 
-/// The mistake is none where the run's other rules are kept.
 fn is_harmless(mistake: Mistake, bounds: Bounds) {
-    let name = bounds.name;
-    let checker =
-        Protocol { bounds, mistake: Some(mistake) }.checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
-    println!("{mistake:?}: harmless in {} states of the run {name:?}", checker.unique_state_count());
-    checker.assert_properties();
-}
-
-macro_rules! planted {
-    ($($test:ident: $how:ident($mistake:ident, $bounds:ident);)*) => {
-        $(
-            #[test]
-            fn $test() {
-                $how(Mistake::$mistake, Bounds::$bounds());
-            }
-        )*
-    };
+    checking::is_harmless(mistake, Protocol { bounds, mistake: Some(mistake) });
 }
 
 planted! {

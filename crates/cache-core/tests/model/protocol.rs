@@ -4,6 +4,7 @@ use stateright::{Model, Property};
 
 use super::action::Action;
 use super::bounds::Bounds;
+use super::checking::Run;
 use super::mistake::Mistake;
 use super::promises;
 use super::state::State;
@@ -47,6 +48,12 @@ impl Protocol {
             Source::View => state.view.row,
             Source::Origin | Source::Flight => None,
         }
+    }
+}
+
+impl Run for Protocol {
+    fn name(&self) -> &'static str {
+        self.bounds.name
     }
 }
 

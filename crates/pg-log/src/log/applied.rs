@@ -182,6 +182,11 @@ impl Applied {
         Ok(())
     }
 
+    /// Follows nothing any more, because of what somebody else has found out.
+    pub(super) fn lose(&self, why: &str) {
+        self.die(why);
+    }
+
     fn die(&self, why: &str) -> PgError {
         let message = format!("{why}; nothing that was cached is used from now on: restart this process");
         let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();

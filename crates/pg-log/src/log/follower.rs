@@ -16,6 +16,12 @@ pub(crate) trait Follower: Send + Sync + 'static {
     /// Whether it will follow nothing any more.
     fn is_dead(&self) -> bool;
 
-    /// Waits for a poll that is sent after this call and applied. Before the log was joined it waits for that first, without a limit.
+    /// The database holds another past than the one that was followed: nothing that was cached may be used in this process again.
+    fn lose(&self, why: &str);
+
+    /// Waits until the log was joined, for as long as that takes, or nothing will be followed any more.
+    async fn joined(&self);
+
+    /// Waits for a poll that is sent after this call and applied.
     async fn fresh(&self, limit: Duration) -> Result<(), PgError>;
 }

@@ -166,8 +166,8 @@ impl Log for PgLog {
         self.changes_after(after.as_ref()).await.map_err(|error| error.into_cache(PLACE))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        Some(Arc::clone(self.reader.lease()))
+    fn lease(&self) -> Arc<Lease> {
+        Arc::clone(self.reader.lease())
     }
 
     fn covers(&self, position: &Position, revision: Revision) -> bool {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease};
+use cache_core::{Identity, Lease, Standing};
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ use super::poll::{Line, PollStatement, Statements, no_header, standby};
 use super::row::{LogRow, LogSink};
 use super::trim;
 use crate::connect::{Link, OwnLink, backoff, lock};
-use crate::members::{Judge, Keeper, Membership, Standing};
+use crate::members::{Judge, Keeper, Membership};
 use crate::{LogConfig, Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 
 /// The shortest time between two polls, however often it is woken, and between two wake-ups of others.
@@ -264,11 +264,16 @@ impl Follower for Inner {
         self.applied.dead().is_some()
     }
 
+    fn lose(&self, why: &str) {
+        self.applied.lose(why);
+    }
+
+    async fn joined(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.applied.watch().wait_for(|position| position.is_some() || self.is_dead()).await;
+    }
+
     async fn fresh(&self, limit: Duration) -> Result<(), PgError> {
-        let joined = async {
-            let _ = self.applied.watch().wait_for(|position| position.is_some() || self.is_dead()).await;
-        };
-        joined.await;
         if self.polled(limit, |_| true).await? { Ok(()) } else { Err(self.pg.silent(POLLING, limit)) }
     }
 }

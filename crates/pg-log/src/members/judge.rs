@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cache_core::{Laggard, Standing};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -20,42 +21,12 @@ use crate::{Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// Whoever has lost patience is told within a look, and the fencing of one who is silent.
+const SERVED: Duration = LOOK_LIMIT.saturating_mul(3);
 /// The most who may wait at once; the next one is told to ask again.
 const MAX_WAITING: usize = 65_536;
 
 const JUDGING: &str = "ask who has applied a change";
-
-/// How far a change has got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Standing {
-    /// With how many members it is in force; those that were fenced are none any more.
-    pub confirmed: usize,
-    /// The others.
-    pub lagging: Vec<Laggard>,
-    /// The history is new to everybody, and members of an older one may hold leases for so long.
-    pub silence: Duration,
-}
-
-impl Standing {
-    /// Whether it is in force everywhere.
-    #[must_use]
-    pub fn is_in_force(&self) -> bool {
-        self.lagging.is_empty() && self.silence.is_zero()
-    }
-}
-
-/// A member that has not applied a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Laggard {
-    /// Its name.
-    pub name: String,
-    /// Which of those with that name.
-    pub incarnation: String,
-    /// How long it has been silent, as far as this process has watched.
-    pub silent: Duration,
-}
 
 /// Who waits, and what is known of members that are silent.
 pub(crate) struct Judge {
@@ -100,12 +71,10 @@ impl Judge {
     pub(crate) fn new(pg: Pg, follower: Arc<dyn Follower>, reported: Arc<Notify>) -> Self {
         let schema = pg.schema();
         let query = format!(
-            "SELECT h.history, h.live, h.silence, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in
+            "SELECT h.history, h.live, h.age_ms, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in
              FROM (SELECT {schema}.history() AS history, {schema}.incarnation() AS live,
-                          (SELECT greatest(0, max(lease_ms) - extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint
-                           FROM {schema}.histories, {schema}.members WHERE identity = {schema}.history()
-                               AND first_seen > pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => 86400)
-                           GROUP BY first_seen) AS silence) h
+                          (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint
+                           FROM {schema}.histories WHERE identity = {schema}.history() AND first_seen > '-infinity') AS age_ms) h
              LEFT JOIN ({schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)) ON true"
         );
         let fence = format!(
@@ -136,9 +105,13 @@ impl Judge {
             waiting.push(Waiter { xid, until: Instant::now() + patience, tell });
         }
         self.came.notify_one();
-        told.await.unwrap_or_else(|_| {
-            Err(PgError::new(PgErrorKind::Unavailable, JUDGING, "the log is followed no more; the change is committed"))
-        })
+        let gone =
+            || PgError::new(PgErrorKind::Unavailable, JUDGING, "the log is followed no more; the change is committed");
+        // Whoever serves them may have ended, with the log.
+        match tokio::time::timeout(patience.saturating_add(SERVED), told).await {
+            Ok(told) => told.unwrap_or_else(|_| Err(gone())),
+            Err(_) => Err(gone()),
+        }
     }
 
     /// Serves those who wait, and ends with its task.
@@ -204,11 +177,10 @@ impl Judge {
         let watched = lock(&self.watched);
         for member in look.members.iter().filter(|member| !member.fenced) {
             if member.seen.as_ref().is_some_and(|seen| seen.sees(xid)) {
-                standing.confirmed += 1;
+                standing.confirmed_by += 1;
             } else {
                 let silent = watched.get(&member.incarnation).map_or(Duration::ZERO, |known| now - known.since);
-                let (name, incarnation) = (member.name.clone(), member.incarnation.clone());
-                standing.lagging.push(Laggard { name, incarnation, silent });
+                standing.lagging.push(Laggard { name: member.name.clone(), silent });
             }
         }
         standing
@@ -246,7 +218,7 @@ impl Judge {
             ));
         }
         let live: String = first.try_get(1).during(JUDGING)?;
-        let silence: Option<i64> = first.try_get(2).during(JUDGING)?;
+        let age_ms: Option<i64> = first.try_get(2).during(JUDGING)?;
         let mut members = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(incarnation) = row.try_get::<_, Option<String>>(3).during(JUDGING)? else { continue };
@@ -264,7 +236,12 @@ impl Judge {
                 seen,
             });
         }
-        Ok(Look { silence: certainly_past(silence), members })
+        let longest = members.iter().map(|member| member.lease).max().unwrap_or_default();
+        // The first history of all has nobody before it.
+        let silence = age_ms.map_or(Duration::ZERO, |age_ms| {
+            certainly_over(longest).saturating_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
+        });
+        Ok(Look { silence, members })
     }
 
     async fn fence_the_silent(&self, look: &Look) {
@@ -295,13 +272,5 @@ impl Judge {
                 Ok(Err(error)) => tracing::warn!(%error, "a member that is silent could not be fenced"),
             }
         }
-    }
-}
-
-/// The time until every lease of an older history is over.
-fn certainly_past(silence_ms: Option<i64>) -> Duration {
-    match silence_ms {
-        Some(ms) if ms > 0 => certainly_over(Duration::from_millis(ms.unsigned_abs())),
-        _ => Duration::ZERO,
     }
 }

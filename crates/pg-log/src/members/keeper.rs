@@ -1,6 +1,9 @@
 //! Keeps this process's lease: on a thread and a connection of its own, so that nothing that goes on elsewhere in the process delays a renewal, and
 //! none is made where the process has stopped following.
 //!
+//! A renewal names the counter that the last one left. An older copy of the database that was put in place of this one has a lower one, or
+//! no row at all, however many transactions it has begun since: that is how it is noticed.
+//!
 //! A round: the log is polled and the answer applied by the reader, then the renewal is sent. Where the reader does not get to it, there is no
 //! renewal, and a process that is starved lets its lease run out instead of answering from what it has not looked after.
 
@@ -9,8 +12,9 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cache_core::{Clock, Lease, SystemClock};
+use cache_core::{Clock, Lease, Moment, SystemClock};
 use tokio::sync::{Notify, watch};
+use tokio_postgres::types::ToSql;
 
 use super::MemberConfig;
 use crate::connect::{Link, OwnLink, backoff, lock};
@@ -24,6 +28,9 @@ const RETRY_LAST: Duration = Duration::from_millis(500);
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a statement of a round may take before its connection is given up; the lease is over long before.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Rows of members that were fenced are deleted after an hour. One that was renewed since, by what its holder knows, is gone with its past.
+const KEPT: Duration = Duration::from_secs(50 * 60);
 
 const JOINING: &str = "join the members";
 const RENEWING: &str = "renew the lease";
@@ -110,6 +117,13 @@ impl Drop for Keeper {
     }
 }
 
+/// What the row of this member says, as far as its holder knows.
+struct Known {
+    incarnation: Arc<str>,
+    counter: i64,
+    renewed: Moment,
+}
+
 struct Round {
     pg: Pg,
     config: MemberConfig,
@@ -122,7 +136,7 @@ struct Round {
 impl Round {
     async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut failures = 0;
-        let mut link = None;
+        let (mut link, mut known) = (None, None);
         let stopped = async |stop: &mut watch::Receiver<bool>| {
             let _ = stop.wait_for(|stopped| *stopped).await;
         };
@@ -130,7 +144,7 @@ impl Round {
             let kept = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
-                kept = self.keep(&mut link, &mut failures) => kept,
+                kept = self.keep(&mut link, &mut known, &mut failures) => kept,
             };
             let Err(error) = kept;
             if self.follower.is_dead() {
@@ -166,29 +180,38 @@ impl Round {
     }
 
     /// Renews until that fails.
-    async fn keep(&self, link: &mut Option<OwnLink>, failures: &mut u32) -> Result<std::convert::Infallible, PgError> {
+    async fn keep(
+        &self,
+        link: &mut Option<OwnLink>,
+        known: &mut Option<Known>,
+        failures: &mut u32,
+    ) -> Result<std::convert::Infallible, PgError> {
         let link = match link {
             Some(link) => link,
             none => none.insert(self.connect().await?),
         };
         loop {
+            // Before that others would wait for it.
+            self.follower.joined().await;
             let begun = tokio::time::Instant::now();
-            let incarnation = match self.membership.incarnation() {
-                Some(incarnation) => incarnation,
-                None => self.join(link).await?,
+            let member = match known.take() {
+                Some(member) => known.insert(member),
+                None => known.insert(self.join(link).await?),
             };
             // Begun and applied after the member's row was there, and in this round.
             self.follower.fresh(self.config.length()).await?;
-            if self.renew(link, &incarnation).await? {
+            if self.renew(link, member).await? {
                 if *failures > 0 {
                     tracing::info!(place = self.pg.place(), "the lease is renewed again");
                 }
                 *failures = 0;
             } else {
                 self.membership.lease.end();
+                self.look_back(link, member).await?;
+                *known = None;
                 *lock(&self.membership.incarnation) = None;
-                tracing::warn!("this instance was silent for longer than its lease, and joins anew");
-                continue;
+                let message = "this instance was silent for longer than its lease, and joins anew";
+                return Err(PgError::new(PgErrorKind::Refused, RENEWING, message));
             }
             tokio::time::sleep_until(begun + self.config.round()).await;
         }
@@ -201,7 +224,7 @@ impl Round {
         Ok(link)
     }
 
-    async fn join(&self, link: &Link) -> Result<Arc<str>, PgError> {
+    async fn join(&self, link: &Link) -> Result<Known, PgError> {
         let length = i64::try_from(self.config.length().as_millis()).unwrap_or(i64::MAX);
         let sql = format!("SELECT {}.join_members($1, $2)", self.pg.schema());
         let joined = async {
@@ -211,28 +234,52 @@ impl Round {
         };
         let incarnation: Arc<str> = self.durably(link, JOINING, joined).await?.into();
         *lock(&self.membership.incarnation) = Some(Arc::clone(&incarnation));
-        Ok(incarnation)
+        Ok(Known { incarnation, counter: 0, renewed: SystemClock.now() })
     }
 
     /// Whether it was renewed. It is refused where the member was fenced, or the history is another one.
-    async fn renew(&self, link: &Link, incarnation: &str) -> Result<bool, PgError> {
+    async fn renew(&self, link: &Link, member: &mut Known) -> Result<bool, PgError> {
         let schema = self.pg.schema();
         let sql = format!(
             "UPDATE {schema}.members SET counter = counter + 1, renewed_at = pg_catalog.clock_timestamp()
-             WHERE incarnation = $1::text::uuid AND NOT fenced AND {schema}.history() = $2 AND {schema}.durably()"
+             WHERE incarnation = $1::text::uuid AND NOT fenced AND counter >= $3 AND {schema}.history() = $2 AND {schema}.durably()
+             RETURNING counter"
         );
         let Some(history) = self.follower.history() else { return Ok(false) };
         let sent = SystemClock.now();
         let renewed = async {
             let statement = link.prepared(&sql).await?;
-            link.client.execute(&statement, &[&incarnation, &&*history]).await.during(RENEWING)
+            let params: [&(dyn ToSql + Sync); 3] = [&&*member.incarnation, &&*history, &member.counter];
+            let row = link.client.query_opt(&statement, &params).await.during(RENEWING)?;
+            row.map(|row| row.try_get::<_, i64>(0).during(RENEWING)).transpose()
         };
-        let renewed = self.durably(link, RENEWING, renewed).await? > 0;
-        if renewed {
+        let renewed = self.durably(link, RENEWING, renewed).await?;
+        if let Some(counter) = renewed {
+            // One that was given up may have been counted too: no less than what was heard of.
+            *member = Known { incarnation: Arc::clone(&member.incarnation), counter, renewed: sent };
             self.membership.lease.extend(sent, self.config.length());
         }
-        self.membership.kept.send_replace(renewed);
-        Ok(renewed)
+        self.membership.kept.send_replace(renewed.is_some());
+        Ok(renewed.is_some())
+    }
+
+    /// After a refusal: where the row says less than it did, the database was put back to an older state, and what is cached is of a future that it
+    /// never had.
+    async fn look_back(&self, link: &Link, member: &Known) -> Result<(), PgError> {
+        let sql = format!("SELECT counter FROM {}.members WHERE incarnation = $1::text::uuid", self.pg.schema());
+        let found = async {
+            let statement = link.prepared(&sql).await?;
+            let row = link.client.query_opt(&statement, &[&&*member.incarnation]).await.during(RENEWING)?;
+            row.map(|row| row.try_get::<_, i64>(0).during(RENEWING)).transpose()
+        };
+        let lost = match self.bounded(RENEWING, found).await? {
+            Some(counter) => counter < member.counter,
+            None => SystemClock.now().since(member.renewed) < KEPT,
+        };
+        if lost {
+            self.follower.lose("an older copy of the database is in its place: what this instance wrote there is gone");
+        }
+        Ok(())
     }
 
     async fn leave(&self, link: &Link) -> Result<(), PgError> {

@@ -14,5 +14,4 @@ mod keeper;
 
 pub use config::{DEFAULT_LEASE, MemberConfig};
 pub(crate) use judge::Judge;
-pub use judge::{Laggard, Standing};
 pub(crate) use keeper::{Keeper, Membership};

@@ -8,11 +8,12 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz::store::{Committed, Standing};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use authz::store::Committed;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use cache_core::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -65,6 +66,18 @@ pub(crate) struct Progress {
     url: String,
 }
 
+#[derive(Serialize)]
+struct Nothing {}
+
+/// Something that a change made, which may not be in force everywhere.
+#[derive(Serialize)]
+struct Pending<'m, M> {
+    #[serde(flatten)]
+    made: &'m M,
+    #[serde(flatten)]
+    progress: Progress,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = LaggingInstance)]
 struct Lagging {
@@ -79,17 +92,21 @@ pub(crate) struct Acknowledged {
     standing: Option<Standing>,
 }
 
-impl WaitQuery {
-    /// As a handler gets it.
-    pub(crate) fn read(query: Result<Query<Self>, QueryRejection>) -> Result<Self, Fault> {
-        let Query(query) = query.map_err(|error| Fault::invalid(error.body_text()))?;
+impl<T: Send + Sync> FromRequestParts<T> for WaitQuery {
+    type Rejection = Failure<OpenFga>;
+
+    async fn from_request_parts(parts: &mut Parts, _: &T) -> Result<Self, Self::Rejection> {
+        let Query(query): Query<Self> =
+            Query::try_from_uri(&parts.uri).map_err(|error| Fault::invalid(error.body_text()))?;
         query.wait()?;
         if let Some(ms) = query.timeout_ms.filter(|ms| *ms > MAX_TIMEOUT_MS) {
-            return Err(Fault::invalid(format!("timeout_ms is {ms}; it may be 0 to {MAX_TIMEOUT_MS}")));
+            return Err(Fault::invalid(format!("timeout_ms is {ms}; it may be 0 to {MAX_TIMEOUT_MS}")).into());
         }
         Ok(query)
     }
+}
 
+impl WaitQuery {
     fn wait(&self) -> Result<Wait, Fault> {
         match self.wait.as_deref() {
             None | Some("all") => Ok(Wait::All),
@@ -147,10 +164,18 @@ fn not_yet(standing: &Standing, token: &str) -> Fault {
 impl Acknowledged {
     /// The answer for a change that is in force everywhere; another one where it is not.
     pub(crate) fn answer(self, in_force: impl FnOnce(usize) -> Response) -> Response {
+        self.answer_about(&Nothing {}, in_force)
+    }
+
+    /// The same for a change that made something, which the other answer names as well.
+    pub(crate) fn answer_about(self, made: &impl Serialize, in_force: impl FnOnce(usize) -> Response) -> Response {
         let standing = self.standing.as_ref().filter(|standing| standing.is_in_force());
         let mut response = match standing {
             Some(standing) => in_force(standing.confirmed_by),
-            None => reply(StatusCode::ACCEPTED, &Progress::of(self.standing.as_ref(), &self.token)),
+            None => {
+                let progress = Progress::of(self.standing.as_ref(), &self.token);
+                reply(StatusCode::ACCEPTED, &Pending { made, progress })
+            }
         };
         if let Ok(token) = HeaderValue::from_str(&self.token) {
             response.headers_mut().insert(TOKEN_HEADER, token);

@@ -64,7 +64,9 @@ impl Sources {
         }
         let environment = Env::prefixed(ENV_PREFIX)
             .ignore(&["config"])
-            .filter(|key| !is_service_link(key.as_str()) && !is_for_tests(key.as_str()) && !is_secret(key.as_str()))
+            .filter(|key| {
+                !is_service_link(key.as_str()) && !is_for_tests(key.as_str()) && !is_secret_variable(key.as_str())
+            })
             .split("__")
             .lowercase(true);
         faults.extend(known.faults(&read(&environment, "the environment")?, &keys::variable));
@@ -240,7 +242,7 @@ fn as_text(given: &str) -> Value {
 }
 
 /// Whether a variable is a secret, which is read as the text that it is.
-fn is_secret(key: &str) -> bool {
+fn is_secret_variable(key: &str) -> bool {
     keys::SECRET.contains(&&*key.to_ascii_lowercase().replace("__", "."))
 }
 

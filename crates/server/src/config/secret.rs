@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in the place of a password.
-pub(super) const MASK: &str = "***";
+const MASK: &str = "***";
 /// Parameters of URLs that hold no secret.
 const HARMLESS_PARAMETERS: [&str; 18] = [
     "application_name",
@@ -72,8 +72,7 @@ impl SecretUrl {
         let left = left.replace("pass=***", "").replace("password=***", "");
         if left.contains("pass") && left.contains('=')
             || left.contains('#')
-            || left.contains("%3a")
-            || masked.contains("%3A")
+            || masked.to_ascii_lowercase().contains("%3a")
         {
             return format!("{}{MASK}", &url[..begin]);
         }
@@ -164,6 +163,7 @@ mod tests {
             "postgres://db/x#password=hunter2",
             "postgres://db?host=/x;password=hunter2",
             "postgres://app%3Ahunter2@db/x",
+            "postgres://app%3ahunter2@db/x",
             "redis://cache?db=1;pass=hunter2",
             "redis+sentinel://host/main#hunter2",
             "postgres://db?application_name=x%26password=hunter2",

@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision, Stamp};
+use cache_core::{Identity, Lease, Revision, Stamp, Standing};
 use ulid::Ulid;
 
 use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
 use super::{
     CLOCK_SLACK, Change, ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange,
-    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Standing, Store, StoreError,
-    StoreId, StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis,
-    WallClock, WriteBatch, WriteConflict,
+    MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
+    StoreRecord, StoredTuple, SystemWallClock, TupleAnswer, TupleChange, TupleFilter, TupleRead, UnixMillis, WallClock,
+    WriteBatch, WriteConflict,
 };
 use crate::condition::Context;
 use crate::relation::{Object, Relationship, RelationshipCondition, Tuple};
@@ -131,8 +131,8 @@ impl Store for MemoryStore {
         Ok(Box::new(MemorySnapshot { world: Arc::clone(&state.world), stamp }))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        None
+    fn lease(&self) -> Arc<Lease> {
+        Arc::new(Lease::unlimited())
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {

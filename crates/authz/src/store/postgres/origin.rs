@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Lease, Revision};
+use cache_core::{Lease, Revision, Standing};
 use pg_log::{LogReader, Migration, Pg, PgConfig, PgError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use super::super::batch::{check_assertions, check_properties};
 use super::super::columns::IdText;
 use super::super::{
-    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, Laggard, ModelId, Page, PageRequest, Snapshot,
-    Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{connecting, failed, running};
 use super::job::Job;
@@ -255,8 +255,8 @@ impl Store for PostgresStore {
         Ok(Box::new(PostgresSnapshot::new(self.pg.clone(), reader, Arc::clone(&self.trips))))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        Some(Arc::clone(&self.lease))
+    fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
@@ -383,14 +383,7 @@ impl Store for PostgresStore {
 
     async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError> {
         const OPERATION: &str = "asking where a change is in force";
-        let standing =
-            self.reader()?.in_force(revision.get(), patience).await.map_err(|error| running(OPERATION, &error))?;
-        let laggard = |laggard: pg_log::Laggard| Laggard { name: laggard.name, silent: laggard.silent };
-        Ok(Standing {
-            confirmed_by: standing.confirmed,
-            lagging: standing.lagging.into_iter().map(laggard).collect(),
-            silence: standing.silence,
-        })
+        self.reader()?.in_force(revision.get(), patience).await.map_err(|error| running(OPERATION, &error))
     }
 
     async fn apply_through(&self, revision: Revision) -> Result<(), StoreError> {

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision};
+use cache_core::{Identity, Lease, Revision, Standing};
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
 use super::super::{
-    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot,
-    Standing, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
+    ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
+    StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
 use super::failure::{broken, running, unusable};
 use super::log::Log;
@@ -105,8 +105,8 @@ impl Store for SqliteStore {
         Ok(Box::new(SqliteSnapshot::new(lease, through.stamp_after())))
     }
 
-    fn lease(&self) -> Option<Arc<Lease>> {
-        None
+    fn lease(&self) -> Arc<Lease> {
+        Arc::new(Lease::unlimited())
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use authz::store::{Committed, InvalidationScope};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,12 +44,7 @@ pub(super) struct Report {
 }
 
 /// In force when it answers.
-pub(crate) async fn invalidate(
-    State(app): State<Arc<App>>,
-    query: Result<Query<WaitQuery>, QueryRejection>,
-    body: Body,
-) -> Answered {
-    let wait = WaitQuery::read(query)?;
+pub(crate) async fn invalidate(State(app): State<Arc<App>>, wait: WaitQuery, body: Body) -> Answered {
     let scope: Scope = body.read()?;
     if let Scope::User { id } | Scope::Team { id } = &scope
         && id.contains(':')

@@ -77,10 +77,9 @@ pub(super) struct Entities {
 pub(crate) async fn write_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    query: Result<Query<WaitQuery>, QueryRejection>,
+    wait: WaitQuery,
     body: Body,
 ) -> Answered {
-    let wait = WaitQuery::read(query)?;
     let Write { entities } = body.read()?;
     if entities.is_empty() {
         return Err(Fault::invalid("nothing to write; name an entity in entities").into());
@@ -139,9 +138,8 @@ pub(crate) async fn delete_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
     path: Result<Path<EntityPath>, PathRejection>,
-    query: Result<Query<WaitQuery>, QueryRejection>,
+    wait: WaitQuery,
 ) -> Answered {
-    let wait = WaitQuery::read(query)?;
     let entity = entity_of(path)?;
     stored(&app, store, &entity).await?;
     let none = vec![(entity, Context::default())];

@@ -40,18 +40,22 @@ pub(crate) fn get_store() -> Operation {
 }
 
 pub(crate) fn delete_store() -> Operation {
-    Operation::openfga("deleteStore", "Delete a store")
+    let delete = Operation::openfga("deleteStore", "Delete a store")
         .about("With its models and relationships. There is no way back.")
         .of_store()
-        .answers_nothing(204, "It is gone.")
+        .query::<WaitQuery>()
+        .answers_nothing(204, "It is gone, on every instance.");
+    accepted(delete)
 }
 
 pub(crate) fn write_model() -> Operation {
-    Operation::openfga("writeAuthorizationModel", "Write a version of the model")
+    let write = Operation::openfga("writeAuthorizationModel", "Write a version of the model")
         .about("From now on it is what questions without an `authorization_model_id` are asked under. A version never changes.")
         .of_store()
+        .query::<WaitQuery>()
         .takes::<AuthorizationModel>(model())
-        .answers::<Written>(201, "The version's id.", json!({"authorization_model_id": EXAMPLE_MODEL}))
+        .answers::<Written>(201, "The version's id.", json!({"authorization_model_id": EXAMPLE_MODEL}));
+    accepted(write)
 }
 
 pub(crate) fn list_models() -> Operation {

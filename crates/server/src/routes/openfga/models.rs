@@ -73,12 +73,13 @@ struct ListedModel<'a> {
 pub(crate) async fn write_model(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
+    wait: WaitQuery,
     body: Body,
 ) -> Answered {
     let model = Model::from_json(body.text()?)?;
     let (id, committed) = app.decisions.commit_model(store, &model).await.map_err(|error| app.fault(error))?;
-    let written = || created(&Written { authorization_model_id: id.0.to_string() });
-    Ok(app.acknowledge(committed, &WaitQuery::default()).await?.answer(|_| written()))
+    let written = Written { authorization_model_id: id.0.to_string() };
+    Ok(app.acknowledge(committed, &wait).await?.answer_about(&written, |_| created(&written)))
 }
 
 /// `GET /stores/{store_id}/authorization-models/{model_id}`

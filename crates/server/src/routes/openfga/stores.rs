@@ -112,10 +112,14 @@ pub(crate) async fn get_store(State(app): State<Arc<App>>, StorePath { store, ..
 }
 
 /// `DELETE /stores/{store_id}`
-pub(crate) async fn delete_store(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
+pub(crate) async fn delete_store(
+    State(app): State<Arc<App>>,
+    StorePath { store, .. }: StorePath,
+    wait: WaitQuery,
+) -> Answered {
     let committed = app.decisions.delete_store(store).await.map_err(|error| app.fault(error))?;
     app.forget_default_store();
-    Ok(app.acknowledge(committed, &WaitQuery::default()).await?.answer(|_| no_content()))
+    Ok(app.acknowledge(committed, &wait).await?.answer(|_| no_content()))
 }
 
 fn check_name(name: &str) -> Result<&str, Fault> {

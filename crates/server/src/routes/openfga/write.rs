@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use authz::store::{MAX_WRITE_BATCH, OnConflict, WriteBatch};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -51,10 +50,9 @@ pub(super) struct Nothing {}
 pub(crate) async fn write(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    query: Result<Query<WaitQuery>, QueryRejection>,
+    wait: WaitQuery,
     body: Body,
 ) -> Answered {
-    let wait = WaitQuery::read(query)?;
     let Write { writes, deletes, authorization_model_id } = body.read()?;
     let model = model_id(authorization_model_id.as_deref())?;
     let batch = batch(writes.unwrap_or_default(), deletes.unwrap_or_default())?;
