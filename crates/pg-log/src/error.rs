@@ -83,6 +83,12 @@ impl PgError {
         self.0.kind
     }
 
+    /// What was said, without what was being done.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// What was being done.
     #[must_use]
     pub fn operation(&self) -> &'static str {

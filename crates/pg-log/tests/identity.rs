@@ -3,30 +3,13 @@
 
 mod support;
 
-use pg_log::{COMPONENT, Pg, PgConfig, PgErrorKind, migrate, migrations, read_identity};
-use support::{Database, reader, until};
-use test_services::{Postgres, PostgresOptions, Template, TestDatabase};
+use pg_log::{PgErrorKind, read_identity};
+use support::{plain, reader, until};
+use test_services::{Postgres, PostgresOptions};
 
 const REVOKE: &str = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC";
 const GRANT: &str = "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO PUBLIC";
 const ROW: &str = "INSERT INTO tiergate.log (kind, fields) VALUES ('thing', ARRAY[$1::text])";
-
-/// A database whose log belongs to a user without privileges, and that user's way to it. `before` runs before the log is made.
-async fn plain(server: &Postgres, before: &str) -> (Database, Pg) {
-    let database = Database::of(TestDatabase::create_on(&server.url(), Template::empty()).unwrap());
-    let psql = database.foreign().await;
-    psql.batch_execute(&format!(
-        "CREATE ROLE plain LOGIN PASSWORD 'plain';
-         DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO plain', current_database()); END $$; {before}"
-    ))
-    .await
-    .unwrap();
-    let (_, place) = database.url.rsplit_once('@').unwrap();
-    let pg = Pg::new(PgConfig::new(format!("postgres://plain:plain@{place}"))).unwrap();
-    let mut client = pg.exclusive().await.unwrap();
-    migrate(&mut client, "tiergate", COMPONENT, migrations()).await.unwrap();
-    (database, pg)
-}
 
 #[tokio::test]
 async fn a_privilege_that_is_taken_away_and_given_back_makes_no_other_history() {

@@ -125,6 +125,19 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
+fn a_value_that_its_reader_would_stumble_over_is_refused_without_showing_it() {
+    let value = "\"caf\\u00e9 é\"";
+    for message in [
+        refused(&config("", &[("TIERGATE_SERVER__INSTANCE", value)], &[])),
+        refused(&config("", &[("tiergate_server__instance", value)], &[])),
+        refused(&config("", &[], &["--set", &format!("server.instance={value}")])),
+    ] {
+        assert!(message.contains("has a backslash in quotes"), "{message}");
+        assert!(!message.contains("caf") && !message.contains("panicked"), "{message}");
+    }
+}
+
+#[test]
 fn a_file_that_is_named_must_exist_and_be_toml() {
     assert!(refused(&config("", &[], &["--config", "no.toml"])).contains("there is no configuration file no.toml"));
     assert!(refused(&config("", &[("TIERGATE_CONFIG", "no.toml")], &[])).contains("no.toml"));

@@ -39,6 +39,12 @@ const MIGRATIONS: &[Migration] = &[
         // Whoever follows without being a member is acknowledged past.
         needs: 6,
     },
+    Migration {
+        version: 7,
+        name: "a guard of a superuser",
+        sql: include_str!("../../migrations/0007_guard_of_a_superuser.sql"),
+        needs: 6,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

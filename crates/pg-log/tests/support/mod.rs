@@ -171,3 +171,20 @@ pub(crate) async fn become_clerk(psql: &Client, grant: &str) {
     .await
     .unwrap();
 }
+
+/// A database whose log belongs to a user without privileges, and that user's way to it. `before` runs before the log is made.
+pub(crate) async fn plain(server: &Postgres, before: &str) -> (Database, Pg) {
+    let database = Database::of(TestDatabase::create_on(&server.url(), Template::empty()).unwrap());
+    let psql = database.foreign().await;
+    psql.batch_execute(&format!(
+        "CREATE ROLE plain LOGIN PASSWORD 'plain';
+         DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO plain', current_database()); END $$; {before}"
+    ))
+    .await
+    .unwrap();
+    let (_, place) = database.url.rsplit_once('@').unwrap();
+    let pg = Pg::new(PgConfig::new(format!("postgres://plain:plain@{place}"))).unwrap();
+    let mut client = pg.exclusive().await.unwrap();
+    migrate(&mut client, "tiergate", COMPONENT, migrations()).await.unwrap();
+    (database, pg)
+}

@@ -62,6 +62,18 @@ impl Sources {
             faults.extend(known.faults(&read(&file, &shown(&path))?, &|key| format!("{key} in {}", path.display())));
             figment = figment.merge(file);
         }
+        let escaped = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.into_string().ok()?;
+            let key = name.get(..ENV_PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(ENV_PREFIX));
+            let key = key.and_then(|start| name.strip_prefix(start))?;
+            if is_for_tests(key) || is_secret_variable(key) {
+                return None;
+            }
+            is_escaped_beyond_ascii(value.to_str()?).then_some(name)
+        };
+        faults.extend(std::env::vars_os().filter_map(escaped).map(|name| unreadable(&name)));
+        faults.extend(self.flags.iter().filter(|flag| flag.is_unreadable()).map(|flag| unreadable(flag.flag)));
+        ConfigError::check(std::mem::take(&mut faults))?;
         let environment = Env::prefixed(ENV_PREFIX)
             .ignore(&["config"])
             .filter(|key| {
@@ -130,6 +142,12 @@ impl Provider for SecretVariables {
             }
         }
         Ok(Profile::Default.collect(found))
+    }
+}
+
+impl Flag {
+    fn is_unreadable(&self) -> bool {
+        !self.is_text && !keys::SECRET.contains(&&*self.key) && is_escaped_beyond_ascii(&self.value)
     }
 }
 
@@ -239,6 +257,17 @@ fn in_words(expected: &str, key: &str) -> String {
 fn as_text(given: &str) -> Value {
     let quoted = ['"', '\''].into_iter().find_map(|quote| given.strip_prefix(quote)?.strip_suffix(quote));
     Value::from(quoted.filter(|inside| !inside.contains('\\')).unwrap_or(given))
+}
+
+/// Whether a value has an escape in quotes beside letters beyond ASCII: whoever reads the values of variables and flags can't read that.
+fn is_escaped_beyond_ascii(value: &str) -> bool {
+    value.contains('"') && value.contains('\\') && !value.is_ascii()
+}
+
+fn unreadable(place: &str) -> String {
+    format!(
+        "{place} has a backslash in quotes, and letters beyond ASCII; leave the quotes away, or set it in {CONFIG_FILE}"
+    )
 }
 
 /// Whether a variable is a secret, which is read as the text that it is.

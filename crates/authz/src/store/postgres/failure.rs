@@ -17,13 +17,18 @@ pub(super) fn running(operation: &'static str, error: &PgError) -> StoreError {
         }
         PgErrorKind::Conflict => return StoreError::Busy { what: "others write the same relationships" },
         PgErrorKind::Config | PgErrorKind::Refused | PgErrorKind::Schema => {
-            return StoreError::Unusable(Arc::from(error.to_string()));
+            return StoreError::Unusable(Arc::from(cause(operation, error)));
         }
         PgErrorKind::Timeout => "look for locks and load in PostgreSQL, or raise the time limit",
         PgErrorKind::Unavailable => "check that PostgreSQL runs and can be reached; it is asked again by itself",
         _ => "see the cause; nothing was written",
     };
-    StoreError::Unavailable { operation, cause: Arc::from(error.to_string()), remedy }
+    StoreError::Unavailable { operation, cause: Arc::from(cause(operation, error)), remedy }
+}
+
+/// Without what was being done, where the origin's error says that already.
+fn cause(operation: &str, error: &PgError) -> String {
+    if error.operation() == operation { error.message().to_owned() } else { error.to_string() }
 }
 
 /// The same of what the client library says.
