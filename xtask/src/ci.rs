@@ -3,12 +3,12 @@
 use crate::report::Report;
 use crate::services::Services;
 use crate::workspace::Workspace;
-use crate::{bench, lint, test};
+use crate::{bench, consistency, lint, test};
 
-/// Run what CI runs: lint, test, bench --quick.
+/// Run what CI runs: lint, test, consistency --dev, bench --quick.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The same as `cargo xtask lint`, `cargo xtask test` and `cargo xtask bench --quick` one after \
-                        the other, with one table at the end that says how long each step took. It stops at the first \
+#[command(after_help = "The same as `cargo xtask lint`, `cargo xtask test`, `cargo xtask consistency --dev` and \
+                        `cargo xtask bench --quick` one after the other, with one table at the end that says how long each step took. It stops at the first \
                         failure.")]
 pub(crate) struct Args {
     /// Run the later steps although an earlier one failed
@@ -26,5 +26,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     lint::run(workspace, &lint::Args { no_install: args.no_install, ..lint::Args::default() }, report)?;
     let services = Services::prepare(workspace, !args.no_install, report);
     test::run_with(&services, workspace, &test::Args::everything(args.no_install), report)?;
+    consistency::run(workspace, &consistency::Args::brief(args.no_install), report)?;
     bench::run_with(&services, workspace, &bench::Args { quick: true, ..bench::Args::default() }, report)
 }

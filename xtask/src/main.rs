@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod clients;
+mod consistency;
 mod debian;
 mod lint;
 mod nginx;
@@ -54,6 +55,7 @@ enum Command {
     Lint(lint::Args),
     Tidy(tidy::Args),
     Bench(bench::Args),
+    Consistency(consistency::Args),
     Ci(ci::Args),
     Up(up::UpArgs),
     Down(up::DownArgs),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&workspace, &args, &mut report),
         Command::Tidy(args) => tidy::run(&workspace, &args, &mut report),
         Command::Bench(args) => bench::run(&workspace, &args, &mut report),
+        Command::Consistency(args) => consistency::run(&workspace, &args, &mut report),
         Command::Ci(args) => ci::run(&workspace, &args, &mut report),
         Command::Up(args) => up::up(&workspace, &args, &mut report),
         Command::Down(args) => up::down(&workspace, &args, &mut report),

@@ -1,0 +1,359 @@
+//! Whoever changes and whoever asks, on threads of their own.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::history::{Change, Endpoint, Event, Key, Kind, Outcome, Pen, Probe, Way};
+use crate::http::Client;
+use crate::world::World;
+
+/// Subjects that one writer changes in turn.
+const SUBJECTS: usize = 6;
+/// How long a writer waits until its change was asked for everywhere.
+const ASKED: Duration = Duration::from_millis(100);
+/// Questions that are under way at an instance that is stopped: it answers them the moment that it goes on.
+const CALLED: usize = 16;
+/// Between two attempts at a change whose fate nobody knows.
+const AGAIN: Duration = Duration::from_millis(100);
+/// After so many a subject is left alone.
+const ATTEMPTS: usize = 100;
+/// How long a change by SQL may take until every instance has seen it.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// What the threads of a run share.
+pub(crate) struct Load<'c> {
+    pub(crate) cluster: &'c Cluster<'c>,
+    pub(crate) world: &'c World,
+    pub(crate) pen: Pen,
+    pub(crate) stop: AtomicBool,
+    /// The fault that is there now.
+    pub(crate) fault: Mutex<String>,
+    /// The numbers of the subjects that were made.
+    pub(crate) subjects: AtomicU64,
+    /// What each subject's access is by its last change, where that is known.
+    pub(crate) expected: Mutex<std::collections::BTreeMap<Key, bool>>,
+    /// Nobody asks more often than this on an instance, per second.
+    pub(crate) pace: u32,
+}
+
+/// A subject that somebody has just changed, to be asked about at once.
+struct Call {
+    key: Key,
+    endpoint: Endpoint,
+    done: Sender<()>,
+}
+
+impl Load<'_> {
+    fn on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self) -> String {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn expect(&self, keys: &[Key], access: Option<bool>) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            match access {
+                Some(access) => drop(expected.insert(*key, access)),
+                None => drop(expected.remove(key)),
+            }
+        }
+    }
+
+    fn subject(&self) -> Key {
+        self.subjects.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn instances(&self) -> usize {
+        self.cluster.instances.len()
+    }
+
+    /// Starts everybody. They end when `stop` is set.
+    pub(crate) fn start<'s>(&'s self, scope: &'s Scope<'s, '_>, writers: usize, seed: u64) {
+        let mut calls = Vec::new();
+        for instance in 0..self.instances() {
+            let (call, called) = channel();
+            calls.push(call);
+            let called = Arc::new(Mutex::new(called));
+            for _ in 0..CALLED {
+                let called = Arc::clone(&called);
+                scope.spawn(move || self.answer_calls(instance, &called));
+            }
+            scope.spawn(move || self.ask_around(instance, seed ^ (instance as u64 + 1)));
+        }
+        for writer in 0..writers {
+            let calls = calls.clone();
+            scope.spawn(move || self.write(&calls, seed.wrapping_mul(31).wrapping_add(writer as u64)));
+        }
+        scope.spawn(move || self.write_sql(seed.wrapping_mul(37)));
+    }
+
+    /// Asks, and records what came.
+    pub(crate) fn probe(&self, client: &mut Client, instance: usize, endpoint: Endpoint, key: Key) -> [u32; 3] {
+        let (fault, begun) = (self.fault(), self.pen.now());
+        let at = self.cluster.instances[instance].public();
+        let (counts, sources) = self.world.ask(client, at, endpoint, key, false);
+        let (ended, [allows, denies, failed]) = (self.pen.now(), counts);
+        self.pen.write(Event::Probe(Probe {
+            key,
+            by: instance,
+            endpoint,
+            begun,
+            ended,
+            allows,
+            denies,
+            failed,
+            sources,
+            fault,
+        }));
+        counts
+    }
+
+    /// Asks about whoever has just been changed.
+    fn answer_calls(&self, instance: usize, called: &Mutex<Receiver<Call>>) {
+        let mut client = Client::default();
+        let next = || called.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok(call) = next() {
+            self.probe(&mut client, instance, call.endpoint, call.key);
+            let _ = call.done.send(());
+        }
+    }
+
+    /// Asks about anybody, all the time: what is cached is of every age, and loads run beside changes.
+    fn ask_around(&self, instance: usize, seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut client = Client::default();
+        let pause = Duration::from_secs(1) / self.pace.max(1);
+        let mut next = Instant::now();
+        while self.on() {
+            let subjects = self.subjects.load(Ordering::Relaxed).max(1);
+            // Mostly about those who are changed now.
+            let key =
+                if random.u8(..) < 220 { subjects.saturating_sub(random.u64(..40)) } else { random.u64(..subjects) };
+            let endpoint = if random.u8(..) < 200 {
+                Endpoint::Batch
+            } else {
+                random.choice(Endpoint::ALL).unwrap_or(Endpoint::Batch)
+            };
+            let [_, _, failed] = self.probe(&mut client, instance, endpoint, key);
+            // Whoever is not answered does not hurry.
+            next = (next + pause).max(Instant::now());
+            let wait = next.saturating_duration_since(Instant::now());
+            std::thread::sleep(if failed > 0 { wait.max(AGAIN / 5) } else { wait });
+        }
+    }
+
+    fn call(&self, calls: &[Sender<Call>], key: Key, endpoint: Endpoint, wait: bool) {
+        let (done, finished) = channel();
+        let sent = calls.iter().filter(|call| call.send(Call { key, endpoint, done: done.clone() }).is_ok()).count();
+        drop(done);
+        let begun = Instant::now();
+        if wait {
+            for _ in 0..sent {
+                if finished.recv_timeout(ASKED.saturating_sub(begun.elapsed())).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Grants and revokes by the instances.
+    fn write(&self, calls: &[Sender<Call>], seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut client = Client::default();
+        let mut subjects: Vec<Key> = (0..SUBJECTS).map(|_| self.subject()).collect();
+        while self.on() {
+            let several = random.u8(..) < 40;
+            let chosen: Vec<usize> = if several { (0..SUBJECTS).collect() } else { vec![random.usize(..SUBJECTS)] };
+            let keys: Vec<Key> = chosen.iter().map(|at| subjects[*at]).collect();
+            let way = if random.bool() { Way::Ban } else { Way::Member };
+            // Both ways give access: a member who is not banned.
+            let mut granted = self.change(&mut client, &keys, Kind::Grant, Way::Member, &mut random);
+            if granted == Outcome::Acknowledged && way == Way::Ban {
+                for endpoint in [Endpoint::Batch, Endpoint::List] {
+                    self.call(calls, keys[0], endpoint, true);
+                }
+            } else if granted == Outcome::Acknowledged {
+                // Sometimes the revocation comes while the loads are under way.
+                let wait = random.u8(..) < 170;
+                keys.iter().for_each(|key| self.call(calls, *key, Endpoint::Batch, wait));
+            }
+            let revoked = self.until_known(&mut client, &keys, Kind::Revoke, way, &mut random);
+            if revoked == Outcome::Acknowledged {
+                for key in &keys {
+                    self.call(calls, *key, Endpoint::Batch, false);
+                }
+                let endpoint = random.choice(Endpoint::ALL).unwrap_or(Endpoint::Single);
+                self.call(calls, *random.choice(&keys).unwrap_or(&keys[0]), endpoint, true);
+                if way == Way::Ban && granted == Outcome::Acknowledged {
+                    // Without the membership lifting the ban gives nothing: the subject stays without access.
+                    granted = self.until_known(&mut client, &keys, Kind::Revoke, Way::Member, &mut random);
+                    if granted == Outcome::Acknowledged {
+                        granted = self.lift(&mut client, &keys, &mut random);
+                    }
+                }
+            }
+            if granted != Outcome::Acknowledged || revoked != Outcome::Acknowledged {
+                // What may still come would make these unjudgeable.
+                self.expect(&keys, None);
+                for at in chosen {
+                    subjects[at] = self.subject();
+                }
+                std::thread::sleep(AGAIN);
+            }
+        }
+    }
+
+    fn until_known(
+        &self,
+        client: &mut Client,
+        keys: &[Key],
+        kind: Kind,
+        way: Way,
+        random: &mut fastrand::Rng,
+    ) -> Outcome {
+        for _ in 0..ATTEMPTS {
+            let outcome = self.change(client, keys, kind, way, random);
+            if outcome == Outcome::Acknowledged || !self.on() {
+                return outcome;
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Outcome::Unknown
+    }
+
+    /// Takes bans away, of subjects without a membership: no change of access, and recorded as none.
+    fn lift(&self, client: &mut Client, keys: &[Key], random: &mut fastrand::Rng) -> Outcome {
+        let path = format!("/stores/{}/write", self.world.store);
+        let body = self.world.change(keys, Kind::Grant, Way::Ban);
+        for _ in 0..ATTEMPTS {
+            let at = self.cluster.instances[random.usize(..self.instances())].public();
+            if client.post(at, &path, &body).is_ok_and(|answer| answer.status == 200) {
+                return Outcome::Acknowledged;
+            }
+            if !self.on() {
+                break;
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Outcome::Unknown
+    }
+
+    fn change(&self, client: &mut Client, keys: &[Key], kind: Kind, way: Way, random: &mut fastrand::Rng) -> Outcome {
+        let by = random.usize(..self.instances());
+        let at = self.cluster.instances[by].public();
+        let path = format!("/stores/{}/write", self.world.store);
+        let body = self.world.change(keys, kind, way);
+        let (fault, begun) = (self.fault(), self.pen.now());
+        let outcome = match client.post(at, &path, &body) {
+            Ok(answer) if answer.status == 200 => Outcome::Acknowledged,
+            Ok(answer) if (400..500).contains(&answer.status) => Outcome::Refused,
+            // Committed or not, nobody has promised anything.
+            _ => Outcome::Unknown,
+        };
+        let ended = self.pen.now();
+        self.expect(keys, (outcome == Outcome::Acknowledged).then_some(kind == Kind::Grant));
+        self.pen.write(Event::Change(Change { keys: keys.to_vec(), kind, way, by, begun, ended, outcome, fault }));
+        outcome
+    }
+
+    /// Grants and revokes by SQL, past every instance; then looks how long each one goes on allowing.
+    fn write_sql(&self, seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let url = self.cluster.backends.postgres.url();
+        let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
+            return;
+        };
+        let mut open: Option<tokio_postgres::Client> = None;
+        let mut asked: Vec<Client> = (0..self.instances()).map(|_| Client::default()).collect();
+        while self.on() {
+            if open.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
+                open = runtime
+                    .block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls))
+                    .map(|(client, connection)| {
+                        runtime.spawn(async move { drop(connection.await) });
+                        client
+                    })
+                    .ok();
+            }
+            let Some(client) = &open else {
+                std::thread::sleep(AGAIN);
+                continue;
+            };
+            let key = self.subject();
+            let run = |kind: Kind| {
+                let (fault, begun) = (self.fault(), self.pen.now());
+                let done = runtime.block_on(client.batch_execute(&self.world.sql(key, kind))).is_ok();
+                (fault, begun, self.pen.now(), done)
+            };
+            let record = |kind, (fault, begun, _, _): (String, u64, u64, bool), ended, outcome| {
+                let by = usize::MAX;
+                self.pen.write(Event::Change(Change {
+                    keys: vec![key],
+                    kind,
+                    way: Way::Sql,
+                    by,
+                    begun,
+                    ended,
+                    outcome,
+                    fault,
+                }));
+            };
+            let granted = run(Kind::Grant);
+            let known = granted.3;
+            let ended = granted.2;
+            record(Kind::Grant, granted, ended, if known { Outcome::Acknowledged } else { Outcome::Unknown });
+            if !known {
+                std::thread::sleep(AGAIN);
+                continue;
+            }
+            self.everywhere(&mut asked, key, true);
+            let revoked = run(Kind::Revoke);
+            let (committed, fault) = (revoked.2, revoked.0.clone());
+            if !revoked.3 {
+                record(Kind::Revoke, revoked, committed, Outcome::Unknown);
+                continue;
+            }
+            let everywhere = self.everywhere(&mut asked, key, false);
+            let settled = self.pen.now();
+            let outcome = if everywhere { Outcome::Acknowledged } else { Outcome::Unknown };
+            record(Kind::Revoke, revoked, settled, outcome);
+            if everywhere {
+                self.expect(&[key], Some(false));
+                self.pen.write(Event::Spread { key, took: settled - committed, fault });
+                for instance in 0..self.instances() {
+                    self.probe(&mut asked[instance], instance, Endpoint::Batch, key);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(random.u64(5..60)));
+        }
+    }
+
+    /// Asks every instance side by side until each has said so. Of what it says no history is made: nobody has promised anything yet.
+    fn everywhere(&self, clients: &mut [Client], key: Key, access: bool) -> bool {
+        std::thread::scope(|scope| {
+            let asking = clients.iter_mut().enumerate().map(|(instance, client)| {
+                scope.spawn(move || {
+                    let begun = Instant::now();
+                    while begun.elapsed() < SPREAD && self.on() {
+                        let at = self.cluster.instances[instance].public();
+                        let ([allows, denies, _], _) = self.world.ask(client, at, Endpoint::Single, key, false);
+                        if (access && allows > 0) || (!access && denies > 0) {
+                            return true;
+                        }
+                        std::thread::sleep(Duration::from_micros(300));
+                    }
+                    false
+                })
+            });
+            let asking: Vec<_> = asking.collect();
+            asking.into_iter().fold(true, |all, one| one.join().unwrap_or(false) && all)
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The checker proves itself: servers that make a known mistake are found out, before anything is said about those that should make none.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::Args;
+use crate::cluster::{Backends, Cluster};
+use crate::faults::Trouble;
+use crate::history::Recorder;
+use crate::run::{history_of, judge, under_load};
+
+/// Rounds until a mistake counts as not found, and how long each lasts.
+const ROUNDS: u64 = 6;
+const ROUND: Duration = Duration::from_secs(5);
+
+/// Mistakes that show themselves from outside, each with the faults under which they do.
+const MISTAKES: &[(&str, &[Trouble])] = &[
+    ("no-horizon-check", &[]),
+    ("key-without-a-field", &[]),
+    ("positive-side-only", &[]),
+    ("found-only", &[]),
+    ("composed-stamped-now", &[]),
+];
+
+/// Plants each mistake in turn. After how long it was found, if it was.
+pub(crate) fn find(
+    args: &Args,
+    backends: &Backends,
+    binary: &Path,
+    seed: u64,
+) -> Result<Vec<(String, Option<Duration>)>, String> {
+    let chosen = MISTAKES.iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name));
+    let mut found = Vec::new();
+    for (name, troubles) in chosen {
+        let schema = format!("mistake_{}", name.replace('-', "_"));
+        let begun = Instant::now();
+        let cluster = Cluster::start(backends, binary, &schema, usize::from(args.instances), Some(name), &args.output)?;
+        let path = history_of(&args.output, name);
+        let mut after = None;
+        for round in 0..ROUNDS {
+            let recorder = Recorder::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            under_load(args, &cluster, &recorder, troubles, ROUND, seed ^ round, false)?;
+            recorder.close().map_err(|error| error.to_string())?;
+            let judged = judge(&path)?;
+            if !judged.holds() {
+                after = Some(begun.elapsed());
+                let what = judged.violations.first().map_or_else(
+                    || format!("{} allows for whoever never had access", judged.fail_open),
+                    |first| {
+                        format!("{} allows, the first {} ms after ({})", first.allows, first.late / 1000, first.what)
+                    },
+                );
+                println!("planted {name}: found after {:.1} s: {what}", begun.elapsed().as_secs_f64());
+                break;
+            }
+        }
+        if after.is_none() {
+            println!("planted {name}: NOT FOUND in {} rounds", ROUNDS);
+        }
+        found.push(((*name).to_owned(), after));
+    }
+    Ok(found)
+}

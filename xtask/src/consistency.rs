@@ -1,0 +1,151 @@
+//! `cargo xtask consistency`: several servers under load and faults, judged from outside.
+
+use std::path::{Path, PathBuf};
+
+use test_services::Backend;
+
+use crate::process;
+use crate::report::{Outcome, Report};
+use crate::services;
+use crate::workspace::Workspace;
+
+const SERVER: &str = "tiergate-server";
+const CHECKER: &str = "tiergate-consistency";
+
+/// Run several servers under faults, and judge whether a revocation that was acknowledged is honoured everywhere.
+#[derive(Debug, Default, clap::Args)]
+#[command(
+    after_help = "Three servers run on a PostgreSQL and a Redis of their own, each behind a proxy that delays, swallows, cuts and \
+                        spoils. Writers grant and revoke, by the servers and by SQL; others ask all servers about whoever was \
+                        just changed, one by one, in batches, and for lists. A history of all of it is judged at the end: no allow that was asked for \
+                        after an acknowledgement. Before, servers that make known mistakes are started, and must be found out.\n\n\
+                        Examples:\n  \
+                        cargo xtask consistency                         a minute\n  \
+                        cargo xtask consistency --seconds 600           ten\n  \
+                        cargo xtask consistency --calm --no-mistakes    without faults: how fast is it?\n  \
+                        cargo xtask consistency --judge target/consistency/history.jsonl"
+)]
+pub(crate) struct Args {
+    /// How long load and faults last; 60 without
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+    /// Servers; 3 without
+    #[arg(long, value_name = "N")]
+    instances: Option<u8>,
+    /// Decides which faults come when; drawn, and printed, where it is not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Questions a second on each server beside those about what was just changed; 40 without, most of them batches of 50
+    #[arg(long, value_name = "N")]
+    pace: Option<u32>,
+    /// No faults
+    #[arg(long)]
+    calm: bool,
+    /// Plant no mistakes first
+    #[arg(long)]
+    no_mistakes: bool,
+    /// Build without optimization: no figure for anybody, but soon there
+    #[arg(long)]
+    dev: bool,
+    /// Judge a history of before, and run nothing
+    #[arg(long, value_name = "FILE")]
+    judge: Option<PathBuf>,
+    /// Install nothing
+    #[arg(long)]
+    no_install: bool,
+}
+
+impl Args {
+    /// The short run of `cargo xtask ci`.
+    pub(crate) fn brief(no_install: bool) -> Self {
+        Self { dev: true, no_install, ..Self::default() }
+    }
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
+    if let Some(history) = &args.judge {
+        let history = history.canonicalize().map_err(|error| format!("--judge {}: {error}", history.display()))?;
+        report.step("judge", || process::run(checker(workspace).arg("--judge").arg(&history)));
+        return Ok(());
+    }
+    let place = services::place(workspace);
+    let mut missing = false;
+    for backend in Backend::ALL {
+        report.step(backend.name(), || match services::find_or_install(backend, &place, !args.no_install) {
+            Ok(()) => Outcome::Passed,
+            Err(outcome) => {
+                missing = true;
+                outcome
+            }
+        });
+    }
+    let output = workspace.target.join("consistency");
+    let mistakes = output.join("tiergate-with-mistakes");
+    let server = output.join("tiergate");
+    if !args.no_mistakes {
+        report.step("a server that can make mistakes", || {
+            build(workspace, false, &["--features", "mistakes"], &mistakes)
+        });
+    }
+    report.step("server", || build(workspace, !args.dev, &[], &server));
+    report.step("consistency", || {
+        if missing {
+            return Outcome::Skipped("it needs Redis and PostgreSQL".to_owned());
+        }
+        let mut command = checker(workspace);
+        command.arg("--binary").arg(&server).arg("--output").arg(&output).arg("--target").arg(&workspace.target);
+        if !args.no_mistakes {
+            command.arg("--mistakes").arg(&mistakes);
+        }
+        if args.calm {
+            command.arg("--calm");
+        }
+        let numbers = [
+            ("--seconds", args.seconds),
+            ("--instances", args.instances.map(u64::from)),
+            ("--seed", args.seed),
+            ("--pace", args.pace.map(u64::from)),
+        ];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                command.arg(name).arg(number.to_string());
+            }
+        }
+        let commit = process::ask(std::process::Command::new("git").current_dir(&workspace.root).args([
+            "rev-parse",
+            "--short",
+            "HEAD",
+        ]));
+        command.arg("--commit").arg(commit.as_deref().unwrap_or("unknown").trim());
+        process::run(&mut command)
+    });
+    Ok(())
+}
+
+fn checker(workspace: &Workspace) -> std::process::Command {
+    process::cargo(&workspace.root, ["run", "--quiet", "--locked", "--package", CHECKER, "--"])
+}
+
+/// Builds the server, and puts it where the next build does not replace it.
+fn build(workspace: &Workspace, release: bool, more: &[&str], to: &Path) -> Outcome {
+    let mut command = process::cargo(&workspace.root, ["build", "--locked", "--package", SERVER]);
+    command.args(more);
+    if release {
+        command.arg("--release");
+    }
+    match process::run(&mut command) {
+        Outcome::Passed => {}
+        other => return other,
+    }
+    let profile = if release { "release" } else { "debug" };
+    let built = workspace.target.join(profile).join(format!("tiergate{}", std::env::consts::EXE_SUFFIX));
+    let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+        // One that still runs can't be written over.
+        let _ = std::fs::remove_file(to);
+        std::fs::copy(&built, to)
+    });
+    match copied {
+        Ok(_) => Outcome::Passed,
+        Err(error) => Outcome::Failed(format!("{} could not be copied: {error}", built.display())),
+    }
+}
