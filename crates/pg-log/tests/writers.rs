@@ -82,8 +82,9 @@ async fn a_writer_that_runs_for_long_holds_back_the_stamp_but_no_change() {
         until("applied though older ones run", async || recorder.knows(&format!("n{n}"))).await;
     }
     let position = reader.position().unwrap();
-    assert_eq!(position.xmin(), oldest);
-    assert_eq!(recorder.told().stamp, oldest, "what is read now does not contain the long one");
+    // Writers in other databases of the server hold it back as well.
+    assert!(position.xmin() <= oldest);
+    assert!(recorder.told().stamp <= oldest, "what is read now does not contain the long one");
     assert!(position.xmax() > oldest + 20);
     long.commit().await.unwrap();
     until("the stamp moves on", async || recorder.told().stamp > oldest).await;
