@@ -8,7 +8,7 @@ use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
 use crate::access_log::AccessLog;
-use crate::acknowledge::ChangeTokens;
+use crate::acknowledge::Tokens;
 use crate::config::Settings;
 use crate::dependency::Dependencies;
 use crate::error::Fault;
@@ -37,8 +37,8 @@ pub struct App {
     pub access_log: AccessLog,
     /// Connections that are counted.
     pub pools: Pools,
-    /// Makes the tokens of changes, and knows them again.
-    pub tokens: ChangeTokens,
+    /// Makes the tokens of changes and states, and knows them again.
+    pub tokens: Tokens,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.

@@ -286,14 +286,6 @@ impl DecisionPoint {
         Ok(self.origin.in_force(revision, patience).await?)
     }
 
-    /// Waits until a committed change is applied here: whatever is asked for after this rests on a state that contains it.
-    ///
-    /// # Errors
-    /// Where the origin fails, or takes too long.
-    pub async fn apply_through(&self, revision: Revision) -> Result<(), CheckError> {
-        Ok(self.origin.apply_through(revision).await?)
-    }
-
     /// Which history revisions are of; none before the origin has joined its log.
     #[must_use]
     pub fn history(&self) -> Option<Identity> {

@@ -17,6 +17,7 @@ mod key;
 mod list;
 mod models;
 mod sink;
+mod state;
 mod stored;
 mod types;
 mod validate;

@@ -21,6 +21,14 @@ pub enum StoreError {
     /// A place in the changes to go on from that this origin did not give.
     #[error("the place in the changes is none of this origin's; read them from the beginning")]
     UnknownPlace,
+    /// A change, or a position, that is older than the log reaches.
+    #[error(
+        "what the token names is older than the log that is kept, which begins anew when PostgreSQL comes up from a crash; ask without the token"
+    )]
+    Expired,
+    /// A position that this origin did not give.
+    #[error("the position is none of this origin's; ask without the token")]
+    UnknownPosition,
     /// The queue of writers, or of readers, is full, or waiting for a place took too long.
     #[error("the origin is busy ({what}); try again")]
     Busy {

@@ -9,6 +9,7 @@
 mod batch;
 mod clock;
 mod columns;
+mod dense;
 mod error;
 pub mod memory;
 mod page;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision, Stamp, Standing};
+use cache_core::{Identity, Lease, Position, Revision, Stamp, Standing};
 use ulid::Ulid;
 
 pub use clock::{SystemWallClock, WallClock};
@@ -158,7 +159,24 @@ pub trait Store: Send + Sync + 'static {
     async fn in_force(&self, revision: Revision, patience: Duration) -> Result<Standing, StoreError>;
 
     /// Waits until a committed change is applied here: whatever is asked for after this rests on a state that contains it.
+    ///
+    /// A change that is older than the log reaches is refused as [`StoreError::Expired`], where that can be told.
     async fn apply_through(&self, revision: Revision) -> Result<(), StoreError>;
+
+    /// A number for [`Store::applied`], cheap enough for every answer: another one whenever that is another position. None before the log was joined.
+    ///
+    /// `remote_hits` counts what was taken from tiers that others fill: as long as nothing was applied that is surely newer, that may be ahead of what is
+    /// applied here.
+    fn applied_number(&self, remote_hits: u64) -> Option<u64>;
+
+    /// The position of a number that was just given, or a later one: whatever an answer that was made before rests on is in it, and maybe more.
+    fn applied(&self, number: u64) -> Option<Position>;
+
+    /// Waits until all that was in force at a position is in force here: whatever is asked for after this rests on a state that contains it.
+    ///
+    /// One that is older than the log reaches is refused as [`StoreError::Expired`], where that can be told, and one that this origin did not give as
+    /// [`StoreError::UnknownPosition`].
+    async fn apply_position(&self, position: &Position) -> Result<(), StoreError>;
 
     /// Whether the origin answers; the message is for an operator.
     async fn health(&self) -> Result<(), StoreError>;

@@ -15,7 +15,7 @@ use authz::store::{
     Past, Snapshot, Store, StoreError, StoreId, StoreRecord, StoredTuple, TupleAnswer, TupleChange, TupleFilter,
     TupleRead, WriteBatch,
 };
-use cache_core::{Identity, Lease, Revision, Stamp, Standing};
+use cache_core::{Identity, Lease, Position, Revision, Stamp, Standing};
 use fastrand::Rng;
 
 /// When to give way, and how often.
@@ -213,6 +213,18 @@ impl Store for SharedOrigin {
 
     async fn apply_through(&self, revision: Revision) -> Result<(), StoreError> {
         self.inner.apply_through(revision).await
+    }
+
+    fn applied_number(&self, remote_hits: u64) -> Option<u64> {
+        self.inner.applied_number(remote_hits)
+    }
+
+    fn applied(&self, number: u64) -> Option<Position> {
+        self.inner.applied(number)
+    }
+
+    async fn apply_position(&self, position: &Position) -> Result<(), StoreError> {
+        self.inner.apply_position(position).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {

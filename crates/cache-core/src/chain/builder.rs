@@ -1,7 +1,7 @@
 //! Building a chain: what is optional has a default, and what would make a chain unsafe is refused.
 
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -204,6 +204,7 @@ impl<V: CacheValue, S: SyncFamily> ChainBuilder<V, S> {
             entropy: self.entropy,
             telemetry: self.telemetry,
             events: Counters::new(),
+            remote_hits: AtomicU64::new(0),
             behind: self.fills_behind.map(Behind::new),
         })
     }

@@ -19,7 +19,7 @@ mod statistics;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use behind::DEFAULT_FILLS_BEHIND;
@@ -58,6 +58,8 @@ pub struct Chain<V: CacheValue, S: SyncFamily = Std> {
     entropy: Arc<dyn Entropy>,
     telemetry: Option<Arc<dyn Telemetry>>,
     events: Counters<{ Event::COUNT }>,
+    /// How many values were taken from remote tiers.
+    remote_hits: AtomicU64,
     /// Where fills of remote tiers wait; none where whoever loads waits for them.
     behind: Option<behind::Behind<V>>,
 }
@@ -161,6 +163,13 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     #[must_use]
     pub fn is_remote(&self, name: &str) -> bool {
         self.tiers.iter().any(|tier| tier.name == name && !tier.local)
+    }
+
+    /// How many values were taken from tiers outside of the process so far, each counted before anybody could use it. Such a value, and whatever was
+    /// made of it, may be newer than what this process knows of changes.
+    #[must_use]
+    pub fn remote_hits(&self) -> u64 {
+        self.remote_hits.load(Ordering::Acquire)
     }
 
     /// Switches a tier on or off. Off, it is neither asked nor filled; on again, what it still holds is judged like everything else. False

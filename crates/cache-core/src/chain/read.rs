@@ -1,5 +1,7 @@
 //! Look-ups. Local tiers answer first and at once; remote ones are asked in their order, one round trip for all keys that are left.
 
+use std::sync::atomic::Ordering;
+
 use super::{Chain, Event, Tier};
 use crate::mistakes::planted;
 use crate::sync::SyncFamily;
@@ -116,6 +118,7 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
                     Ok(None) => self.probed(tier, &keys[at], Outcome::Miss),
                     Ok(Some(entry)) => {
                         if let Some(lookup) = self.judge(tier, entry.clone(), &keys[at], now) {
+                            self.remote_hits.fetch_add(1, Ordering::Release);
                             found[at] = lookup;
                             promoted.push((keys[at], entry));
                         }

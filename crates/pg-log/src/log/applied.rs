@@ -38,6 +38,10 @@ pub(super) struct Applied {
     /// How many answers with rows were applied, or in which something else changed that others want to know of.
     news: AtomicU64,
     forgotten: AtomicU64,
+    /// The floor of the database, as high as it was ever told.
+    trimmed_below: AtomicU64,
+    /// How often a position was published.
+    published: AtomicU64,
     position: watch::Sender<Option<Arc<PgSnapshot>>>,
     /// The incarnation of the server that the position is of. Held while a position is published.
     incarnation: Mutex<Arc<str>>,
@@ -66,6 +70,8 @@ impl Applied {
             history: OnceLock::new(),
             news: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
+            trimmed_below: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             position: watch::Sender::new(None),
             incarnation: Mutex::new(Arc::from("")),
             dead: OnceLock::new(),
@@ -78,6 +84,16 @@ impl Applied {
 
     pub(super) fn position(&self) -> Option<Arc<PgSnapshot>> {
         self.position.borrow().clone()
+    }
+
+    /// Another number whenever the position is another one, which may be newer already.
+    pub(super) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// Below it the log is not whole any more.
+    pub(super) fn trimmed_below(&self) -> u64 {
+        self.trimmed_below.load(Ordering::Acquire)
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Option<Arc<PgSnapshot>>> {
@@ -123,7 +139,7 @@ impl Applied {
         } else {
             self.tell(&rows);
         }
-        self.forget(header.trimmed_below);
+        self.trim(header.trimmed_below);
         Ok(Polled { snapshot: self.publish(header, !rows.is_empty()), rows: rows.len() })
     }
 
@@ -142,10 +158,15 @@ impl Applied {
         if cut {
             self.forget(header.snapshot.xmax());
         }
-        self.forget(header.trimmed_below);
+        self.trim(header.trimmed_below);
         self.sink.joined(identity, header.snapshot.stamp());
         self.publish(header, true);
         Ok(())
+    }
+
+    fn trim(&self, below: u64) {
+        self.trimmed_below.fetch_max(below, Ordering::AcqRel);
+        self.forget(below);
     }
 
     /// Values that do not contain everything below `below` become misses.
@@ -215,6 +236,7 @@ impl Applied {
             *incarnation = header.incarnation;
             self.sink.advance(snapshot.stamp());
             self.position.send_replace(Some(Arc::clone(&snapshot)));
+            self.published.fetch_add(1, Ordering::Release);
         } else if has_rows {
             self.news.fetch_add(1, Ordering::AcqRel);
         }

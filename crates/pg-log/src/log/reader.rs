@@ -63,6 +63,8 @@ struct Inner {
     /// How many polls were sent by the task that follows, and the last that was answered and applied: its number, and what it saw.
     polls_sent: AtomicU64,
     answered: watch::Sender<Option<(u64, Arc<PgSnapshot>)>>,
+    /// The number of that poll alone.
+    last_answered: AtomicU64,
     /// Somebody wants a poll now.
     wake: Arc<Notify>,
     /// The others have to be told.
@@ -91,6 +93,7 @@ impl LogReader {
             config,
             polls_sent: AtomicU64::new(0),
             answered: watch::Sender::new(None),
+            last_answered: AtomicU64::new(0),
             wake: Arc::new(Notify::new()),
             tell_others: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -146,6 +149,30 @@ impl LogReader {
         self.inner.applied.position()
     }
 
+    /// Another number whenever the position is another one, for whoever keeps something that was made of it.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.inner.applied.published()
+    }
+
+    /// How many polls this reader has sent: see [`LogReader::has_polled_after`].
+    #[must_use]
+    pub fn polls_sent(&self) -> u64 {
+        self.inner.polls_sent.load(Ordering::SeqCst)
+    }
+
+    /// Whether a poll that was sent after so many of them is applied. Then the position contains whatever anybody had read by the time of that count.
+    #[must_use]
+    pub fn has_polled_after(&self, sent: u64) -> bool {
+        self.inner.last_answered.load(Ordering::Acquire) > sent
+    }
+
+    /// Below it the log is not whole any more: it was trimmed by age, or the server has crashed since.
+    #[must_use]
+    pub fn trimmed_below(&self) -> u64 {
+        self.inner.applied.trimmed_below()
+    }
+
     /// A poll relative to the position, for a transaction that is about to read: send it as the first statement of a READ ONLY transaction on the
     /// primary, and give the answer to [`LogReader::apply_polled`] before anything that is cached is used. None before the log was joined.
     #[must_use]
@@ -186,6 +213,22 @@ impl LogReader {
             message.push_str(&format!(" ({trouble})"));
         }
         Err(PgError::new(PgErrorKind::Timeout, "wait for its own change", message))
+    }
+
+    /// Waits until all that a snapshot sees is applied here; without one, all that anybody can have read before this call. All who wait at once wait
+    /// for the same poll.
+    ///
+    /// # Errors
+    /// As [`LogReader::applied`].
+    pub async fn caught_up(&self, with: Option<&PgSnapshot>) -> Result<(), PgError> {
+        if with.is_some_and(|earlier| self.position().is_some_and(|position| position.covers(earlier))) {
+            return Ok(());
+        }
+        let limit = self.inner.config.apply_timeout;
+        if self.inner.polled(limit, |snapshot| with.is_none_or(|earlier| snapshot.covers(earlier))).await? {
+            return Ok(());
+        }
+        Err(self.trouble().unwrap_or_else(|| self.inner.pg.silent(POLLING, limit)))
     }
 
     /// How long what was told may be trusted.
@@ -454,6 +497,7 @@ impl Inner {
         let number = self.polls_sent.fetch_add(1, Ordering::SeqCst) + 1;
         let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
         let polled = self.applied.apply(&answer)?;
+        self.last_answered.fetch_max(number, Ordering::Release);
         self.answered.send_replace(Some((number, polled.snapshot)));
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Invariant: 200, 201 and 204 mean that the change is in force on every instance that answers from what it has cached. A time limit never turns into
 //! one of them. Whoever says that it does not want to wait gets 202, with a token by which any instance says how far the change has got.
 
+mod at_least;
+mod state;
 mod token;
 
 use std::sync::Arc;
@@ -17,13 +19,15 @@ use cache_core::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use self::token::ChangeTokens;
-use self::token::NamedChange;
+pub(crate) use self::at_least::{AT_LEAST_HEADER, Wanted, contain, contain_what_the_header_names};
+pub(crate) use self::state::StateToken;
+pub use self::token::Tokens;
+use self::token::{Named, Token};
 use crate::app::App;
 use crate::error::{Failure, Fault, FaultKind, OpenFga};
 use crate::wire::{ok, reply};
 
-/// Where a change's token is told.
+/// Where a token is told: of a change, or of the state that an answer rests on.
 pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("tiergate-token");
 /// The most that somebody may want to wait.
 const MAX_TIMEOUT_MS: u64 = 60_000;
@@ -124,7 +128,7 @@ impl App {
     /// Where it was to be in force everywhere, and is not in time. It is committed all the same, and the message says by which token to ask for it.
     pub(crate) async fn acknowledge(&self, committed: Committed, query: &WaitQuery) -> Result<Acknowledged, Fault> {
         let Some(history) = self.decisions.history() else { return Err(Fault::unavailable("the log is not followed")) };
-        let token = self.tokens.write(NamedChange { history, revision: committed.revision }).await?;
+        let token = self.tokens.write(&Token { history, names: Named::Change(committed.revision) }).await?;
         if !self.decisions.has_peers() {
             return Ok(Acknowledged { token, standing: Some(Standing::alone()) });
         }
@@ -202,41 +206,19 @@ impl Progress {
     }
 }
 
-/// Where a request says which change its answer must contain.
-pub(crate) const AT_LEAST_HEADER: HeaderName = HeaderName::from_static("tiergate-at-least");
-
-/// Waits until the change that a request names is applied here. A token that can't be honoured is an error, and never passed over.
-///
-/// # Errors
-/// Where the token is none of ours, or of another history, or the change can't be waited for.
-pub(crate) async fn at_least(app: &App, token: &HeaderValue) -> Result<(), Fault> {
-    let refuse = |message: &'static str| Fault::new(FaultKind::Invalid, "invalid_token", message);
-    let text = token.to_str().map_err(|_| refuse("the token of Tiergate-At-Least is no text"))?;
-    let change = app.tokens.read(text).await.map_err(|fault| match fault.kind {
-        FaultKind::NotFound => refuse(
-            "the token of Tiergate-At-Least is none of a change here; it was altered, or comes from another deployment",
-        ),
-        _ => fault,
-    })?;
-    if app.decisions.history() != Some(change.history) {
-        return Err(refuse(
-            "the token of Tiergate-At-Least is of another history: PostgreSQL was restored or failed over since; ask without it",
-        ));
-    }
-    app.decisions.apply_through(change.revision).await.map_err(|error| app.fault(error))
-}
-
 /// `GET /revocations/{token}`: where a change is in force, and who lags. 200 once it is in force everywhere, 202 before.
 pub(crate) async fn revocation(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
 ) -> Result<Response, Failure<OpenFga>> {
-    let change = app.tokens.read(&token).await?;
-    if app.decisions.history() != Some(change.history) {
+    let Some(Token { history, names: Named::Change(revision) }) = app.tokens.read(&token).await? else {
+        return Err(token::unknown().into());
+    };
+    if app.decisions.history() != Some(history) {
         let message = "this token is of another history: PostgreSQL was restored or failed over since. Whether the change is still there can't be told; look at it";
         return Err(Fault::new(FaultKind::NotFound, "another_history", message).into());
     }
-    let standing = app.decisions.in_force(change.revision, Duration::ZERO).await.map_err(|error| app.fault(error))?;
+    let standing = app.decisions.in_force(revision, Duration::ZERO).await.map_err(|error| app.fault(error))?;
     let progress = Progress::of(Some(&standing), &token);
     Ok(if standing.is_in_force() { ok(&progress) } else { reply(StatusCode::ACCEPTED, &progress) })
 }
@@ -245,9 +227,7 @@ pub(crate) mod docs {
     use serde_json::json;
 
     use super::Progress;
-    use crate::openapi::Operation;
-
-    const TOKEN: &str = "AWg0c2pHqUqYh2cVb0m0m0sAAAAAAAAC5QfQy0lRk0lJZ0m0m0m0m0k";
+    use crate::openapi::{EXAMPLE_TOKEN as TOKEN, Operation};
 
     pub(crate) fn revocation() -> Operation {
         let progress = |in_force: bool, confirmed_by: usize, lagging: serde_json::Value| json!({"in_force": in_force, "confirmed_by": confirmed_by, "lagging": lagging, "token": TOKEN, "url": format!("/revocations/{TOKEN}")});

@@ -67,6 +67,9 @@ fn store_fault(error: &CheckError) -> Fault {
         }
         StoreError::UnknownStore(_) => Fault::not_found(error.to_string()),
         StoreError::UnknownPlace => Fault::new(FaultKind::Invalid, "invalid_continuation_token", error.to_string()),
+        StoreError::Expired | StoreError::UnknownPosition => {
+            Fault::new(FaultKind::Invalid, "invalid_token", error.to_string())
+        }
         StoreError::FateUnknown { .. } => {
             tracing::error!(%error, "the origin was lost while it committed");
             Fault::unavailable(

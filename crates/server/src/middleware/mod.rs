@@ -115,10 +115,9 @@ impl Edge {
 
     async fn answer(&self, request: Request<Body>, api: Api) -> Response {
         let mut router = self.router.clone();
-        let at_least = request.headers().get(acknowledge::AT_LEAST_HEADER).cloned();
         let answer = async {
-            if let Some(token) = at_least
-                && let Err(fault) = acknowledge::at_least(&self.app, &token).await
+            if request.headers().contains_key(acknowledge::AT_LEAST_HEADER)
+                && let Err(fault) = acknowledge::contain_what_the_header_names(&self.app, request.headers()).await
             {
                 return Ok(api.response(&fault));
             }

@@ -25,7 +25,7 @@ pub(crate) use self::redis::existing_keyring;
 pub use origin::{Origin, data_file};
 
 use crate::access_log::{AccessLog, PostgresAccesses};
-use crate::acknowledge::ChangeTokens;
+use crate::acknowledge::Tokens;
 use crate::config::{Cache, Settings};
 use crate::dependency::{Dependencies, Dependency};
 use crate::limits::Limits as RateLimits;
@@ -91,8 +91,8 @@ pub struct Opened {
     pub access_log: AccessLog,
     /// Connections that are counted.
     pub pools: Pools,
-    /// Makes the tokens of changes, and knows them again.
-    pub tokens: ChangeTokens,
+    /// Makes the tokens of changes and states, and knows them again.
+    pub tokens: Tokens,
 }
 
 /// What counts what is waited for.
@@ -195,7 +195,7 @@ async fn assemble(
         }
     }
     let access_log = access_log(postgres, settings)?;
-    let tokens = ChangeTokens::new(postgres.map(Arc::clone));
+    let tokens = Tokens::new(postgres.map(Arc::clone));
     Ok(Opened { decisions, memory: handle, dependencies, limits, access_log, pools, tokens })
 }
 

@@ -1,6 +1,7 @@
 //! The documentation of one operation.
 
 use serde_json::Value;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -8,13 +9,15 @@ use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required, ResponseBui
 use utoipa::{IntoParams, ToSchema};
 
 use super::faults::Interface;
-use super::{EXAMPLE_MODEL, EXAMPLE_STORE};
+use super::{EXAMPLE_MODEL, EXAMPLE_STORE, EXAMPLE_TOKEN};
 
 /// An operation: what it is for, what it takes, and what it answers, with examples that work in the demo store.
 pub(crate) struct Operation {
     interface: Interface,
     builder: OperationBuilder,
     schemas: Vec<(String, RefOr<Schema>)>,
+    /// Whether its answer names the state that it rests on.
+    names_state: bool,
 }
 
 impl Operation {
@@ -50,7 +53,7 @@ impl Operation {
 
     fn new(interface: Interface, group: &str, id: &str, summary: &str) -> Self {
         let builder = OperationBuilder::new().tag(group).operation_id(Some(id)).summary(Some(summary));
-        Self { interface, builder, schemas: Vec::new() }
+        Self { interface, builder, schemas: Vec::new(), names_state: false }
     }
 
     /// What one has to know besides.
@@ -164,6 +167,22 @@ impl Operation {
         self.faults(&[429])
     }
 
+    /// Of what decides: it may be told what its answer must contain, and its answer names the state that it rests on.
+    pub(crate) fn decides(self) -> Self {
+        self.names_its_state().header(
+            "Tiergate-At-Least",
+            false,
+            "The token of a change or of an earlier answer: the answer is of no older state. One that can't be honoured is an error.",
+            EXAMPLE_TOKEN,
+        )
+    }
+
+    /// Its answer names the state that it rests on.
+    pub(crate) fn names_its_state(mut self) -> Self {
+        self.names_state = true;
+        self
+    }
+
     /// Errors in the interface's shape.
     pub(crate) fn faults(mut self, statuses: &[u16]) -> Self {
         for status in statuses {
@@ -186,7 +205,16 @@ impl Operation {
 
     /// The operation, and the schemas that it refers to.
     pub(super) fn into_parts(self) -> (utoipa::openapi::path::Operation, Vec<(String, RefOr<Schema>)>) {
-        (self.builder.build(), self.schemas)
+        let mut operation = self.builder.build();
+        if self.names_state
+            && let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200")
+        {
+            let token = HeaderBuilder::new()
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .description(Some("Names a state that contains whatever the answer rests on."));
+            response.headers.insert("Tiergate-Token".to_owned(), token.build().into());
+        }
+        (operation, self.schemas)
     }
 }
 

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision, Stamp, Standing};
+use cache_core::{Identity, Lease, Position, Revision, Stamp, Standing};
 use ulid::Ulid;
 
 use self::world::{Content, Key, Row, World};
 use super::batch::{check_assertions, check_properties};
+use super::dense;
 use super::{
     CLOCK_SLACK, Change, ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, LoggedChange,
     MAX_CHANGES_LOOKED_AT, ModelId, OnConflict, Page, PageRequest, Past, Snapshot, Store, StoreError, StoreId,
@@ -367,6 +368,18 @@ impl Store for MemoryStore {
 
     async fn apply_through(&self, _: Revision) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn applied_number(&self, _: u64) -> Option<u64> {
+        self.state().ok().map(|state| state.head)
+    }
+
+    fn applied(&self, number: u64) -> Option<Position> {
+        Some(dense::position(number))
+    }
+
+    async fn apply_position(&self, position: &Position) -> Result<(), StoreError> {
+        dense::applied(position, self.state()?.head)
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@
 //! What each file is about: `origin` the parts put together, `join` waiting for PostgreSQL and following its log, `snapshot` and `reads` the
 //! reads of an evaluation, `transaction`, `fate`, `job`,
 //! `writes` and `books` what changes, `load` bulk loading, `pages` lists,
-//! `changes` and `place` the history, `failure` the words for
+//! `changes` and `place` the history, `position` what is applied here, `failure` the words for
 //! what PostgreSQL says.
 
 mod books;
@@ -24,6 +24,7 @@ mod load;
 mod origin;
 mod pages;
 mod place;
+mod position;
 mod reads;
 mod row;
 mod snapshot;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Lease, Revision, Standing};
-use pg_log::{LogReader, Migration, Pg, PgConfig, PgError};
+use cache_core::{Lease, Position, Revision, Standing};
+use pg_log::{LogReader, Migration, Pg, PgConfig, PgError, PgSnapshot};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -18,6 +18,7 @@ use super::super::{
 };
 use super::failure::{connecting, failed, running};
 use super::job::Job;
+use super::position::{Ahead, PgPosition};
 use super::snapshot::PostgresSnapshot;
 use super::transaction::Desk;
 use super::{changes, join, pages, reads};
@@ -79,6 +80,7 @@ pub struct PostgresStore {
     /// Tells when the last of them is gone.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
     trips: Arc<AtomicU64>,
+    ahead: Ahead,
 }
 
 /// What the task that waits for PostgreSQL and whoever asks for its outcome share.
@@ -108,6 +110,7 @@ impl PostgresStore {
             under_way: Mutex::new(Some(under_way)),
             ended: tokio::sync::Mutex::new(ended),
             trips: Arc::default(),
+            ahead: Ahead::default(),
         })
     }
 
@@ -389,10 +392,38 @@ impl Store for PostgresStore {
     async fn apply_through(&self, revision: Revision) -> Result<(), StoreError> {
         const OPERATION: &str = "waiting for a change";
         let reader = self.reader()?;
+        if revision.get() < reader.trimmed_below() {
+            return Err(StoreError::Expired);
+        }
         if reader.position().is_some_and(|position| position.sees(revision.get())) {
             return Ok(());
         }
         reader.applied(revision.get()).await.map_err(|error| running(OPERATION, &error))
+    }
+
+    fn applied_number(&self, remote_hits: u64) -> Option<u64> {
+        let reader = self.joining.reader.get()?;
+        // Before the position is looked at: what the poll that settles it contains is published by then.
+        let ahead = self.ahead.is_ahead(reader, remote_hits);
+        let published = reader.published();
+        (published > 0).then_some(published << 1 | u64::from(ahead))
+    }
+
+    fn applied(&self, number: u64) -> Option<Position> {
+        let snapshot = self.joining.reader.get()?.position()?;
+        let whole = number & 1 == 0;
+        Some(PgPosition { snapshot: PgSnapshot::clone(&snapshot), whole }.write())
+    }
+
+    async fn apply_position(&self, position: &Position) -> Result<(), StoreError> {
+        const OPERATION: &str = "waiting for a state";
+        let reader = self.reader()?;
+        let PgPosition { snapshot, whole } = PgPosition::read(position).ok_or(StoreError::UnknownPosition)?;
+        // Every change that it may name is lower than this.
+        if snapshot.xmax() < reader.trimmed_below() {
+            return Err(StoreError::Expired);
+        }
+        reader.caught_up(whole.then_some(&snapshot)).await.map_err(|error| running(OPERATION, &error))
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -34,14 +34,7 @@ impl Place {
     pub(super) fn write(&self) -> ChangePlace {
         let mut bytes = vec![VERSION, u8::from(self.told.is_some())];
         for snapshot in self.told.iter().chain([&self.batch]) {
-            put(&mut bytes, snapshot.xmin());
-            put(&mut bytes, snapshot.xmax() - snapshot.xmin());
-            put(&mut bytes, snapshot.xip().len() as u64);
-            let mut before = snapshot.xmin();
-            for xid in snapshot.xip() {
-                put(&mut bytes, xid - before);
-                before = *xid;
-            }
+            put_snapshot(&mut bytes, snapshot);
         }
         put(&mut bytes, self.last);
         put(&mut bytes, self.after);
@@ -70,7 +63,19 @@ fn read(bytes: &[u8]) -> Option<Place> {
     rest.is_empty().then_some(Place { told, batch, last, after })
 }
 
-fn snapshot(bytes: &mut &[u8]) -> Option<PgSnapshot> {
+pub(super) fn put_snapshot(bytes: &mut Vec<u8>, snapshot: &PgSnapshot) {
+    put(bytes, snapshot.xmin());
+    put(bytes, snapshot.xmax() - snapshot.xmin());
+    put(bytes, snapshot.xip().len() as u64);
+    let mut before = snapshot.xmin();
+    for xid in snapshot.xip() {
+        put(bytes, xid - before);
+        before = *xid;
+    }
+}
+
+/// Reads what [`put_snapshot`] wrote from the front.
+pub(super) fn snapshot(bytes: &mut &[u8]) -> Option<PgSnapshot> {
     let xmin = take(bytes)?;
     let xmax = xmin.checked_add(take(bytes)?)?;
     let count = usize::try_from(take(bytes)?).ok().filter(|count| *count <= MAX_OPEN)?;

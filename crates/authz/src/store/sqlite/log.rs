@@ -234,6 +234,11 @@ impl Log {
         *self.announced.lock().unwrap_or_else(PoisonError::into_inner) = through.cloned().map(Arc::new);
     }
 
+    /// Everything up to this revision is applied.
+    pub(super) fn applied_through(&self) -> Revision {
+        revision_of(self.applied().as_deref())
+    }
+
     fn applied(&self) -> Option<Arc<ChangeRow>> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

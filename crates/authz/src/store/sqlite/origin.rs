@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Revision, Standing};
+use cache_core::{Identity, Lease, Position, Revision, Standing};
 use diesel::prelude::*;
 
 use super::super::batch::{check_assertions, check_properties};
+use super::super::dense;
 use super::super::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
@@ -231,6 +232,18 @@ impl Store for SqliteStore {
 
     async fn apply_through(&self, _: Revision) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn applied_number(&self, _: u64) -> Option<u64> {
+        Some(self.log.applied_through().get())
+    }
+
+    fn applied(&self, number: u64) -> Option<Position> {
+        Some(dense::position(number))
+    }
+
+    async fn apply_position(&self, position: &Position) -> Result<(), StoreError> {
+        dense::applied(position, self.log.applied_through().get())
     }
 
     async fn health(&self) -> Result<(), StoreError> {

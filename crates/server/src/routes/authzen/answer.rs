@@ -1,13 +1,17 @@
 //! What a caller gets.
 
+use axum::response::Response;
 use serde::Serialize;
 use ulid::Ulid;
 use utoipa::ToSchema;
 
 use super::decide::Verdict;
+use crate::acknowledge::StateToken;
+use crate::app::App;
 use crate::error::{AuthZen, Fault, Shape};
 use crate::ids::new_id;
 use crate::middleware::Peer;
+use crate::wire::ok;
 
 /// The answer to one question.
 #[derive(Serialize, ToSchema)]
@@ -30,6 +34,11 @@ struct Context {
     /// Why there was nothing to look up; for callers on this machine, because it tells what the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Names a state that contains whatever the answer rests on: ask with it in `context.consistency.at_least`, of any instance, and no older state
+    /// answers. Of many answers at once only the header `Tiergate-Token` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    token: Option<StateToken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ItemError>,
 }
@@ -53,13 +62,20 @@ impl Answer {
     pub(super) fn of(verdict: Verdict, peer: Peer) -> Self {
         let Verdict { id, allowed, source, reason } = verdict;
         let (source, reason) = if peer.is_local { (source, reason) } else { (None, None) };
-        Self { decision: allowed, context: Context { id, source, reason, error: None } }
+        Self { decision: allowed, context: Context { id, source, reason, token: None, error: None } }
     }
 
     /// A question without an answer, among others that have one: a deny with the error beside it.
     pub(super) fn without(fault: &Fault) -> Self {
         let status = AuthZen::response(fault).status().as_u16();
         let error = Some(ItemError { status, message: fault.message.clone().into_owned() });
-        Self { decision: false, context: Context { id: new_id(), source: None, reason: None, error } }
+        Self { decision: false, context: Context { id: new_id(), source: None, reason: None, token: None, error } }
+    }
+
+    /// The only answer of a request.
+    pub(super) async fn alone(mut self, app: &App) -> Response {
+        let token = app.state_token().await;
+        self.context.token.clone_from(&token);
+        StateToken::put(token, ok(&self))
     }
 }

@@ -10,7 +10,7 @@ use super::search::Answer as SearchAnswer;
 use super::search::action::{ActionSearch, Found as FoundAction};
 use super::search::resource::{Found as FoundResource, ResourceSearch};
 use super::search::subject::{Found as FoundSubject, SubjectSearch};
-use crate::openapi::{EXAMPLE_STORE, Operation};
+use crate::openapi::{EXAMPLE_STORE, EXAMPLE_TOKEN, Operation};
 
 const ID: &str = "01JADEMP00000000000000DECN";
 
@@ -24,13 +24,15 @@ pub(crate) enum Of {
 pub(crate) fn evaluation(of: Of) -> Operation {
     of.operation("evaluation", "May the subject do this to the resource?")
         .limited()
+        .decides()
         .about("What the model doesn't know (a type, an action) is a deny, and no error.")
         .takes::<Question<'_>>(question())
-        .answers::<Answer>(200, "The decision.", decision(true))
+        .answers::<Answer>(200, "The decision.", alone(true))
 }
 
 pub(crate) fn evaluations(of: Of) -> Operation {
     of.operation("evaluations", "Many evaluations at once").limited()
+        .decides()
         .about(
             "What an item leaves out is taken from beside the items, part by part. Up to `http.max_batch` of them. An item without an answer \
              is a deny with an error in its context. A request without items is one evaluation, and is answered as one.",
@@ -50,6 +52,7 @@ pub(crate) fn evaluations(of: Of) -> Operation {
 
 pub(crate) fn search_subject(of: Of) -> Operation {
     of.operation("searchSubject", "Which subjects of a type may do this to the resource?").limited()
+        .decides()
         .about("All that an evaluation would allow. Where everybody of the type may, nobody is listed for that; the context says so.")
         .takes::<SubjectSearch<'_>>(json!({
             "subject": {"type": "user"},
@@ -67,6 +70,7 @@ pub(crate) fn search_subject(of: Of) -> Operation {
 pub(crate) fn search_resource(of: Of) -> Operation {
     of.operation("searchResource", "To which resources of a type may the subject do this?")
         .limited()
+        .decides()
         .takes::<ResourceSearch<'_>>(json!({
             "subject": {"type": "user", "id": "ann"},
             "action": {"name": "can_view"},
@@ -83,6 +87,7 @@ pub(crate) fn search_resource(of: Of) -> Operation {
 pub(crate) fn search_action(of: Of) -> Operation {
     of.operation("searchAction", "What may the subject do to the resource?")
         .limited()
+        .decides()
         .takes::<ActionSearch<'_>>(json!({"subject": {"type": "user", "id": "ann"}, "resource": teaser()}))
         .answers_of::<SearchAnswer<FoundAction>, FoundAction>(
             "ActionSearchResponse",
@@ -136,11 +141,18 @@ fn decision(allowed: bool) -> Value {
     json!({"decision": allowed, "context": {"id": ID, "source": "origin"}})
 }
 
+/// Of one question alone.
+fn alone(allowed: bool) -> Value {
+    let mut decision = decision(allowed);
+    decision["context"]["token"] = EXAMPLE_TOKEN.into();
+    decision
+}
+
 fn found(results: &Value) -> Value {
     let count = results.as_array().map_or(0, Vec::len);
     json!({
         "page": {"next_token": "", "count": count, "total": count},
-        "context": {"id": ID, "source": "origin"},
+        "context": {"id": ID, "source": "origin", "token": EXAMPLE_TOKEN},
         "results": results,
     })
 }

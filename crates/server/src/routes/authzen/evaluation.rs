@@ -5,16 +5,17 @@ use std::sync::Arc;
 use authz::store::StoreId;
 use axum::Extension;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::answer::Answer;
 use super::decide::decide;
 use super::question::Question;
 use super::{Answered, Body, StorePath};
+use crate::acknowledge::contain;
 use crate::app::App;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
-use crate::wire::ok;
 
 /// In the default store.
 pub(crate) async fn evaluation(
@@ -24,7 +25,7 @@ pub(crate) async fn evaluation(
     body: Body,
 ) -> Answered {
     let question: Question<'_> = body.read()?;
-    Ok(ok(&answer(&app, app.default_store().await?, &question, peer, &meter).await?))
+    Ok(alone(&app, app.default_store().await?, &question, peer, &meter).await?)
 }
 
 /// In a store.
@@ -36,7 +37,19 @@ pub(crate) async fn store_evaluation(
     body: Body,
 ) -> Answered {
     let question: Question<'_> = body.read()?;
-    Ok(ok(&answer(&app, store, &question, peer, &meter).await?))
+    Ok(alone(&app, store, &question, peer, &meter).await?)
+}
+
+/// The only question of a request.
+pub(super) async fn alone(
+    app: &App,
+    store: StoreId,
+    question: &Question<'_>,
+    peer: Peer,
+    meter: &Meter,
+) -> Result<Response, Fault> {
+    contain(app, question.wanted("context").into_iter().collect()).await?;
+    Ok(answer(app, store, question, peer, meter).await?.alone(app).await)
 }
 
 pub(super) async fn answer(

@@ -1,7 +1,8 @@
 //! `POST /access/v1/evaluations`: many questions at once.
 //!
 //! A key of an item replaces the request's default as a whole. A question that can't be answered is a deny with an error beside it, and the
-//! others are answered all the same.
+//! others are answered all the same. A state that an answer must contain is a matter of the whole request: it is waited for once, before the first question,
+//! and a token that can't be honoured is the request's fault.
 
 use std::sync::Arc;
 
@@ -14,10 +15,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::answer::{Answer, Answers};
-use super::evaluation::answer;
+use super::evaluation::{alone, answer};
 use super::parts::{Action, Entity, Environment};
 use super::question::Question;
 use super::{AT_ONCE, Answered, Body, StorePath};
+use crate::acknowledge::contain;
 use crate::app::App;
 use crate::error::Fault;
 use crate::limits::Meter;
@@ -97,19 +99,23 @@ async fn answers(asking: Asking<'_>, request: Evaluations<'_>) -> Result<Respons
     let items = evaluations.unwrap_or_default();
     if items.is_empty() {
         // Without items it is one question, and is answered as one.
-        return Ok(ok(&asking.answer(&defaults).await?));
+        let Asking { app, store, peer, meter } = asking;
+        return alone(app, store, &defaults, peer, meter).await;
     }
     let max = asking.app.settings.http.max_batch;
     if items.len() > max {
         return Err(Fault::invalid(format!("{} evaluations in one request; at most {max} are allowed", items.len())));
     }
+    let named =
+        items.iter().enumerate().filter_map(|(at, item)| item.wanted(format_args!("evaluations[{at}].context")));
+    contain(asking.app, defaults.wanted("context").into_iter().chain(named).collect()).await?;
     let questions: Vec<_> = items.into_iter().map(|Fields(item)| item.or(&defaults)).collect();
     let evaluations = match options.and_then(|Fields(options)| options.evaluations_semantic).unwrap_or_default() {
         Semantic::ExecuteAll => all(asking, &questions).await,
         Semantic::DenyOnFirstDeny => until(false, asking, &questions).await,
         Semantic::PermitOnFirstPermit => until(true, asking, &questions).await,
     };
-    Ok(ok(&Answers { evaluations }))
+    Ok(asking.app.naming_its_state(ok(&Answers { evaluations })).await)
 }
 
 async fn all(asking: Asking<'_>, questions: &[Question<'_>]) -> Vec<Answer> {

@@ -12,6 +12,7 @@ mod metadata;
 mod parts;
 mod question;
 mod search;
+mod wish;
 
 pub(crate) use decide::decide;
 pub(crate) use evaluation::{evaluation, store_evaluation};

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::wish::Wish;
+use crate::acknowledge::Wanted;
 use crate::error::Fault;
 use crate::wire::Word;
 
@@ -49,7 +51,7 @@ pub(super) struct Properties(Context);
 /// The caller's own environment. What is not an extension of ours is a value for the parameters of conditions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment<'a> {
-    consistency: Option<Word<'a>>,
+    consistency: Option<Wish<'a>>,
     pub(super) values: Context,
 }
 
@@ -58,8 +60,8 @@ pub(super) struct Environment<'a> {
 #[schema(as = Environment)]
 #[expect(dead_code, reason = "a shape: it is read by hand")]
 pub(super) struct EnvironmentShape {
-    /// `minimize_latency`, which is also meant without, or `full`, which reads the origin.
-    consistency: Option<String>,
+    #[schema(inline)]
+    consistency: Option<Wish<'static>>,
     #[serde(flatten)]
     values: Map<String, Value>,
 }
@@ -98,12 +100,13 @@ impl Action<'_> {
 
 impl Environment<'_> {
     pub(super) fn consistency(&self) -> Result<Consistency, Fault> {
-        match self.consistency.as_deref() {
-            None | Some("minimize_latency") => Ok(Consistency::MinimizeLatency),
-            Some("full") => Ok(Consistency::Full),
-            // Taking it for a wish that may be ignored would give an answer that is older than the caller can bear.
-            Some(_) => Err(Fault::invalid("context.consistency is neither minimize_latency nor full")),
-        }
+        self.consistency.as_ref().map(Wish::consistency).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// The token of what the answer must contain; `part` is where this stands.
+    pub(super) fn wanted(&self, part: impl fmt::Display) -> Option<Wanted<'_>> {
+        let token = self.consistency.as_ref().and_then(Wish::token)?;
+        Some(Wanted { place: format!("{part}.consistency.at_least"), token })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a caller asks, and how it becomes a question to the decision point.
 
+use std::fmt;
+
 use authz::decide::{CheckRequest, RequestProperties};
 use authz::relation::Subject;
 use authz::store::StoreId;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::parts::{Action, Entity, Environment, required};
+use crate::acknowledge::Wanted;
 use crate::error::Fault;
 use crate::wire::Fields;
 
@@ -25,6 +28,11 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// The token of what the answer must contain; `part` names its context.
+    pub(super) fn wanted(&self, part: impl fmt::Display) -> Option<Wanted<'_>> {
+        self.context.as_ref()?.wanted(part)
+    }
+
     /// The question to the decision point.
     ///
     /// # Errors

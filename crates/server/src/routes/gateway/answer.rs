@@ -53,8 +53,12 @@ async fn decided(app: &App, meaning: Meaning, meter: &Meter) -> Result<Response,
         // The map and the model don't fit: nobody would ever get through.
         tracing::warn!(id = %verdict.id, reason, "a route of the gateway asks for what the model does not have");
     }
-    let status = if verdict.allowed { StatusCode::OK } else { StatusCode::FORBIDDEN };
-    Ok(reply(status, Some(verdict.id)))
+    if verdict.allowed {
+        Ok(app.naming_its_state(reply(StatusCode::OK, Some(verdict.id))).await)
+    } else {
+        // Some gateways pass a refusal on to the client whole: it learns nothing of the origin.
+        Ok(reply(StatusCode::FORBIDDEN, Some(verdict.id)))
+    }
 }
 
 /// The answer to what nobody was asked about. The client learns no reason; the log has it, and the path where everything is logged.

@@ -56,5 +56,6 @@ fn of(id: &str, summary: &str) -> Operation {
             "Who asks, as the gateway found out; `gateway.subject_header` names another header.",
             "ann",
         )
+        .names_its_state()
         .answers_nothing(200, "It may. `X-Tiergate-Decision-Id` names the decision.")
 }

@@ -32,7 +32,8 @@ pub(super) struct Check<'a> {
     contextual_tuples: Option<TupleKeys<'a>>,
     /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
-    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin. What an answer must contain, and no more, is
+    /// for the header `Tiergate-At-Least` to say.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
@@ -65,7 +66,7 @@ pub(crate) async fn check(
     let request = scope.question(tuple_key, contextual_tuples, context)?;
     let decision = app.decisions.check_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     app.access_log.note(&request, decision.allowed);
-    Ok(ok(&Answer { allowed: decision.allowed, resolution: "" }))
+    Ok(app.naming_its_state(ok(&Answer { allowed: decision.allowed, resolution: "" })).await)
 }
 
 impl Scope {

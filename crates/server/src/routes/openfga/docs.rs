@@ -79,6 +79,7 @@ pub(crate) fn get_model() -> Operation {
 pub(crate) fn check() -> Operation {
     Operation::openfga("check", "Does the user stand in the relation to the object?")
         .of_store()
+        .decides()
         .limited()
         .takes::<Check<'_>>(json!({"tuple_key": viewer("user:ann")}))
         .answers::<CheckAnswer>(200, "Whether it is so.", json!({"allowed": true, "resolution": ""}))
@@ -88,6 +89,7 @@ pub(crate) fn batch_check() -> Operation {
     Operation::openfga("batchCheck", "Many checks at once")
         .about("Up to `http.max_batch` of them. What is wrong with one check is its own answer; the others are answered all the same.")
         .of_store()
+        .decides()
         .takes::<BatchCheck<'_>>(json!({"checks": [
             {"tuple_key": viewer("user:ann"), "correlation_id": "ann"},
             {"tuple_key": viewer("user:bob"), "correlation_id": "bob"},
@@ -141,6 +143,7 @@ pub(crate) fn list_objects() -> Operation {
     Operation::openfga("listObjects", "To which objects of a type does the user stand in the relation?")
         .about("Up to `limits.list_results` of them.")
         .of_store()
+        .decides()
         .limited()
         .takes::<ListObjects<'_>>(objects_of_ann())
         .answers::<Objects>(200, "The objects.", json!({"objects": ["project:launch"]}))
@@ -149,6 +152,7 @@ pub(crate) fn list_objects() -> Operation {
 pub(crate) fn streamed_list_objects() -> Operation {
     Operation::openfga("streamedListObjects", "The same, all of them, one JSON object a line")
         .of_store()
+        .decides()
         .limited()
         .takes::<ListObjects<'_>>(objects_of_ann())
         .answers::<Line>(
@@ -162,6 +166,7 @@ pub(crate) fn list_users() -> Operation {
     Operation::openfga("listUsers", "Who stands in the relation to the object?")
         .about("Up to `limits.list_results` of them.")
         .of_store()
+        .decides()
         .limited()
         .takes::<ListUsers<'_>>(json!({
             "object": {"type": "project", "id": "launch"},
@@ -175,6 +180,7 @@ pub(crate) fn expand() -> Operation {
     Operation::openfga("expand", "How is a relation of an object computed?")
         .about("One level of it; usersets among its leaves can be expanded in turn.")
         .of_store()
+        .decides()
         .limited()
         .takes::<Expand<'_>>(json!({"tuple_key": {"relation": "member", "object": "team:studio"}}))
         .answers::<ExpandAnswer<'_>>(

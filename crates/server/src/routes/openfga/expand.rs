@@ -29,7 +29,8 @@ pub(super) struct Expand<'a> {
     /// Relationships that hold for this question alone.
     #[serde(borrow)]
     contextual_tuples: Option<TupleKeys<'a>>,
-    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin. What an answer must contain, and no more, is
+    /// for the header `Tiergate-At-Least` to say.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
@@ -107,7 +108,7 @@ pub(crate) async fn expand(
     let contextual_tuples = contextual_tuples.unwrap_or_default().contextual()?;
     let request = ExpandRequest { store, model: scope.model, object, relation, contextual_tuples };
     let tree = app.decisions.expand_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
-    Ok(ok(&Answer { tree: Tree { root: Node::new(&name, &tree) } }))
+    Ok(app.naming_its_state(ok(&Answer { tree: Tree { root: Node::new(&name, &tree) } })).await)
 }
 
 /// The object and the relation. A user is passed over, as OpenFGA does.

@@ -51,7 +51,8 @@ pub(super) struct ListObjects<'a> {
     contextual_tuples: Option<TupleKeys<'a>>,
     /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
-    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin. What an answer must contain, and no more, is
+    /// for the header `Tiergate-At-Least` to say.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
@@ -85,7 +86,8 @@ pub(crate) async fn list_objects(
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
     let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
     let ids = listed.items.iter().take(app.settings.limits.list_results);
-    Ok(ok(&Objects { objects: ids.map(|id| named(&request.object_type, id)).collect() }))
+    let objects = ids.map(|id| named(&request.object_type, id)).collect();
+    Ok(app.naming_its_state(ok(&Objects { objects })).await)
 }
 
 /// All of them, a line each.
@@ -97,7 +99,7 @@ pub(crate) async fn streamed_list_objects(
 ) -> Answered {
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
     let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
-    Ok(streamed(request.object_type, listed.items))
+    Ok(app.naming_its_state(streamed(request.object_type, listed.items)).await)
 }
 
 /// The body is made piece by piece, each when the one before was taken.

@@ -39,7 +39,8 @@ pub(super) struct ListUsers<'a> {
     contextual_tuples: Option<Vec<TupleKey<'a>>>,
     /// Values for the parameters of conditions.
     context: Option<Map<String, Value>>,
-    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin. What an answer must contain, and no more, is
+    /// for the header `Tiergate-At-Least` to say.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
@@ -105,7 +106,7 @@ pub(crate) async fn list_users(
     let (everybody, others): (Vec<_>, Vec<_>) = listed.items.iter().partition(is_everybody);
     let users = everybody.into_iter().chain(others).take(app.settings.limits.list_results);
     let users = users.map(User::from).collect();
-    Ok(ok(&Users { users }))
+    Ok(app.naming_its_state(ok(&Users { users })).await)
 }
 
 impl ListUsers<'_> {

@@ -83,14 +83,14 @@ async fn search(
     };
     let (subject, resource) = (Subject::Object(subject.object("subject")?), resource.object("resource")?);
     let circumstances = Circumstances::new(request.context.as_ref(), properties)?;
-    let place = Place::of(app, store).await?;
+    let place = Place::of(app, store, request.context.as_ref()).await?;
     let bound = (place, &subject, &resource, &circumstances);
     let paging = Paging::new(app, "actions", &bound, request.page.as_deref())?;
     let findings = match allowed(app, place, &subject, &resource, &circumstances, meter).await {
         Ok(items) => Findings { items: Arc::new(items), ..Findings::default() },
         Err(error) => Findings::nothing_for(app, error)?,
     };
-    Ok(findings.answer(&paging, peer, |name| Found { name }))
+    Ok(findings.answer(app, &paging, peer, |name| Found { name }).await)
 }
 
 /// The relations that the subject has, by their names.

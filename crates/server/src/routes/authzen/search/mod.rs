@@ -26,6 +26,7 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 use super::parts::Environment;
+use crate::acknowledge::{StateToken, contain};
 use crate::app::App;
 use crate::error::Fault;
 use crate::ids::new_id;
@@ -85,6 +86,10 @@ struct AnswerContext {
     /// Why there was nothing to look for; for callers on this machine, because it tells what the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Names a state that contains whatever the answer rests on; the header `Tiergate-Token` has it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    token: Option<StateToken>,
 }
 
 impl Circumstances {
@@ -109,7 +114,9 @@ impl Hash for Circumstances {
 }
 
 impl Place {
-    async fn of(app: &App, store: StoreId) -> Result<Self, Fault> {
+    /// Once the store's state contains what the caller's environment names.
+    async fn of(app: &App, store: StoreId, context: Option<&Environment<'_>>) -> Result<Self, Fault> {
+        contain(app, context.and_then(|context| context.wanted("context")).into_iter().collect()).await?;
         let (model, _) = app.decisions.latest_model(store).await.map_err(|error| app.fault(error))?;
         Ok(Self { store, model })
     }
@@ -127,12 +134,19 @@ impl Findings {
     }
 
     /// The page that was asked for.
-    fn answer<T: Serialize>(self, paging: &Paging, peer: Peer, result: impl Fn(Text) -> T) -> Response {
+    async fn answer<T: Serialize>(
+        self,
+        app: &App,
+        paging: &Paging,
+        peer: Peer,
+        result: impl Fn(Text) -> T,
+    ) -> Response {
+        let token = app.state_token().await;
         let Self { items, everyone, source, reason } = self;
         let (results, page) = paging.cut(&items);
         let (source, reason) = if peer.is_local { (source, reason) } else { (None, None) };
-        let context = AnswerContext { id: new_id(), everyone, source, reason };
+        let context = AnswerContext { id: new_id(), everyone, source, reason, token: token.clone() };
         tracing::debug!(id = %context.id, total = page.total, source = context.source, "search");
-        ok(&Answer { page, context, results: results.iter().cloned().map(result).collect() })
+        StateToken::put(token, ok(&Answer { page, context, results: results.iter().cloned().map(result).collect() }))
     }
 }

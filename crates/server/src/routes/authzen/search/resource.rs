@@ -91,7 +91,7 @@ async fn search(
     let (subject, relation) = (Subject::Object(subject.object("subject")?), action.relation()?);
     let object_type = resource.type_name("resource")?;
     let circumstances = Circumstances::new(request.context.as_ref(), properties)?;
-    let place = Place::of(app, store).await?;
+    let place = Place::of(app, store, request.context.as_ref()).await?;
     let bound = (place, &subject, &relation, &object_type, &circumstances);
     let paging = Paging::new(app, "resources", &bound, request.page.as_deref())?;
     let Circumstances { context, properties, consistency } = circumstances;
@@ -110,5 +110,5 @@ async fn search(
         Ok(listed) => Findings { items: listed.items, source: Some(source_name(listed.source)), ..Findings::default() },
         Err(error) => Findings::nothing_for(app, error)?,
     };
-    Ok(findings.answer(&paging, peer, |id| Found { type_name: &question.object_type, id }))
+    Ok(findings.answer(app, &paging, peer, |id| Found { type_name: &question.object_type, id }).await)
 }

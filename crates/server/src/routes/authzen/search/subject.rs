@@ -91,7 +91,7 @@ async fn search(
     let (relation, object) = (action.relation()?, resource.object("resource")?);
     let type_name = subject.type_name("subject")?;
     let circumstances = Circumstances::new(request.context.as_ref(), properties)?;
-    let place = Place::of(app, store).await?;
+    let place = Place::of(app, store, request.context.as_ref()).await?;
     let bound = (place, &type_name, &relation, &object, &circumstances);
     let paging = Paging::new(app, "subjects", &bound, request.page.as_deref())?;
     let Circumstances { context, properties, consistency } = circumstances;
@@ -110,7 +110,7 @@ async fn search(
         Ok(listed) => Findings::from(listed),
         Err(error) => Findings::nothing_for(app, error)?,
     };
-    Ok(findings.answer(&paging, peer, |id| Found { type_name: &type_name, id }))
+    Ok(findings.answer(app, &paging, peer, |id| Found { type_name: &type_name, id }).await)
 }
 
 impl From<Listed<Subject>> for Findings {

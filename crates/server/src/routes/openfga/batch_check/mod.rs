@@ -36,7 +36,8 @@ pub(in crate::routes::openfga) struct BatchCheck<'a> {
     /// A version of the model; the latest one without.
     #[serde(borrow)]
     authorization_model_id: Option<Word<'a>>,
-    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin.
+    /// `MINIMIZE_LATENCY`, which is also meant without, or `HIGHER_CONSISTENCY`, which reads the origin. What an answer must contain, and no more, is
+    /// for the header `Tiergate-At-Least` to say.
     #[serde(borrow)]
     consistency: Option<Word<'a>>,
 }
@@ -85,7 +86,7 @@ pub(crate) async fn batch_check(
         })
         .unzip();
     let answers = ask(&app, scope, questions, &meter).await?;
-    Ok(ok(&Answer { result: Results::new(&ids, answers) }))
+    Ok(app.naming_its_state(ok(&Answer { result: Results::new(&ids, answers) })).await)
 }
 
 /// Whether there are no more questions than may be, each under an id of its own.
