@@ -73,7 +73,7 @@ pub use layer::{CacheLayer, CacheLayerExt, Capabilities, Filled, Now, Usage};
 pub use lease::{CLOCK_TICK, Lease};
 pub use log::{Delta, Identity, InProcessLog, KillSink, Log, Position, RETAINED_CHANGES};
 pub use lookup::{Hit, Lookup};
-pub use mistakes::{Mistake, planted};
+pub use mistakes::{Mistake, UnknownMistake, planted};
 #[cfg(feature = "mistakes")]
 pub use mistakes::{Planted, plant};
 pub use policy::{DEFAULT_JITTER_PERCENT, DEFAULT_TTL, Lifetime, Policy};

@@ -2,39 +2,92 @@
 //!
 //! Without the feature the question "is it planted?" is the constant `false`, and the compiler removes the branch.
 
-/// A mistake that can be planted. Each one is a hole of the protocol if a rule is left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-#[non_exhaustive]
-pub enum Mistake {
+use std::fmt;
+use std::str::FromStr;
+
+/// Makes the list of mistakes from one table: each with its name, as it is given from outside.
+macro_rules! mistakes {
+    ($($(#[doc = $about:literal])+ $variant:ident = $name:literal,)+) => {
+        /// A mistake that can be planted. Each one is a hole of the protocol if a rule is left out.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        #[non_exhaustive]
+        pub enum Mistake {
+            $($(#[doc = $about])+ $variant,)+
+        }
+
+        impl Mistake {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name that it is planted by.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+mistakes! {
     /// Values are served without asking the horizon; only deletion protects.
-    NoHorizonCheck = 1,
+    NoHorizonCheck = "no-horizon-check",
     /// The head is a revision: the maximum of those applied.
-    HeadFromRevision,
+    HeadFromRevision = "head-from-revision",
     /// The head is loaded after the look-ups of the tags.
-    HeadAfterLookup,
+    HeadAfterLookup = "head-after-lookup",
     /// The head is published before the kills are in the map.
-    HeadBeforeMap,
+    HeadBeforeMap = "head-before-map",
     /// A fill counts as checked at the head of its end instead of its beginning.
-    CheckedAtFill,
+    CheckedAtFill = "checked-at-fill",
     /// The stamp is taken after the read.
-    StampAfterRead,
+    StampAfterRead = "stamp-after-read",
     /// A composed value is stamped anew instead of with the lowest stamp of its parts.
-    ComposedStampedNow,
+    ComposedStampedNow = "composed-stamped-now",
     /// A promoted value is stamped anew.
-    PromotionStampedNow,
+    PromotionStampedNow = "promotion-stamped-now",
     /// The horizon forgets without raising the floor.
-    ForgetWithoutFloor,
+    ForgetWithoutFloor = "forget-without-floor",
     /// A follower takes the leader's result without checking it.
-    FollowerUnchecked,
+    FollowerUnchecked = "follower-unchecked",
     /// The lease is not looked at.
-    LeaseIgnored,
+    LeaseIgnored = "lease-ignored",
     /// A key leaves out its fields.
-    KeyWithoutAField,
+    KeyWithoutAField = "key-without-a-field",
     /// A read set holds only what was found.
-    FoundOnly,
+    FoundOnly = "found-only",
     /// A read set leaves out the negated side.
-    PositiveSideOnly,
+    PositiveSideOnly = "positive-side-only",
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// There is no mistake of that name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownMistake(String);
+
+impl fmt::Display for UnknownMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Mistake::ALL.iter().map(|mistake| mistake.name()).collect();
+        write!(f, "there is no mistake `{}`; those that can be planted are {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownMistake {}
+
+impl FromStr for Mistake {
+    type Err = UnknownMistake;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMistake> {
+        let named = Self::ALL.iter().find(|mistake| mistake.name() == name);
+        named.copied().ok_or_else(|| UnknownMistake(name.to_owned()))
+    }
 }
 
 #[cfg(feature = "mistakes")]
@@ -43,7 +96,10 @@ mod planting {
 
     use super::Mistake;
 
-    static PLANTED: AtomicU32 = AtomicU32::new(0);
+    /// Where no mistake is planted.
+    const NONE: u32 = u32::MAX;
+
+    static PLANTED: AtomicU32 = AtomicU32::new(NONE);
 
     /// Whether a mistake is planted.
     #[must_use]
@@ -55,7 +111,7 @@ mod planting {
     #[must_use]
     pub fn plant(mistake: Mistake) -> Planted {
         let before = PLANTED.swap(mistake as u32, Ordering::SeqCst);
-        assert_eq!(before, 0, "one mistake at a time");
+        assert_eq!(before, NONE, "one mistake at a time");
         Planted(())
     }
 
@@ -65,7 +121,7 @@ mod planting {
 
     impl Drop for Planted {
         fn drop(&mut self) {
-            PLANTED.store(0, Ordering::SeqCst);
+            PLANTED.store(NONE, Ordering::SeqCst);
         }
     }
 }
@@ -79,4 +135,28 @@ pub use planting::{Planted, plant, planted};
 #[inline(always)]
 pub const fn planted(_: Mistake) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_name_which_is_that_of_the_variant() {
+        for mistake in Mistake::ALL {
+            assert_eq!(mistake.to_string().parse(), Ok(*mistake));
+            let variant: String = mistake.name().split('-').map(capital).collect();
+            assert_eq!(variant, format!("{mistake:?}"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused_with_the_list() {
+        let told = "lease-ignore".parse::<Mistake>().unwrap_err().to_string();
+        assert!(told.contains("`lease-ignore`") && told.contains("lease-ignored, key-without-a-field"), "{told}");
+    }
+
+    fn capital(word: &str) -> String {
+        word[..1].to_uppercase() + &word[1..]
+    }
 }

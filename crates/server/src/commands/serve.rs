@@ -18,6 +18,11 @@ pub(super) fn run(args: &SettingsArgs) -> ExitCode {
         Err(error) => return fail(error),
     };
     telemetry::start(&settings.log);
+    #[cfg(feature = "mistakes")]
+    let _planted = match crate::config::plant_named() {
+        Ok(planted) => planted,
+        Err(error) => return fail(error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),

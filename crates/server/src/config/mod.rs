@@ -10,6 +10,8 @@ mod keys;
 mod load;
 mod loopback;
 mod master_key;
+#[cfg(feature = "mistakes")]
+mod mistake;
 mod postgres;
 mod rate;
 mod redis;
@@ -25,6 +27,8 @@ pub use gateway::{Gateway, Route};
 pub use load::{CONFIG_FILE, ENV_PREFIX, Flag, Loaded, Sources};
 pub use loopback::require_loopback;
 pub use master_key::Keys;
+#[cfg(feature = "mistakes")]
+pub use mistake::plant_named;
 pub use postgres::Postgres;
 pub use rate::{ActionClass, Quota, Rate};
 pub use redis::{Breaker, Redis};
