@@ -4,6 +4,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::CLOCK_TICK;
 
 /// Makes the list of mistakes from one table: each with its name, as it is given from outside.
 macro_rules! mistakes {
@@ -52,14 +56,58 @@ mistakes! {
     ForgetWithoutFloor = "forget-without-floor",
     /// A follower takes the leader's result without checking it.
     FollowerUnchecked = "follower-unchecked",
+    /// A kill deletes what lies in the tiers, and nothing is compared.
+    DeletionOnly = "deletion-only",
     /// The lease is not looked at.
     LeaseIgnored = "lease-ignored",
+    /// The lease is looked at after the horizon, and nobody asks whether it is still the same one.
+    LeaseAfterTheHorizon = "lease-after-the-horizon",
+    /// Cached parts are used with the lease over.
+    CachedPartWithTheLeaseOver = "cached-part-with-the-lease-over",
+    /// Whether the lease runs is told by the time that a thread of the process has last noted.
+    ClockByATicker = "clock-by-a-ticker",
     /// A key leaves out its fields.
     KeyWithoutAField = "key-without-a-field",
     /// A read set holds only what was found.
     FoundOnly = "found-only",
     /// A read set leaves out the negated side.
     PositiveSideOnly = "positive-side-only",
+
+    // The log on PostgreSQL.
+    /// A poll asks for what lies above the highest number that was seen, and for nothing that was running below it.
+    CursorByTheHighest = "cursor-by-the-highest",
+    /// A process takes a position when it starts, and leaves the log before it unread.
+    StartWithoutTheLog = "start-without-the-log",
+    /// After a gap the floor is the highest kill that was read.
+    FloorByTheHighestKill = "floor-by-the-highest-kill",
+    /// Nothing carries the identity of the history.
+    IdentityMissing = "identity-missing",
+
+    // Members, leases, acknowledgement.
+    /// A change is acknowledged when it commits.
+    AcknowledgementAtTheCommit = "acknowledgement-at-the-commit",
+    /// A change is confirmed where a higher one was applied.
+    ConfirmationByTheHighest = "confirmation-by-the-highest",
+    /// A member reports what a poll has seen, before it is applied.
+    ConfirmationAtTheSnapshot = "confirmation-at-the-snapshot",
+    /// Who is silent for longer than its lease is passed over, and may renew it after that.
+    NoFencing = "no-fencing",
+    /// A lease runs from when the answer to its renewal came.
+    LeaseFromTheReply = "lease-from-the-reply",
+    /// The snapshot of the log that a member starts from is older than its row.
+    SnapshotBeforeTheRegistration = "snapshot-before-the-registration",
+    /// The row of a member is deleted first, and what is cached is used no more after that.
+    GateClosedAfterTheRow = "gate-closed-after-the-row",
+    /// A crash of the server empties the table of members.
+    MembersLost = "members-lost",
+    /// The first acknowledgement in a new history waits for those alone who are in its table.
+    NoSilenceAfterAFailover = "no-silence-after-a-failover",
+
+    // Views.
+    /// The view is refreshed first, and asked how old it is afterwards.
+    AsOfAfterTheRefresh = "as-of-after-the-refresh",
+    /// The stamp of a view never falls, not even in another history.
+    AsOfByGreatest = "as-of-by-greatest",
 }
 
 impl fmt::Display for Mistake {
@@ -135,6 +183,23 @@ pub use planting::{Planted, plant, planted};
 #[inline(always)]
 pub const fn planted(_: Mistake) -> bool {
     false
+}
+
+/// What [`Mistake::ClockByATicker`] takes for the time.
+pub(crate) fn ticked(read: fn() -> u64) -> u64 {
+    static TIME: AtomicU64 = AtomicU64::new(0);
+    static TICKER: Once = Once::new();
+    TICKER.call_once(|| {
+        TIME.store(read(), Ordering::Release);
+        std::thread::spawn(move || {
+            loop {
+                #[expect(clippy::disallowed_methods, reason = "this is what a ticker does, and why it is a mistake")]
+                std::thread::sleep(CLOCK_TICK);
+                TIME.store(read(), Ordering::Release);
+            }
+        });
+    });
+    TIME.load(Ordering::Acquire)
 }
 
 #[cfg(test)]

@@ -327,8 +327,8 @@ impl Load<'_> {
             if everywhere {
                 self.expect(&[key], Some(false));
                 self.pen.write(Event::Spread { key, took: settled - committed, fault });
-                for instance in 0..self.instances() {
-                    self.probe(&mut asked[instance], instance, Endpoint::Batch, key);
+                for (instance, client) in asked.iter_mut().enumerate() {
+                    self.probe(client, instance, Endpoint::Batch, key);
                 }
             }
             std::thread::sleep(Duration::from_millis(random.u64(5..60)));
@@ -353,7 +353,8 @@ impl Load<'_> {
                 })
             });
             let asking: Vec<_> = asking.collect();
-            asking.into_iter().fold(true, |all, one| one.join().unwrap_or(false) && all)
+            let said: Vec<_> = asking.into_iter().map(|one| one.join().unwrap_or(false)).collect();
+            said.into_iter().all(|said| said)
         })
     }
 }

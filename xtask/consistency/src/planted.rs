@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Args;
 use crate::cluster::{Backends, Cluster};
-use crate::faults::Trouble;
+use crate::faults::{Network, Trouble};
 use crate::history::Recorder;
 use crate::run::{history_of, judge, under_load};
 
@@ -20,6 +20,13 @@ const MISTAKES: &[(&str, &[Trouble])] = &[
     ("positive-side-only", &[]),
     ("found-only", &[]),
     ("composed-stamped-now", &[]),
+    ("deletion-only", &[]),
+    ("acknowledgement-at-the-commit", &[Trouble::Postgres(Network::Late)]),
+    ("confirmation-at-the-snapshot", &[]),
+    ("cursor-by-the-highest", &[]),
+    ("no-fencing", &[Trouble::InstancePaused]),
+    ("lease-ignored", &[Trouble::InstancePaused]),
+    ("start-without-the-log", &[Trouble::InstanceKilled]),
 ];
 
 /// Plants each mistake in turn. After how long it was found, if it was.

@@ -163,7 +163,10 @@ impl fmt::Display for Report {
             row("  answers that could not be had (must be 0)", compare.unanswered.to_string())?;
         }
         if self.connections.1 > 0 {
-            row("connections of PostgreSQL in use, at most of", format!("{} of {}", self.connections.0, self.connections.1))?;
+            row(
+                "connections of PostgreSQL in use, at most of",
+                format!("{} of {}", self.connections.0, self.connections.1),
+            )?;
             row("bytes swallowed on the way", self.swallowed.to_string())?;
             row("bytes spoiled on the way", self.corrupted.to_string())?;
         }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::behind::Behind;
 use super::{Chain, DEFAULT_FLIGHT_PATIENCE, Tier};
+use crate::mistakes::planted;
 use crate::single_flight::{DEFAULT_MAX_FLIGHTS, DEFAULT_MAX_FOLLOWERS, SingleFlight};
 use crate::sync::SyncFamily;
 use crate::telemetry::{Counters, Telemetry};
 use crate::{
     CacheLayer, CacheValue, Clock, Entropy, Horizon, HorizonConfig, Identity, InProcessLog, Keyer, Kill, KillSink, Log,
-    Policy, Revision, SystemClock, SystemEntropy,
+    Mistake, Policy, Revision, SystemClock, SystemEntropy,
 };
 
 /// Collects the parts of a [`Chain`].
@@ -216,9 +217,26 @@ struct Sink<V: CacheValue, S: SyncFamily> {
     tiers: Arc<[Tier<V>]>,
 }
 
+impl<V: CacheValue, S: SyncFamily> Sink<V, S> {
+    /// What the planted mistake does about a kill: no more than to drop what lies in the tiers by now.
+    fn delete(&self) {
+        let tiers = Arc::clone(&self.tiers);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                for tier in tiers.iter() {
+                    let _ = tier.layer.clear().await;
+                }
+            });
+        }
+    }
+}
+
 impl<V: CacheValue, S: SyncFamily> KillSink for Sink<V, S> {
     fn apply(&self, revision: Revision, kills: &[Kill]) {
         self.horizon.apply(revision, kills);
+        if planted(Mistake::DeletionOnly) {
+            self.delete();
+        }
     }
 
     fn bind(&self, identity: Identity) {

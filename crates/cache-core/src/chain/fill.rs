@@ -31,8 +31,8 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
         for (key, draft) in drafts {
             let types = draft.types.union(TypeSet::of(key.cache_type()));
             let verdict = self.horizon.verdict(draft.stamp, draft.read_set.tags(), types, key.source());
-            // With the horizon out of play, as the planted mistake has it, nothing is dead on arrival either.
-            let dead = verdict != Verdict::Usable && !crate::mistakes::planted(crate::Mistake::NoHorizonCheck);
+            // With the horizon out of play, as a planted mistake has it, nothing is dead on arrival either.
+            let dead = verdict != Verdict::Usable && !crate::horizon::is_out_of_play();
             let refused = dead || draft.hard_expiry <= now;
             if refused {
                 self.count(Event::FillRefused);

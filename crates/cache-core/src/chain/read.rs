@@ -24,10 +24,20 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
     /// [`Chain::find_now`] for callers that have read the chain's clock for this question already.
     #[inline]
     pub fn find_now_at(&self, key: &Key<'_>, now: Moment) -> Lookup<V> {
+        if planted(Mistake::LeaseAfterTheHorizon) {
+            let found = self.find_local(key, now);
+            return if self.is_trusted(self.clock.now()) { found } else { Lookup::Miss };
+        }
         if !self.is_trusted(now) {
             self.count(Event::LeaseOver);
             return Lookup::Miss;
         }
+        self.find_local(key, now)
+    }
+
+    /// What the tiers in this process have for somebody who has looked at the lease.
+    #[inline]
+    fn find_local(&self, key: &Key<'_>, now: Moment) -> Lookup<V> {
         for tier in self.tiers.iter().filter(|tier| tier.local && tier.is_enabled()) {
             match tier.layer.get_now(key) {
                 Now::Present(entry) => {
@@ -57,7 +67,11 @@ impl<V: CacheValue, S: SyncFamily> Chain<V, S> {
 
     /// What the tiers have for many keys, in their order; each remote tier is asked once.
     pub async fn find_many(&self, keys: &[Key<'_>]) -> Vec<Lookup<V>> {
-        let mut found: Vec<_> = keys.iter().map(|key| self.find_now(key)).collect();
+        let find = |key| match planted(Mistake::CachedPartWithTheLeaseOver) {
+            true => self.find_local(key, self.clock.now()),
+            false => self.find_now(key),
+        };
+        let mut found: Vec<_> = keys.iter().map(find).collect();
         let missing: Vec<_> =
             found.iter().enumerate().filter(|(_, lookup)| matches!(lookup, Lookup::Miss)).map(|(at, _)| at).collect();
         if missing.is_empty() || !self.has_remote() {

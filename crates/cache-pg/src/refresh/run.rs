@@ -19,7 +19,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::Stamp;
+use cache_core::{Mistake, Stamp, planted};
 use pg_log::tokio_postgres::Client;
 
 use super::{Refreshed, Shared, sweep};
@@ -139,8 +139,17 @@ async fn transact(
         .await
         .during(DOING)?;
     let identity = pg_log::read_identity(client, schema).await?;
+    let how = if before.is_populated { "CONCURRENTLY " } else { "" };
+    let refresh = format!("REFRESH MATERIALIZED VIEW {how}{relation}");
+    if planted(Mistake::AsOfAfterTheRefresh) {
+        client.batch_execute(&format!("{refresh}; COMMIT; BEGIN")).await.during(DOING)?;
+    }
+    let mut stamp = "pg_snapshot_xmin(pg_current_snapshot())";
+    if planted(Mistake::AsOfByGreatest) {
+        stamp = "greatest(as_of, pg_snapshot_xmin(pg_current_snapshot()))";
+    }
     let update = format!(
-        "UPDATE {schema}.views SET as_of = pg_snapshot_xmin(pg_current_snapshot()), identity = $2, \
+        "UPDATE {schema}.views SET as_of = {stamp}, identity = $2, \
          refreshed_at = clock_timestamp() WHERE id = $1 RETURNING as_of"
     );
     let row = client.query_opt(&update, &[id, &&identity.0[..]]).await.during(DOING)?;
@@ -148,8 +157,9 @@ async fn transact(
         return Err(PgError::new(PgErrorKind::Schema, DOING, "its version was dropped; run the migrations"));
     };
     let Xid8(as_of) = row.try_get(0).during(DOING)?;
-    let how = if before.is_populated { "CONCURRENTLY " } else { "" };
-    client.batch_execute(&format!("REFRESH MATERIALIZED VIEW {how}{relation}")).await.during(DOING)?;
+    if !planted(Mistake::AsOfAfterTheRefresh) {
+        client.batch_execute(&refresh).await.during(DOING)?;
+    }
     client.batch_execute("COMMIT").await.during(DOING)?;
     Ok(Stamp::new(as_of))
 }

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use cache_core::{Identity, Lease, Revision};
+use cache_core::{Identity, Lease, Mistake, Revision, planted};
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
@@ -133,7 +133,9 @@ impl Applied {
         self.check(&header)?;
         // Each half of the statement may bring one more than allowed, which says that it was cut.
         let cut = rows.len() > self.max_poll_rows;
-        if cut {
+        if cut && planted(Mistake::FloorByTheHighestKill) {
+            self.forget(rows.iter().map(|row| row.revision.get() + 1).max().unwrap_or(0));
+        } else if cut {
             // What was left out is at most as high as the last transaction that the snapshot may see.
             self.forget(header.snapshot.xmax());
         } else {
@@ -141,6 +143,14 @@ impl Applied {
         }
         self.trim(header.trimmed_below);
         Ok(Polled { snapshot: self.publish(header, !rows.is_empty()), rows: rows.len() })
+    }
+
+    /// What [`Mistake::ConfirmationAtTheSnapshot`] does before an answer is applied.
+    pub(super) fn announce(&self, answer: &[Row]) -> Result<(), PgError> {
+        let Answer { header, rows } = Answer::read(answer)?;
+        self.check(&header)?;
+        self.publish(header, !rows.is_empty());
+        Ok(())
     }
 
     /// Tells rows of the past, in pieces, before the position is known.
@@ -155,10 +165,12 @@ impl Applied {
         let identity = *self.identity.get_or_init(|| header.identity);
         self.history.get_or_init(|| header.history.as_str().into());
         self.check(&header)?;
-        if cut {
-            self.forget(header.snapshot.xmax());
+        if !planted(Mistake::StartWithoutTheLog) {
+            if cut {
+                self.forget(header.snapshot.xmax());
+            }
+            self.trim(header.trimmed_below);
         }
-        self.trim(header.trimmed_below);
         self.sink.joined(identity, header.snapshot.stamp());
         self.publish(header, true);
         Ok(())
@@ -183,7 +195,9 @@ impl Applied {
         if self.identity.get().is_some_and(|known| *known != header.identity) {
             return Err(self.die("it is another history than before (another cluster, timeline, database or epoch)"));
         }
-        let Some(base) = &header.base else { return Ok(()) };
+        // Without those that were running, a base says less than it stands for.
+        let base = header.base.as_ref().filter(|_| !planted(Mistake::CursorByTheHighest));
+        let Some(base) = base else { return Ok(()) };
         let Header { snapshot, incarnation, trimmed_below, .. } = header;
         if *base.incarnation == **incarnation {
             // A poll is sent after the position was known: whatever that saw, this sees too, or history went backwards.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cache_core::{Identity, Tag};
+use cache_core::{Identity, Mistake, Tag, planted};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -56,7 +56,8 @@ pub struct PollStatement {
 
 impl PollStatement {
     pub(super) fn new(sql: Arc<str>, base: &PgSnapshot, incarnation: &str) -> Self {
-        Self { sql, xmax: base.xmax().to_string(), xip: base.xip_text(), incarnation: incarnation.to_owned() }
+        let xip = if planted(Mistake::CursorByTheHighest) { "{}".to_owned() } else { base.xip_text() };
+        Self { sql, xmax: base.xmax().to_string(), xip, incarnation: incarnation.to_owned() }
     }
 
     /// The statement, the same each time: prepare it once for each connection.
@@ -170,7 +171,7 @@ impl Header {
         Ok(Self {
             snapshot: snapshot.parse()?,
             identity: identity_of(&system, &timeline, &database, &epoch),
-            history: [&*timeline, &*system, &*database, &*epoch].join("/"),
+            history: history_of(&system, &timeline, &database, &epoch),
             trimmed_below: trimmed.parse().map_err(|_| unexpected("the floor is no number"))?,
             incarnation: live.into(),
             base,
@@ -210,8 +211,19 @@ pub(super) fn standby(operation: &'static str) -> PgError {
     )
 }
 
+/// The same, as `history()` in the database has it.
+fn history_of(system: &str, timeline: &str, database: &str, epoch: &str) -> String {
+    if planted(Mistake::IdentityMissing) {
+        return String::new();
+    }
+    [timeline, system, database, epoch].join("/")
+}
+
 /// Which history: a copy in another cluster, database or timeline is another one, and so is one that was given a new epoch.
 pub(super) fn identity_of(system: &str, timeline: &str, database: &str, epoch: &str) -> Identity {
+    if planted(Mistake::IdentityMissing) {
+        return Identity([0; 16]);
+    }
     let half = |domain: &str| {
         let fields = [system, timeline, database, epoch];
         fields.iter().fold(Tag::of(domain), |tag, field| tag.field(field.as_bytes())).finish().hash().to_be_bytes()

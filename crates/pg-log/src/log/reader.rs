@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cache_core::{Identity, Lease, Standing};
+use cache_core::{Identity, Lease, Mistake, Standing, planted};
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -472,6 +472,11 @@ impl Inner {
         let none: [&(dyn ToSql + Sync); 0] = [];
         let rows = link.client.query_raw(&statement, none).await.during(JOINING)?;
         let mut rows = std::pin::pin!(rows);
+        let tell = |piece: &[LogRow]| {
+            if !planted(Mistake::StartWithoutTheLog) {
+                self.applied.tell(piece);
+            }
+        };
         let mut header = None;
         let mut told = 0;
         let mut piece: Vec<LogRow> = Vec::with_capacity(JOIN_PIECE);
@@ -482,12 +487,12 @@ impl Inner {
             }
             if piece.len() == JOIN_PIECE {
                 told += piece.len();
-                self.applied.tell(&piece);
+                tell(&piece);
                 piece.clear();
             }
         }
         told += piece.len();
-        self.applied.tell(&piece);
+        tell(&piece);
         self.applied.join(header.ok_or_else(no_header)?, told > self.config.max_join_rows)
     }
 
@@ -496,6 +501,10 @@ impl Inner {
         let statement = link.prepared(poll.sql()).await?;
         let number = self.polls_sent.fetch_add(1, Ordering::SeqCst) + 1;
         let answer = link.client.query(&statement, &poll.params()).await.during(POLLING)?;
+        if planted(Mistake::ConfirmationAtTheSnapshot) {
+            self.applied.announce(&answer)?;
+            self.report(link, &mut None).await?;
+        }
         let polled = self.applied.apply(&answer)?;
         self.last_answered.fetch_max(number, Ordering::Release);
         self.answered.send_replace(Some((number, polled.snapshot)));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_core::{Laggard, Standing};
+use cache_core::{Laggard, Mistake, Standing, planted};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::Row;
@@ -95,6 +95,9 @@ impl Judge {
 
     /// Waits until a committed change is in force with every member, or the patience is over: then it says who lags.
     pub(crate) async fn in_force(&self, xid: u64, patience: Duration) -> Result<Standing, PgError> {
+        if planted(Mistake::AcknowledgementAtTheCommit) {
+            return Ok(Standing::alone());
+        }
         let (tell, told) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
@@ -176,10 +179,13 @@ impl Judge {
         let mut standing = Standing { silence: look.silence, ..Standing::default() };
         let watched = lock(&self.watched);
         for member in look.members.iter().filter(|member| !member.fenced) {
-            if member.seen.as_ref().is_some_and(|seen| seen.sees(xid)) {
+            if member.seen.as_ref().is_some_and(|seen| confirms(seen, xid)) {
                 standing.confirmed_by += 1;
             } else {
                 let silent = watched.get(&member.incarnation).map_or(Duration::ZERO, |known| now - known.since);
+                if planted(Mistake::NoFencing) && silent >= certainly_over(member.lease) {
+                    continue;
+                }
                 standing.lagging.push(Laggard { name: member.name.clone(), silent });
             }
         }
@@ -210,7 +216,8 @@ impl Judge {
         let unexpected = |what: &str| PgError::new(PgErrorKind::Unexpected, JUDGING, what.to_owned());
         let first = rows.first().ok_or_else(|| unexpected("the answer has no row"))?;
         let history: String = first.try_get(0).during(JUDGING)?;
-        if self.follower.history().as_deref() != Some(&*history) {
+        let is_another = self.follower.history().as_deref() != Some(&*history);
+        if is_another && !planted(Mistake::IdentityMissing) {
             return Err(PgError::new(
                 PgErrorKind::Refused,
                 JUDGING,
@@ -238,7 +245,7 @@ impl Judge {
         }
         let longest = members.iter().map(|member| member.lease).max().unwrap_or_default();
         // The first history of all has nobody before it.
-        let silence = age_ms.map_or(Duration::ZERO, |age_ms| {
+        let silence = age_ms.filter(|_| !planted(Mistake::NoSilenceAfterAFailover)).map_or(Duration::ZERO, |age_ms| {
             certainly_over(longest).saturating_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
         });
         Ok(Look { silence, members })
@@ -250,7 +257,9 @@ impl Judge {
             let watched = lock(&self.watched);
             let is_over = |member: &&Member| {
                 let known = watched.get(&member.incarnation);
-                !member.fenced && known.is_some_and(|known| now - known.since >= certainly_over(member.lease))
+                !planted(Mistake::NoFencing)
+                    && !member.fenced
+                    && known.is_some_and(|known| now - known.since >= certainly_over(member.lease))
             };
             look.members.iter().filter(is_over).map(|member| (member, member.counter)).collect()
         };
@@ -273,4 +282,9 @@ impl Judge {
             }
         }
     }
+}
+
+/// Whether a member that has applied this has applied the change.
+fn confirms(seen: &PgSnapshot, xid: u64) -> bool {
+    seen.sees(xid) || (planted(Mistake::ConfirmationByTheHighest) && xid < seen.xmax())
 }

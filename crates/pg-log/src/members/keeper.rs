@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cache_core::{Clock, Lease, Moment, SystemClock};
+use cache_core::{Clock, Lease, Mistake, Moment, SystemClock, planted};
 use tokio::sync::{Notify, watch};
 use tokio_postgres::types::ToSql;
 
@@ -163,7 +163,9 @@ impl Round {
             }
         }
         // The gate first, the row after: whoever misses the row acknowledges at once.
-        self.membership.lease.lose();
+        if !planted(Mistake::GateClosedAfterTheRow) {
+            self.membership.lease.lose();
+        }
         let leave = async {
             if let Some(link) = &link {
                 self.leave(link).await
@@ -176,6 +178,9 @@ impl Round {
             && !matches!(tokio::time::timeout(LEAVE_LIMIT, leave).await, Ok(Ok(())))
         {
             tracing::warn!("the lease could not be given back: acknowledgements wait until it is over");
+        }
+        if planted(Mistake::GateClosedAfterTheRow) {
+            self.membership.lease.lose();
         }
     }
 
@@ -194,12 +199,15 @@ impl Round {
             // Before that others would wait for it.
             self.follower.joined().await;
             let begun = tokio::time::Instant::now();
+            let joins = known.is_none();
             let member = match known.take() {
                 Some(member) => known.insert(member),
                 None => known.insert(self.join(link).await?),
             };
             // Begun and applied after the member's row was there, and in this round.
-            self.follower.fresh(self.config.length()).await?;
+            if !(joins && planted(Mistake::SnapshotBeforeTheRegistration)) {
+                self.follower.fresh(self.config.length()).await?;
+            }
             if self.renew(link, member).await? {
                 if *failures > 0 {
                     tracing::info!(place = self.pg.place(), "the lease is renewed again");
@@ -219,7 +227,13 @@ impl Round {
 
     async fn connect(&self) -> Result<OwnLink, PgError> {
         let link = OwnLink(self.pg.open_beside(Some(Arc::clone(&self.reported))).await?);
-        let session = format!("SET statement_timeout = {}; LISTEN \"{}\"", STATEMENT_LIMIT.as_millis(), self.channel);
+        let mut session =
+            format!("SET statement_timeout = {}; LISTEN \"{}\"", STATEMENT_LIMIT.as_millis(), self.channel);
+        if planted(Mistake::MembersLost) {
+            for table in ["positions", "members"] {
+                session.push_str(&format!("; ALTER TABLE {}.{table} SET UNLOGGED", self.pg.schema()));
+            }
+        }
         self.bounded(JOINING, async { link.client.batch_execute(&session).await.during(JOINING) }).await?;
         Ok(link)
     }
@@ -240,9 +254,13 @@ impl Round {
     /// Whether it was renewed. It is refused where the member was fenced, or the history is another one.
     async fn renew(&self, link: &Link, member: &mut Known) -> Result<bool, PgError> {
         let schema = self.pg.schema();
+        let history = match planted(Mistake::IdentityMissing) {
+            true => "''::text".to_owned(),
+            false => format!("{schema}.history()"),
+        };
         let sql = format!(
             "UPDATE {schema}.members SET counter = counter + 1, renewed_at = pg_catalog.clock_timestamp()
-             WHERE incarnation = $1::text::uuid AND NOT fenced AND counter >= $3 AND {schema}.history() = $2 AND {schema}.durably()
+             WHERE incarnation = $1::text::uuid AND NOT fenced AND counter >= $3 AND {history} = $2 AND {schema}.durably()
              RETURNING counter"
         );
         let Some(history) = self.follower.history() else { return Ok(false) };
@@ -254,6 +272,7 @@ impl Round {
             row.map(|row| row.try_get::<_, i64>(0).during(RENEWING)).transpose()
         };
         let renewed = self.durably(link, RENEWING, renewed).await?;
+        let sent = if planted(Mistake::LeaseFromTheReply) { SystemClock.now() } else { sent };
         if let Some(counter) = renewed {
             // One that was given up may have been counted too: no less than what was heard of.
             *member = Known { incarnation: Arc::clone(&member.incarnation), counter, renewed: sent };

@@ -261,7 +261,10 @@ impl<'a> Run<'a> {
             }
         };
         let answers = snapshot.read(self.evaluation.store, reads).await?;
-        let stamp = snapshot.stamp();
+        let stamp = match planted(Mistake::StampAfterRead) {
+            true => self.evaluation.chain.ticket().stamp(),
+            false => snapshot.stamp(),
+        };
         self.stamp = Some(self.stamp.map_or(stamp, |known| known.meet(stamp)));
         Ok((answers, stamp))
     }

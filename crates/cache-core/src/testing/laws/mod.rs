@@ -8,6 +8,7 @@ mod failure;
 mod late_fill;
 mod lifetime;
 mod mirror;
+mod race;
 mod storage;
 
 pub use coherence::*;
@@ -15,6 +16,7 @@ pub use failure::*;
 pub use late_fill::*;
 pub use lifetime::*;
 pub use mirror::*;
+pub use race::*;
 pub use storage::*;
 
 use super::SharedLayer;
@@ -72,6 +74,7 @@ macro_rules! conformance {
             a_late_batch_does_not_undo_an_invalidation
             a_late_part_does_not_undo_an_invalidation
             a_late_promotion_does_not_undo_an_invalidation
+            what_an_invalidation_overtakes_is_served_to_nobody_who_asks_later
             // Lifetimes.
             an_expired_value_is_a_miss
             a_value_never_outlives_its_own_end_in_any_tier
