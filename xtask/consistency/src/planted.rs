@@ -24,8 +24,6 @@ const MISTAKES: &[(&str, &[Trouble])] = &[
     ("acknowledgement-at-the-commit", &[Trouble::Postgres(Network::Late)]),
     ("confirmation-at-the-snapshot", &[]),
     ("cursor-by-the-highest", &[]),
-    ("no-fencing", &[Trouble::InstancePaused]),
-    ("lease-ignored", &[Trouble::InstancePaused]),
     ("start-without-the-log", &[Trouble::InstanceKilled]),
 ];
 
@@ -38,8 +36,8 @@ pub(crate) fn find(
 ) -> Result<Vec<(String, Option<Duration>)>, String> {
     let chosen = MISTAKES.iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name));
     let mut found = Vec::new();
-    for (name, troubles) in chosen {
-        let schema = format!("mistake_{}", name.replace('-', "_"));
+    for (number, (name, troubles)) in chosen.enumerate() {
+        let schema = format!("mistake_{number}");
         let begun = Instant::now();
         let cluster = Cluster::start(backends, binary, &schema, usize::from(args.instances), Some(name), &args.output)?;
         let path = history_of(&args.output, name);
