@@ -1,55 +1,18 @@
 //! The lease: what is cached takes part in no answer once it is over, whichever tier has it, and whoever asks.
 
+mod leased;
+
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use cache_core::sync::Std;
 use cache_core::testing::{ALPHA, FakeLayer, Operation, TestClock, TestKey, TestValue};
 use cache_core::{
-    Chain, Clock, Delta, Draft, Error, Identity, InProcessLog, Kill, KillSink, Lease, Log, Lookup, Moment, PartRole,
-    Position, ReadSet, Revision, Source, Stamp, TypeSet,
+    Chain, Clock, Draft, Identity, InProcessLog, Lease, Lookup, Moment, PartRole, ReadSet, Source, TypeSet,
 };
+use leased::Leased;
 
 const LENGTH: Duration = Duration::from_secs(1);
-
-/// A log whose word holds for a while.
-struct Leased {
-    inner: InProcessLog<Std>,
-    lease: Arc<Lease>,
-}
-
-#[async_trait]
-impl Log for Leased {
-    fn identity(&self) -> Option<Identity> {
-        self.inner.identity()
-    }
-
-    fn stamp(&self) -> Stamp {
-        self.inner.stamp()
-    }
-
-    fn attach(&self, sink: Weak<dyn KillSink>) {
-        self.inner.attach(sink);
-    }
-
-    async fn append(&self, kills: Vec<Kill>) -> Result<Revision, Error> {
-        self.inner.append(kills).await
-    }
-
-    async fn read(&self, after: Option<&Position>) -> Result<Delta, Error> {
-        self.inner.read(after).await
-    }
-
-    fn lease(&self) -> Arc<Lease> {
-        Arc::clone(&self.lease)
-    }
-
-    fn covers(&self, position: &Position, revision: Revision) -> bool {
-        self.inner.covers(position, revision)
-    }
-}
 
 struct World {
     chain: Chain<TestValue>,

@@ -137,6 +137,10 @@ pub async fn a_composed_value_takes_the_lowest_stamp_the_earliest_end_and_all_ta
     if !takes_fills("a_composed_value_takes_the_lowest_stamp_the_earliest_end_and_all_tags", &world.tier) {
         return;
     }
+    // A load of now has a higher stamp than any part.
+    for row in 10..20 {
+        kill(&world, &Kill::Tag(tag!("row", row))).await;
+    }
     let now = world.clock.now();
     let parts = [(3, 30, "ann"), (1, 40, "bob"), (2, 20, "cho")];
     let source_of = |user: &str| TestKey::new(BETA, user).naming("user", user);

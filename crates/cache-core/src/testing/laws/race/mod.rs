@@ -55,6 +55,11 @@ pub enum Asker {
     Composer,
 }
 
+impl Asker {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nobody, Self::Caller, Self::Composer];
+}
+
 /// One kind of invalidation, which the value under [`Race::target`] does not survive.
 struct Invalidation {
     kind: &'static str,
@@ -116,7 +121,7 @@ pub async fn overtaken_everywhere<F: Fixture>(fixture: &F) -> Vec<Broken> {
         let chain = other.as_ref().unwrap_or(&world.chain);
         let mut number = 0;
         for how in &invalidations() {
-            for asker in [Asker::Nobody, Asker::Caller, Asker::Composer] {
+            for asker in Asker::ALL {
                 number += 1;
                 let race = Race { world: &world, chain, last: &last, lower: &lower, how, asker, number };
                 if let Err(what) = race.run(*path).await {
