@@ -206,6 +206,8 @@ impl Instance {
     pub(crate) fn heal(&self) {
         for proxy in [&self.postgres, &self.redis] {
             proxy.set(Fault::None);
+            // TCP never goes on after bytes that were lost.
+            proxy.reset();
             let _ = proxy.accept();
         }
     }

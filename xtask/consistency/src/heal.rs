@@ -9,6 +9,10 @@ use crate::load::Load;
 /// After the last fault: breakers close, leases are taken again.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// How often, and after what pause, somebody who is not answered asks.
+const ATTEMPTS: usize = 50;
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// The result of a full compare.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Compare {
@@ -49,8 +53,8 @@ impl Load<'_> {
             for instance in 0..self.cluster.instances.len() {
                 found.compared += 1;
                 let at = self.cluster.instances[instance].public();
-                let cached = self.probe(&mut client, instance, Endpoint::Batch, key);
-                let (origin, _) = self.world.ask(&mut client, at, Endpoint::Batch, key, true);
+                let cached = until_answered(|| self.probe(&mut client, instance, Endpoint::Batch, key));
+                let origin = until_answered(|| self.world.ask(&mut client, at, Endpoint::Batch, key, true).0);
                 if cached[2] + origin[2] > 0 {
                     found.unanswered += 1;
                 } else if cached != origin || (origin[0] > 0) != access {
@@ -60,4 +64,16 @@ impl Load<'_> {
         }
         Ok(found)
     }
+}
+
+fn until_answered(mut ask: impl FnMut() -> [u32; 3]) -> [u32; 3] {
+    let mut counts = ask();
+    for _ in 1..ATTEMPTS {
+        if counts[2] == 0 {
+            break;
+        }
+        std::thread::sleep(AGAIN);
+        counts = ask();
+    }
+    counts
 }

@@ -267,29 +267,12 @@ impl Load<'_> {
     fn write_sql(&self, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         let url = self.cluster.backends.postgres.url();
-        let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
-            return;
-        };
-        let mut open: Option<tokio_postgres::Client> = None;
         let mut asked: Vec<Client> = (0..self.instances()).map(|_| Client::default()).collect();
         while self.on() {
-            if open.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
-                open = runtime
-                    .block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls))
-                    .map(|(client, connection)| {
-                        runtime.spawn(async move { drop(connection.await) });
-                        client
-                    })
-                    .ok();
-            }
-            let Some(client) = &open else {
-                std::thread::sleep(AGAIN);
-                continue;
-            };
             let key = self.subject();
             let run = |kind: Kind| {
                 let (fault, begun) = (self.fault(), self.pen.now());
-                let done = runtime.block_on(client.batch_execute(&self.world.sql(key, kind))).is_ok();
+                let done = test_services::psql(&url, &self.world.sql(key, kind)).is_ok();
                 (fault, begun, self.pen.now(), done)
             };
             let record = |kind, (fault, begun, _, _): (String, u64, u64, bool), ended, outcome| {

@@ -117,7 +117,7 @@ pub(crate) fn under_load(
 /// Watches how many connections of the instances are in use. Those of the dead stay for a while, idle.
 fn watch(load: &Load<'_>, most: &AtomicUsize) {
     const SQL: &str = "SELECT count(*) FROM pg_stat_activity
-        WHERE backend_type = 'client backend' AND application_name LIKE 'tiergate%' AND state <> 'idle'";
+        WHERE backend_type = 'client backend' AND application_name = 'tiergate' AND state <> 'idle'";
     let url = load.cluster.backends.postgres.url();
     while !load.stop.load(Ordering::Relaxed) {
         // While it is down or stopped nobody counts.

@@ -27,6 +27,8 @@ const OURS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("tiergate-fault-proxy", &[], &[]),
     (TEST_SERVICES, &[], &[]),
+    // It sees the servers from outside, as their users do, and knows none of their code.
+    ("tiergate-consistency", FOR_TESTS, &[]),
     ("xtask", &[TEST_SERVICES], &[]),
 ];
 
