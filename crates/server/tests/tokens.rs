@@ -14,7 +14,7 @@ use test_services::{Postgres, PostgresOptions, TestDatabase};
 use crate::acknowledge::{Answer, PATIENCE, PAUSE, fill, grant, revoke, send, start, until_cached};
 use crate::combinations::Backends;
 use crate::support::child::Server;
-use crate::support::wire::{exchange, post, post_with};
+use crate::support::wire::{exchange, post_with};
 
 /// So that a reader hears of nothing that it does not ask for.
 const BLIND: [&str; 2] = ["postgres.poll_interval_ms=10000", "postgres.lease_ms=60000"];
@@ -330,26 +330,4 @@ fn a_state_that_can_not_be_reached_is_no_answer_however_long_caches_may_be_used(
     let answer = way.ask_with_header(&two, &store, &newer);
     println!("without PostgreSQL: {} after {:?}", answer.status, begun.elapsed());
     assert_eq!(answer.status, 503, "{}", answer.body);
-}
-
-#[test]
-fn many_tokens_in_one_request_are_waited_for_once() {
-    let Some(backends) = Backends::new() else { return };
-    let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
-    let store = fill(&one);
-    let path = format!("/stores/{store}/access/v1/evaluations");
-    let items: Vec<Value> = (0..40)
-        .map(|_| {
-            let body = json!({"writes": {"tuple_keys": [{"user": format!("user:{}", ulid::Ulid::generate()), "relation": "member", "object": "team:9"}]}});
-            let written = send(one.public, &format!("/stores/{store}/write?wait=none"), &body);
-            let mut item = question();
-            in_context(&mut item, written.token());
-            item
-        })
-        .collect();
-    let begun = Instant::now();
-    let answer = Answer::of(&exchange(two.public, &post(&path, &json!({"evaluations": items}).to_string())));
-    println!("40 tokens in one request: {:?}", begun.elapsed());
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.body["evaluations"].as_array().unwrap().len(), 40);
 }
