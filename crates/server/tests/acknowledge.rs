@@ -13,38 +13,38 @@ use crate::support::MODEL;
 use crate::support::child::Server;
 use crate::support::wire::{exchange, get, post, post_with};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two questions to a server that logs each of its failures, which nobody reads here.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let body = serde_json::from_str(body).unwrap_or_default();
         Self { status: head[9..12].parse().unwrap(), head: head.to_owned(), body }
     }
 
-    fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         let line = self.head.lines().find_map(|line| line.strip_prefix("tiergate-token: "));
         line.unwrap_or_else(|| panic!("no token: {}", self.head))
     }
 }
 
-fn send(address: SocketAddr, path: &str, body: &Value) -> Answer {
+pub(crate) fn send(address: SocketAddr, path: &str, body: &Value) -> Answer {
     Answer::of(&exchange(address, &post(path, &body.to_string())))
 }
 
-fn fetch(address: SocketAddr, path: &str) -> Answer {
+pub(crate) fn fetch(address: SocketAddr, path: &str) -> Answer {
     Answer::of(&exchange(address, &get(path)))
 }
 
-fn start(backends: &Backends, name: &str, more: &[&str]) -> Server {
+pub(crate) fn start(backends: &Backends, name: &str, more: &[&str]) -> Server {
     let mut arguments = backends.arguments([true, true, true]);
     arguments.extend(["--set".to_owned(), format!("server.instance={name}")]);
     for setting in more {
@@ -54,7 +54,7 @@ fn start(backends: &Backends, name: &str, more: &[&str]) -> Server {
 }
 
 /// A store in which users may view one document by way of their team.
-fn fill(server: &Server) -> String {
+pub(crate) fn fill(server: &Server) -> String {
     let store =
         send(server.public, "/stores", &json!({"name": "acknowledged"})).body["id"].as_str().unwrap().to_owned();
     let model = authz::model::Model::from_dsl(MODEL).unwrap().to_json();
@@ -67,15 +67,15 @@ fn fill(server: &Server) -> String {
     store
 }
 
-fn member(user: &str) -> Value {
+pub(crate) fn member(user: &str) -> Value {
     json!({"tuple_keys": [{"user": format!("user:{user}"), "relation": "member", "object": "team:9"}]})
 }
 
-fn grant(server: &Server, store: &str, user: &str) -> Answer {
+pub(crate) fn grant(server: &Server, store: &str, user: &str) -> Answer {
     send(server.public, &format!("/stores/{store}/write"), &json!({"writes": member(user)}))
 }
 
-fn revoke(server: &Server, store: &str, user: &str, query: &str) -> Answer {
+pub(crate) fn revoke(server: &Server, store: &str, user: &str, query: &str) -> Answer {
     send(server.public, &format!("/stores/{store}/write{query}"), &json!({"deletes": member(user)}))
 }
 
@@ -84,7 +84,7 @@ fn allowed(server: &Server, store: &str, user: &str) -> bool {
 }
 
 /// Waits until an instance answers from what it has cached: it holds a lease.
-fn until_cached(server: &Server, store: &str, user: &str) {
+pub(crate) fn until_cached(server: &Server, store: &str, user: &str) {
     let begun = Instant::now();
     while decided(server, store, user)["context"]["source"] != "l1" {
         assert!(begun.elapsed() < PATIENCE);

@@ -16,12 +16,17 @@ pub(crate) const COMBINATIONS: [(&str, [bool; 3]); 6] = [
 pub(crate) struct Backends {
     pub(crate) database: TestDatabase,
     redis: SharedRedis,
+    /// The same for all servers over this: what one puts into Redis the others find.
+    namespace: String,
 }
 
 impl Backends {
     /// None, and a line that says so, where a server is missing.
     pub(crate) fn new() -> Option<Self> {
-        Some(Self { redis: shared_redis()?, database: TestDatabase::create("SELECT")? })
+        let redis = shared_redis()?;
+        // A name in Redis begins with what is the test's own.
+        let namespace = redis.prefix().trim_end_matches(':').to_owned();
+        Some(Self { redis, namespace, database: TestDatabase::create("SELECT")? })
     }
 
     /// The arguments of a server over both, with these tiers on.
@@ -30,8 +35,7 @@ impl Backends {
         let others = [
             format!("postgres.url={}", self.database.url()),
             format!("redis.url={}", self.redis.url()),
-            // A name in Redis begins with what is the test's own.
-            format!("redis.namespace={}", self.redis.prefix().trim_end_matches(':')),
+            format!("redis.namespace={}", self.namespace),
             "cache.l3.refresh_seconds=1".to_owned(),
             "postgres.connections=4".to_owned(),
             "postgres.shared_connections=1".to_owned(),

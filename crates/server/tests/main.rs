@@ -15,4 +15,5 @@ mod process;
 mod routes;
 mod support;
 mod tiers;
+mod tokens;
 mod transfer;

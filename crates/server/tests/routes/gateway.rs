@@ -125,6 +125,19 @@ async fn a_decision_has_a_name_and_what_was_not_decided_has_none() {
 }
 
 #[tokio::test]
+async fn who_is_let_in_learns_which_state_that_rests_on_and_who_is_not_learns_nothing() {
+    let world = world().await;
+    let allowed = nginx(&world, ANN, "GET", "/documents/plan").await;
+    assert_eq!((allowed.status, allowed.header("tiergate-token").is_empty()), (200, false));
+    for who in [ANN, BOB] {
+        let denied = nginx(&world, who, "GET", "/nowhere").await;
+        assert_eq!((denied.status, denied.header("tiergate-token")), (403, ""));
+    }
+    let denied = nginx(&world, BOB, "GET", "/documents/plan").await;
+    assert_eq!((denied.status, denied.header("tiergate-token")), (403, ""));
+}
+
+#[tokio::test]
 async fn the_headers_of_another_gateway_change_nothing() {
     let world = world().await;
     let (nginx, forwarded) = (

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod lists;
+mod positions;
 mod reads;
 mod records;
 mod reverse;

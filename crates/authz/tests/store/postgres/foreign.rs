@@ -69,6 +69,39 @@ async fn a_snapshot_applies_a_foreign_write_before_it_is_handed_out() {
 }
 
 #[tokio::test]
+async fn the_position_after_a_read_makes_whoever_gets_it_apply_what_was_read() {
+    if !Postgres::is_there() {
+        return;
+    }
+    let database = database().await;
+    let blind = || {
+        let mut blind = Postgres::config(database.url());
+        blind.log.poll_interval = Duration::from_secs(3_600);
+        blind.log.member.lease = Duration::from_secs(3_600);
+        blind
+    };
+    let (one, two) = (Postgres::with(blind()).await, Postgres::with(blind()).await);
+    let psql = super::psql(database.url()).await;
+    let position = |hits| one.origin.applied(one.origin.applied_number(hits).unwrap()).unwrap();
+    run(&psql, "SET tiergate.writer = 'on'").await;
+    // As if something had been taken from a tier that others fill: what it contains is not known here.
+    let before = position(0);
+    let ahead = position(1);
+    run(&psql, INSERT_ANN).await;
+    let change = Change::Inserted(one.store, tuple(ANN));
+    two.origin.apply_position(&before).await.unwrap();
+    assert!(!two.sink.has(&change), "nothing newer was asked for");
+    two.origin.apply_position(&ahead).await.unwrap();
+    assert!(two.sink.has(&change), "it may have been in what was taken");
+    run(&psql, "DELETE FROM tiergate.tuples").await;
+    let change = Change::Deleted(one.store, tuple(ANN));
+    assert!(!one.has(ANN).await);
+    assert!(!two.sink.has(&change));
+    two.origin.apply_position(&position(0)).await.unwrap();
+    assert!(two.sink.has(&change), "it was read there");
+}
+
+#[tokio::test]
 async fn a_flood_is_told_as_one_change_of_its_store() {
     let (world, psql) = world!();
     let before = world.sink.applied().len();

@@ -1,4 +1,5 @@
 mod conditions;
+mod consistency;
 mod evaluation;
 mod evaluations;
 mod every_endpoint;
