@@ -15,6 +15,9 @@ use crate::workspace::Workspace;
 /// Names the directory of further store files for the tests that read such files.
 const STORES: &str = "TIERGATE_TEST_STORES";
 
+/// Whose tests plant mistakes behind a feature of their own.
+const WITH_MISTAKES: [&str; 4] = ["tiergate-authz", "tiergate-pg-log", "tiergate-cache-pg", "tiergate-server"];
+
 /// Build everything and run every test.
 #[derive(Debug, Default, clap::Args)]
 #[command(
@@ -139,8 +142,8 @@ pub(crate) fn run_with(
         };
         process::run(&mut command)
     });
-    // Those of the cache core are found above; those of authorization need the feature in its own crate, which no other build should have.
-    report.step("planted mistakes of authorization", || {
+    // Those of the cache core are found above; these need the feature in their own crates, which no other build should have.
+    report.step("planted mistakes", || {
         if filter.is_some() {
             return Outcome::Skipped("a filter was given; without one they are run".to_owned());
         }
@@ -148,9 +151,12 @@ pub(crate) fn run_with(
             process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES)).is_ok();
         let words: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
         let mut command = cargo(words);
-        command.args(["--locked", "-p", "tiergate-authz", "--features", "mistakes", "--test", "worlds"]);
+        command.args(["--locked", "--tests", "--no-fail-fast"]);
+        for package in WITH_MISTAKES {
+            command.args(["-p", package, "--features", &format!("{package}/mistakes")]);
+        }
+        command.arg("mistake");
         // Without nextest all tests share a process, in which one mistake can be planted at a time.
-        command.args(["mistakes", "--no-fail-fast"]);
         if !nextest {
             command.args(["--", "--test-threads", "1"]);
         }

@@ -381,3 +381,11 @@ async fn stopping_and_dropping_end_the_connection() {
         until("gone", async || psql.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) == 0).await;
     }
 }
+
+#[cfg(feature = "mistakes")]
+mod mistakes {
+    #[test]
+    fn a_history_without_an_identity_is_found() {
+        super::support::finds(cache_core::Mistake::IdentityMissing, super::a_new_epoch_is_another_history);
+    }
+}

@@ -72,3 +72,12 @@ async fn no_answer_ends_the_wait_for_a_transaction_that_runs() {
     let running = xid(&transaction).await;
     assert_eq!(reader.applied(running).await.unwrap_err().kind(), PgErrorKind::Timeout);
 }
+
+#[cfg(feature = "mistakes")]
+mod mistakes {
+    #[test]
+    fn a_cursor_by_the_highest_is_found() {
+        let test = super::the_writer_with_the_lower_number_is_applied_though_it_commits_last;
+        super::support::finds(cache_core::Mistake::CursorByTheHighest, test);
+    }
+}

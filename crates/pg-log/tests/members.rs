@@ -223,3 +223,16 @@ async fn in_a_history_that_others_may_not_have_seen_the_end_of_nothing_is_acknow
     let (again, _) = follow(&database, "again", 800).await;
     assert!(again.in_force(xid, Duration::from_millis(300)).await.unwrap().is_in_force());
 }
+
+#[cfg(feature = "mistakes")]
+mod mistakes {
+    use cache_core::Mistake;
+
+    use super::support::finds;
+
+    #[test]
+    fn a_history_that_begins_without_silence_is_found() {
+        let test = super::in_a_history_that_others_may_not_have_seen_the_end_of_nothing_is_acknowledged_for_one_lease;
+        finds(Mistake::NoSilenceAfterAFailover, test);
+    }
+}

@@ -10,6 +10,8 @@ mod config;
 mod hostile;
 mod limits;
 mod middleware;
+#[cfg(feature = "mistakes")]
+mod mistake;
 mod openapi;
 mod process;
 mod routes;

@@ -1,8 +1,7 @@
 //! Deliberate mistakes, each of which the worlds must find: a run that can't tell them proves nothing.
 //!
 //! Not here are mistakes that take several threads, several writers or a tier behind the first one (the order of head and map, the head at which a
-//! fill counts as checked, promotion): the laws of the cache's own crate find those. A ticket from after the reads does no harm here, because an evaluation has the
-//! stamp of its snapshot.
+//! fill counts as checked, promotion): the laws of the cache's own crate find those.
 //!
 //! A mistake is planted for the whole process, so that these tests want one process each, as nextest gives them.
 
@@ -62,6 +61,11 @@ fn a_follower_that_checks_nothing_is_found() {
 #[test]
 fn a_composed_value_that_is_stamped_anew_is_found() {
     is_found(Mistake::ComposedStampedNow, 200, CONCURRENT);
+}
+
+#[test]
+fn a_stamp_that_is_taken_after_the_read_is_found() {
+    is_found(Mistake::StampAfterRead, 1_500, CONCURRENT);
 }
 
 /// The worlds over servers could tell, too: nothing that Redis and views hold is harmless there.

@@ -198,3 +198,42 @@ async fn as_of(database: &Database) -> u64 {
     let row = database.client.query_one("SELECT as_of::text FROM views WHERE name = 'users'", &[]).await.unwrap();
     row.get::<_, &str>(0).parse().unwrap()
 }
+
+/// A history that was put in the place of another one may have lower numbers: the stamp falls with it.
+#[tokio::test]
+async fn the_stamp_of_another_history_is_no_lower_bound() {
+    let Some(database) = Database::new().await else { return };
+    let views = database.views().await;
+    let refresher = database.refresher(&views);
+    refresher.refresh_now("users").await.unwrap();
+    let lost = "UPDATE views SET as_of = '1000000000', identity = decode('00112233445566778899aabbccddeeff', 'hex')";
+    database.client.batch_execute(lost).await.unwrap();
+    refresher.refresh_now("users").await.unwrap();
+    assert!(as_of(&database).await < 1_000_000_000, "it claims what was lost");
+}
+
+/// Each of these is found by what is above. A mistake is planted for the whole process, so that these want one each, as nextest gives them.
+#[cfg(feature = "mistakes")]
+mod mistakes {
+    use cache_core::{Mistake, plant};
+
+    fn finds(mistake: Mistake, test: fn()) {
+        if test_services::shared_postgres().is_none() {
+            return;
+        }
+        let planted = plant(mistake);
+        let passed = std::panic::catch_unwind(test).is_ok();
+        drop(planted);
+        assert!(!passed, "{mistake} was not found");
+    }
+
+    #[test]
+    fn a_stamp_of_after_the_refresh_is_found() {
+        finds(Mistake::AsOfAfterTheRefresh, super::no_stamp_claims_a_change_that_the_view_lacks);
+    }
+
+    #[test]
+    fn a_stamp_that_never_falls_is_found() {
+        finds(Mistake::AsOfByGreatest, super::the_stamp_of_another_history_is_no_lower_bound);
+    }
+}

@@ -188,3 +188,16 @@ pub(crate) async fn plain(server: &Postgres, before: &str) -> (Database, Pg) {
     migrate(&mut client, "tiergate", COMPONENT, migrations()).await.unwrap();
     (database, pg)
 }
+
+/// Runs a test with a mistake planted, and demands that it fails. The mistake is one of the whole process, so that each of these wants its own, as
+/// nextest gives it.
+#[cfg(feature = "mistakes")]
+pub(crate) fn finds(mistake: cache_core::Mistake, test: fn()) {
+    if test_services::shared_postgres().is_none() {
+        return;
+    }
+    let planted = cache_core::plant(mistake);
+    let passed = std::panic::catch_unwind(test).is_ok();
+    drop(planted);
+    assert!(!passed, "{mistake} was not found");
+}

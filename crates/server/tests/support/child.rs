@@ -44,10 +44,16 @@ pub(crate) fn spawn(args: &[&str]) -> Child {
 impl Server {
     /// Starts with an empty data directory and no demo world.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub(crate) fn start_with(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut all = vec!["serve", "--port", "0", "--admin-port", "0"];
         all.extend(args);
-        let mut child = tiergate(&directory, &all).env("TIERGATE_DATA__DEMO", "off").spawn().unwrap();
+        let mut command = tiergate(&directory, &all);
+        let mut child = command.env("TIERGATE_DATA__DEMO", "off").envs(environment.iter().copied()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (mut public, mut admin) = (None, None);
         for line in output.by_ref().lines().map(Result::unwrap) {
