@@ -61,7 +61,9 @@ async fn count(psql: &Client, from: &str) -> i64 {
 
 /// Waits until a statement on the members waits for a lock.
 async fn held_up(psql: &Client, statement: &str) {
-    let waiting = format!("pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%members%'");
+    let waiting = format!(
+        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '{statement}%members%'"
+    );
     until("a statement waits for the lock", async || count(psql, &waiting).await > 0).await;
 }
 
@@ -197,6 +199,32 @@ async fn a_renewal_that_comes_late_is_no_way_past_a_judge() {
     watching.abort();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_runs_from_before_its_renewal_was_sent() {
+    const LEASE: Duration = Duration::from_millis(600);
+    let Some(database) = Database::with_log() else { return };
+    let slow = Arc::new(Slow::default());
+    let reader = LogReader::start(quiet(&database, "renewing", LEASE), Arc::clone(&slow) as Arc<dyn LogSink>);
+    reader.leased().await;
+    let [psql, locks] = [database.foreign().await, database.foreign().await];
+    locks.batch_execute("BEGIN; SELECT FROM tiergate.members FOR UPDATE").await.unwrap();
+    held_up(&psql, "UPDATE \"tiergate\".").await;
+    // After this renewal there is no other.
+    slow.shut(true);
+    change(&silent(&database).await, "unknown").await;
+    // The time that it asked for has to pass, and it was sent before this.
+    tokio::time::sleep(LEASE).await;
+    locks.batch_execute("COMMIT").await.unwrap();
+    let held = tokio::time::timeout(LEASE / 2, async {
+        while !holds(&reader) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let held = held.await.is_ok();
+    slow.shut(false);
+    assert!(!held, "it was sent a lease ago, and asked for no more than that");
+}
+
 #[tokio::test]
 async fn whoever_leaves_closes_the_gate_before_its_row_is_gone() {
     let Some(database) = Database::with_log() else { return };
@@ -288,6 +316,11 @@ mod mistakes {
     #[test]
     fn silence_that_is_not_fenced_is_found() {
         finds(Mistake::NoFencing, super::a_renewal_that_comes_late_is_no_way_past_a_judge);
+    }
+
+    #[test]
+    fn a_lease_from_the_reply_is_found() {
+        finds(Mistake::LeaseFromTheReply, super::a_lease_runs_from_before_its_renewal_was_sent);
     }
 
     #[test]
