@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_name_that_is_none_is_refused_with_the_list() {
         let told = "lease-ignore".parse::<Mistake>().unwrap_err().to_string();
-        assert!(told.contains("`lease-ignore`") && told.contains("lease-ignored, key-without-a-field"), "{told}");
+        assert!(told.contains("`lease-ignore`") && told.contains("deletion-only, lease-ignored"), "{told}");
     }
 
     fn capital(word: &str) -> String {
