@@ -172,6 +172,12 @@ fn kind_without_code(error: &tokio_postgres::Error) -> PgErrorKind {
     if error.is_closed() {
         return PgErrorKind::Unavailable;
     }
+    // What is left has no kind that could be asked for; its sentence is fixed in the library.
+    let sentence = error.to_string();
+    // Something between here and PostgreSQL spoils what it says. No setting is wrong.
+    if ["error parsing response from server", "unexpected message from server"].contains(&&*sentence) {
+        return PgErrorKind::Unavailable;
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
@@ -184,8 +190,7 @@ fn kind_without_code(error: &tokio_postgres::Error) -> PgErrorKind {
         }
         cause = inner.source();
     }
-    // What is left has no kind that could be asked for; its sentence is fixed in the library.
-    match error.to_string().as_str() {
+    match sentence.as_str() {
         "error performing TLS handshake" | "authentication error" => PgErrorKind::Refused,
         "error connecting to server" | "timeout waiting for server" => PgErrorKind::Unavailable,
         _ => PgErrorKind::Unexpected,

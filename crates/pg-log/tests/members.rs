@@ -224,6 +224,19 @@ async fn in_a_history_that_others_may_not_have_seen_the_end_of_nothing_is_acknow
     assert!(again.in_force(xid, Duration::from_millis(300)).await.unwrap().is_in_force());
 }
 
+#[tokio::test]
+async fn a_history_that_nobody_has_registered_has_only_just_begun() {
+    let Some(database) = Database::with_log() else { return };
+    let (member, _) = follow(&database, "member", 800).await;
+    let psql = database.foreign().await;
+    let xid = change(&psql, "a").await;
+    assert!(member.in_force(xid, PATIENCE).await.unwrap().is_in_force());
+    // As after a failover that lost the rows of whoever was there.
+    psql.batch_execute("DELETE FROM tiergate.members; DELETE FROM tiergate.histories").await.unwrap();
+    let standing = member.in_force(xid, Duration::ZERO).await.unwrap();
+    assert!(!standing.is_in_force() && standing.silence >= Duration::from_millis(800), "{standing:?}");
+}
+
 #[cfg(feature = "mistakes")]
 mod mistakes {
     use cache_core::Mistake;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::http::Client;
 
 /// What an instance may take until it answers.
 const START: Duration = Duration::from_secs(60);
+/// What one may take to end: its `shutdown.grace_ms`, and as much again.
+const END: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The most connections that one instance opens to PostgreSQL, as its operators are told to count them: those of its settings below, the shared
 /// ones twice, and six more.
@@ -165,23 +168,26 @@ impl Instance {
         command.args(&self.command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().map_err(said)?;
         let Some(output) = child.stdout.take() else { return Err("no standard output".to_owned()) };
-        let mut addresses = [None; 2];
-        let mut lines = BufReader::new(output).lines();
-        for line in lines.by_ref().map_while(Result::ok) {
-            let address = line.rsplit("http://").next().and_then(|address| address.parse().ok());
-            if line.contains("decisions") {
-                addresses[0] = address;
-            } else if line.contains("administration") {
-                addresses[1] = address;
-                break;
+        let (tell, told) = channel();
+        // Whatever it says later is read too, so that it never waits for us.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let Some(place) = ["decisions", "administration"].iter().position(|what| line.contains(what)) else {
+                    continue;
+                };
+                if let Some(address) = line.rsplit("http://").next().and_then(|address| address.parse().ok()) {
+                    let _ = tell.send((place, address));
+                }
             }
-        }
-        // Whatever it says later is read, so that it never waits for us.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        });
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let [Some(public), Some(admin)] = addresses else {
-            return Err(format!("instance {} does not start; see {}", self.number, self.log.display()));
-        };
+        let mut addresses = [None; 2];
+        while addresses.contains(&None) {
+            let silent = |_| format!("instance {} does not start; see {}", self.number, self.log.display());
+            let (place, address) = told.recv_timeout(START).map_err(silent)?;
+            addresses[place] = Some(address);
+        }
+        let [Some(public), Some(admin)] = addresses else { return Ok(()) };
         *self.addresses.write().unwrap_or_else(PoisonError::into_inner) = [public, admin];
         Ok(())
     }
@@ -196,10 +202,21 @@ impl Instance {
     }
 
     /// Waits for the process, which was told to end.
-    pub(crate) fn wait(&self) {
-        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = child.wait();
+    ///
+    /// # Errors
+    /// Where it does not, and was killed.
+    pub(crate) fn wait(&self) -> Result<(), String> {
+        let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let begun = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) {
+            if begun.elapsed() > END {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("instance {} did not end within {} s", self.number, END.as_secs()));
+            }
+            std::thread::sleep(PAUSE);
         }
+        Ok(())
     }
 
     /// Nothing is in its way any more.
@@ -217,6 +234,6 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.signal(Signal::CONT);
         self.signal(Signal::KILL);
-        self.wait();
+        let _ = self.wait();
     }
 }

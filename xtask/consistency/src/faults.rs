@@ -207,7 +207,7 @@ impl Load<'_> {
                 // As its log says to whoever operates it.
                 for instance in &cluster.instances {
                     instance.signal(Signal::TERM);
-                    instance.wait();
+                    instance.wait()?;
                     instance.start()?;
                 }
             }
@@ -219,7 +219,7 @@ impl Load<'_> {
             }
             Trouble::InstanceKilled | Trouble::InstanceEnded => {
                 instance.signal(if trouble == Trouble::InstanceKilled { Signal::KILL } else { Signal::TERM });
-                instance.wait();
+                instance.wait()?;
                 self.sleep(stays / 2, end);
                 instance.start()?;
                 self.sleep(stays / 2, end);

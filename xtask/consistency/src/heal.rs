@@ -54,7 +54,7 @@ impl Load<'_> {
                 found.compared += 1;
                 let at = self.cluster.instances[instance].public();
                 let cached = until_answered(|| self.probe(&mut client, instance, Endpoint::Batch, key));
-                let origin = until_answered(|| self.world.ask(&mut client, at, Endpoint::Batch, key, true).0);
+                let origin = until_answered(|| self.world.ask(&mut client, at, Endpoint::Batch, key, true).counts);
                 if cached[2] + origin[2] > 0 {
                     found.unanswered += 1;
                 } else if cached != origin || (origin[0] > 0) != access {

@@ -6,11 +6,14 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+
+/// Events that wait for the disk; whoever has one more waits too.
+const UNWRITTEN: usize = 1 << 16;
 
 /// Names a subject whose access is granted and revoked, by one writer, one change at a time.
 pub(crate) type Key = u64;
@@ -96,6 +99,8 @@ pub(crate) struct Probe {
     pub(crate) denies: u32,
     /// Decisions that were none: 503, an error in an item, a broken connection.
     pub(crate) failed: u32,
+    /// The status of the answer; 0 where none came.
+    pub(crate) status: u16,
     /// Decisions by who made them: memory, Redis, views, origin, not said.
     pub(crate) sources: [u32; 5],
     pub(crate) fault: String,
@@ -121,7 +126,7 @@ impl Endpoint {
 /// Writes events into a file, on a thread of its own.
 pub(crate) struct Recorder {
     start: Instant,
-    events: Sender<Event>,
+    events: SyncSender<Event>,
     writer: JoinHandle<std::io::Result<()>>,
 }
 
@@ -129,13 +134,13 @@ pub(crate) struct Recorder {
 #[derive(Clone)]
 pub(crate) struct Pen {
     start: Instant,
-    events: Sender<Event>,
+    events: SyncSender<Event>,
 }
 
 impl Recorder {
     pub(crate) fn create(path: &Path) -> std::io::Result<Self> {
         let mut file = BufWriter::new(File::create(path)?);
-        let (events, received): (Sender<Event>, Receiver<Event>) = channel();
+        let (events, received): (SyncSender<Event>, Receiver<Event>) = sync_channel(UNWRITTEN);
         let writer = std::thread::spawn(move || {
             for event in received {
                 serde_json::to_writer(&mut file, &event)?;

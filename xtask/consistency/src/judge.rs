@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Change, Event, Key, Kind, Outcome, Probe};
+use crate::history::{Change, Endpoint, Event, Key, Kind, Outcome, Probe};
 
 /// What counts as right after an acknowledgement, in microseconds.
 pub(crate) const FRESH: u64 = 20_000;
@@ -88,7 +88,9 @@ impl Judgement {
                 let late = probe.begun - revoked.ended;
                 if late <= FRESH {
                     self.fresh += decisions;
-                    *self.fresh_by.entry(format!("{} {:?}", probe.by, probe.endpoint)).or_default() += decisions;
+                    if decisions > 0 {
+                        *self.fresh_by.entry(cell(probe.by, probe.endpoint)).or_default() += decisions;
+                    }
                 }
                 if probe.allows > 0 {
                     self.violations.push(Violation {
@@ -115,16 +117,26 @@ impl Judgement {
         }
     }
 
-    /// Whether the promise was kept.
+    /// Instances and endpoints that nobody asked at once after an acknowledgement: of those nothing is known.
+    pub(crate) fn unreached(&self, instances: usize) -> Vec<String> {
+        let cells = (0..instances).flat_map(|by| Endpoint::ALL.map(|endpoint| cell(by, endpoint)));
+        cells.filter(|cell| !self.fresh_by.contains_key(cell)).collect()
+    }
+
+    /// Whether the promise was kept, as far as anybody asked.
     pub(crate) fn holds(&self) -> bool {
         self.violations.is_empty() && self.fail_open == 0
     }
 }
 
+fn cell(instance: usize, endpoint: Endpoint) -> String {
+    format!("{instance} {endpoint:?}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Endpoint, Way};
+    use crate::history::Way;
 
     fn change(kind: Kind, begun: u64, ended: u64, outcome: Outcome) -> Event {
         let fault = String::new();
@@ -141,6 +153,7 @@ mod tests {
             allows,
             denies: 1 - allows,
             failed: 0,
+            status: 200,
             sources: [0; 5],
             fault: String::new(),
         })
@@ -196,6 +209,18 @@ mod tests {
         assert_eq!(judged(&[probe(30, 31, 1)]).2, 1);
         assert_eq!(judged(&[at(GRANT, 32, 40), probe(30, 31, 1)]).2, 1);
         assert_eq!(judged(&[at(GRANT, 31, 40), probe(30, 31, 1)]).2, 0);
+    }
+
+    #[test]
+    fn an_endpoint_that_nobody_asked_in_time_or_that_gave_no_decision_is_not_reached() {
+        let before = [at(GRANT, 1, 2), at(REVOKE, 10, 20)];
+        let unreached = |probe: Event| Judgement::of(&[&before[..], &[probe]].concat()).unreached(1).len();
+        let mut failed = probe(21, 25, 0);
+        if let Event::Probe(probe) = &mut failed {
+            (probe.denies, probe.failed, probe.status) = (0, 1, 503);
+        }
+        assert_eq!((unreached(probe(21, 25, 0)), unreached(failed)), (4, 5));
+        assert_eq!(unreached(probe(21 + FRESH, 25 + FRESH, 0)), 5);
     }
 
     #[test]

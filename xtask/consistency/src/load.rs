@@ -1,7 +1,7 @@
 //! Whoever changes and whoever asks, on threads of their own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::Cluster;
 use crate::history::{Change, Endpoint, Event, Key, Kind, Outcome, Pen, Probe, Way};
 use crate::http::Client;
-use crate::world::World;
+use crate::world::{Asked, World};
 
 /// Subjects that one writer changes in turn.
 const SUBJECTS: usize = 6;
@@ -17,6 +17,8 @@ const SUBJECTS: usize = 6;
 const ASKED: Duration = Duration::from_millis(100);
 /// Questions that are under way at an instance that is stopped: it answers them the moment that it goes on.
 const CALLED: usize = 16;
+/// Questions that wait for one of those; one more is not asked.
+const QUEUED: usize = 256;
 /// Between two attempts at a change whose fate nobody knows.
 const AGAIN: Duration = Duration::from_millis(100);
 /// After so many a subject is left alone.
@@ -78,7 +80,7 @@ impl Load<'_> {
     pub(crate) fn start<'s>(&'s self, scope: &'s Scope<'s, '_>, writers: usize, seed: u64) {
         let mut calls = Vec::new();
         for instance in 0..self.instances() {
-            let (call, called) = channel();
+            let (call, called) = sync_channel(QUEUED);
             calls.push(call);
             let called = Arc::new(Mutex::new(called));
             for _ in 0..CALLED {
@@ -89,7 +91,7 @@ impl Load<'_> {
         }
         for writer in 0..writers {
             let calls = calls.clone();
-            scope.spawn(move || self.write(&calls, seed.wrapping_mul(31).wrapping_add(writer as u64)));
+            scope.spawn(move || self.write(&calls, writer, seed.wrapping_mul(31).wrapping_add(writer as u64)));
         }
         scope.spawn(move || self.write_sql(seed.wrapping_mul(37)));
     }
@@ -98,7 +100,7 @@ impl Load<'_> {
     pub(crate) fn probe(&self, client: &mut Client, instance: usize, endpoint: Endpoint, key: Key) -> [u32; 3] {
         let (fault, begun) = (self.fault(), self.pen.now());
         let at = self.cluster.instances[instance].public();
-        let (counts, sources) = self.world.ask(client, at, endpoint, key, false);
+        let Asked { status, counts, sources } = self.world.ask(client, at, endpoint, key, false);
         let (ended, [allows, denies, failed]) = (self.pen.now(), counts);
         self.pen.write(Event::Probe(Probe {
             key,
@@ -109,6 +111,7 @@ impl Load<'_> {
             allows,
             denies,
             failed,
+            status,
             sources,
             fault,
         }));
@@ -149,9 +152,10 @@ impl Load<'_> {
         }
     }
 
-    fn call(&self, calls: &[Sender<Call>], key: Key, endpoint: Endpoint, wait: bool) {
+    fn call(&self, calls: &[SyncSender<Call>], key: Key, endpoint: Endpoint, wait: bool) {
         let (done, finished) = channel();
-        let sent = calls.iter().filter(|call| call.send(Call { key, endpoint, done: done.clone() }).is_ok()).count();
+        let sent =
+            calls.iter().filter(|call| call.try_send(Call { key, endpoint, done: done.clone() }).is_ok()).count();
         drop(done);
         let begun = Instant::now();
         if wait {
@@ -164,7 +168,9 @@ impl Load<'_> {
     }
 
     /// Grants and revokes by the instances.
-    fn write(&self, calls: &[Sender<Call>], seed: u64) {
+    fn write(&self, calls: &[SyncSender<Call>], writer: usize, seed: u64) {
+        // Each endpoint in its turn, so that all are reached in a short run.
+        let mut endpoints = Endpoint::ALL.into_iter().cycle().skip(writer);
         let mut random = fastrand::Rng::with_seed(seed);
         let mut client = Client::default();
         let mut subjects: Vec<Key> = (0..SUBJECTS).map(|_| self.subject()).collect();
@@ -189,7 +195,7 @@ impl Load<'_> {
                 for key in &keys {
                     self.call(calls, *key, Endpoint::Batch, false);
                 }
-                let endpoint = random.choice(Endpoint::ALL).unwrap_or(Endpoint::Single);
+                let endpoint = endpoints.next().unwrap_or(Endpoint::Single);
                 self.call(calls, *random.choice(&keys).unwrap_or(&keys[0]), endpoint, true);
                 if way == Way::Ban && granted == Outcome::Acknowledged {
                     // Without the membership lifting the ban gives nothing: the subject stays without access.
@@ -326,7 +332,7 @@ impl Load<'_> {
                     let begun = Instant::now();
                     while begun.elapsed() < SPREAD && self.on() {
                         let at = self.cluster.instances[instance].public();
-                        let ([allows, denies, _], _) = self.world.ask(client, at, Endpoint::Single, key, false);
+                        let [allows, denies, _] = self.world.ask(client, at, Endpoint::Single, key, false).counts;
                         if (access && allows > 0) || (!access && denies > 0) {
                             return true;
                         }

@@ -14,6 +14,7 @@ use crate::run::Outside;
 #[derive(Debug)]
 pub(crate) struct Report {
     run: String,
+    instances: usize,
     judged: Judgement,
     changes: BTreeMap<String, u64>,
     /// Microseconds until 200, of changes without a fault and by fault.
@@ -24,6 +25,8 @@ pub(crate) struct Report {
     availability: BTreeMap<String, [u64; SOURCES.len() + 1]>,
     faults: BTreeMap<String, u64>,
     decisions: u64,
+    /// Questions without a decision, by status.
+    failed: BTreeMap<String, u64>,
     compare: Option<crate::heal::Compare>,
     connections: (usize, usize),
     swallowed: u64,
@@ -35,6 +38,7 @@ impl Report {
     pub(crate) fn of(events: &[Event], outside: &Outside, found: &[(String, Option<Duration>)]) -> Self {
         let mut report = Self {
             run: String::new(),
+            instances: 0,
             judged: Judgement::of(events),
             changes: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -42,6 +46,7 @@ impl Report {
             availability: BTreeMap::new(),
             faults: BTreeMap::new(),
             decisions: 0,
+            failed: BTreeMap::new(),
             compare: outside.compare,
             connections: outside.connections,
             swallowed: outside.swallowed,
@@ -52,6 +57,7 @@ impl Report {
         for event in events {
             match event {
                 Event::Run { seed, commit, instances, .. } => {
+                    report.instances = *instances;
                     report.run = format!("seed {seed}, commit {commit}, {instances} instances");
                 }
                 Event::Change(change) => {
@@ -66,6 +72,10 @@ impl Report {
                     let row = report.availability.entry(named(&probe.fault)).or_default();
                     row.iter_mut().zip(probe.sources).for_each(|(sum, more)| *sum += u64::from(more));
                     row[SOURCES.len()] += u64::from(probe.failed);
+                    if probe.failed > 0 {
+                        let title = format!("{}, fault {}", probe.status, named(&probe.fault));
+                        *report.failed.entry(title).or_default() += 1;
+                    }
                     report.decisions += u64::from(probe.allows + probe.denies);
                 }
                 Event::Fault { name, .. } => *report.faults.entry(name.clone()).or_default() += 1,
@@ -79,7 +89,11 @@ impl Report {
     /// Whether everything that must hold did.
     pub(crate) fn holds(&self) -> bool {
         let compared = self.compare.is_none_or(|compare| compare.differ + compare.lost + compare.unanswered == 0);
+        // Where nobody asked, nothing was shown.
         self.judged.holds()
+            && self.instances > 0
+            && self.judged.unreached(self.instances).is_empty()
+            && self.compare.is_none_or(|compare| compare.compared > 0)
             && compared
             && self.connections.0 <= self.connections.1
             && self.found.iter().all(|(_, found)| found.is_some())
@@ -107,6 +121,8 @@ impl Report {
             "changes": self.changes,
             "revocation_to_acknowledgement": figures(&self.acknowledged),
             "commit_by_sql_to_everywhere": figures(&self.spread),
+            "unreached": self.judged.unreached(self.instances),
+            "questions_without_a_decision": self.failed,
             "decisions_by_fault": self.availability,
             "faults": self.faults,
             "compared": self.compare.map(|compare| json!({"answers": compare.compared, "differ": compare.differ, "lost": compare.lost, "unanswered": compare.unanswered})),
@@ -141,7 +157,7 @@ impl fmt::Display for Report {
         for (title, count) in &self.changes {
             writeln!(f, "  {title:<34}{count:>9}")?;
         }
-        let mut row = |title: &str, value: String| writeln!(f, "{title:<54}{value:>12}");
+        let mut row = |title: &str, value: String| writeln!(f, "{title:<60}{value:>12}");
         row("decisions", self.decisions.to_string())?;
         row("decisions after an acknowledged revocation", judged.after.to_string())?;
         row("  sent within 20 ms of it", judged.fresh.to_string())?;
@@ -150,6 +166,8 @@ impl fmt::Display for Report {
             #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
             row("  their rate is below, with 95 % confidence (3/n)", format!("{:.1e}", 3.0 / judged.after as f64))?;
         }
+        let unreached = judged.unreached(self.instances);
+        row("  instances and endpoints not reached by them (must be 0)", unreached.len().to_string())?;
         row("allows for whoever never had access (must be 0)", judged.fail_open.to_string())?;
         row("decisions that a grant of unknown fate left unjudged", judged.unjudged.to_string())?;
         row("denies after an acknowledged grant", judged.outdated_denies.to_string())?;
@@ -199,7 +217,10 @@ impl fmt::Display for Report {
             write!(f, "\n  {fault:<26}{:>6}", self.faults.get(fault).copied().unwrap_or_default())?;
             row.iter().try_for_each(|count| write!(f, "{count:>10}"))?;
         }
-        writeln!(f)?;
+        writeln!(f, "\n\nquestions without a decision, by status (0: no answer)")?;
+        for (title, count) in &self.failed {
+            writeln!(f, "  {title:<52}{count:>9}")?;
+        }
         for (name, after) in &self.found {
             match after {
                 Some(after) => writeln!(f, "planted {name}: found after {:.1} s", after.as_secs_f64())?,

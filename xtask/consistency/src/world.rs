@@ -23,6 +23,16 @@ pub(crate) struct World {
     pub(crate) schema: String,
 }
 
+/// What somebody was told.
+pub(crate) struct Asked {
+    /// 0 where no answer came.
+    pub(crate) status: u16,
+    /// Allows, denies, and decisions that were none.
+    pub(crate) counts: [u32; 3],
+    /// Those that were, by who made them.
+    pub(crate) sources: [u32; 5],
+}
+
 impl World {
     /// Writes the model and the relationships that never change.
     pub(crate) fn create(cluster: &Cluster<'_>) -> Result<Self, String> {
@@ -92,15 +102,8 @@ impl World {
         }
     }
 
-    /// Asks whether a subject may view, at one endpoint: how many allows and denies came, how many were none, and from where.
-    pub(crate) fn ask(
-        &self,
-        client: &mut Client,
-        at: SocketAddr,
-        endpoint: Endpoint,
-        key: Key,
-        full: bool,
-    ) -> ([u32; 3], [u32; 5]) {
+    /// Asks whether a subject may view, at one endpoint.
+    pub(crate) fn ask(&self, client: &mut Client, at: SocketAddr, endpoint: Endpoint, key: Key, full: bool) -> Asked {
         let document = key % u64::from(DOCUMENTS);
         let user = format!("user:u{key}");
         let consistency = if full { "HIGHER_CONSISTENCY" } else { "MINIMIZE_LATENCY" };
@@ -136,8 +139,12 @@ impl World {
             ),
         };
         match client.post(at, &format!("/stores/{}/{path}", self.store), &body.to_string()) {
-            Ok(Answer { status: 200, body }) => read(endpoint, &body),
-            _ => ([0, 0, many], [0; 5]),
+            Ok(Answer { status: 200, body }) => {
+                let (counts, sources) = read(endpoint, &body);
+                Asked { status: 200, counts, sources }
+            }
+            Ok(Answer { status, .. }) => Asked { status, counts: [0, 0, many], sources: [0; 5] },
+            Err(_) => Asked { status: 0, counts: [0, 0, many], sources: [0; 5] },
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Judge {
     /// A member reported.
     reported: Arc<Notify>,
     watched: Mutex<HashMap<String, Watched>>,
+    /// The lease of this member.
+    lease: Duration,
 }
 
 struct Waiter {
@@ -70,11 +72,14 @@ struct Look {
 impl Judge {
     pub(crate) fn new(pg: Pg, follower: Arc<dyn Follower>, reported: Arc<Notify>) -> Self {
         let schema = pg.schema();
+        let lease = pg.config().log.member.length();
         let query = format!(
-            "SELECT h.history, h.live, h.age_ms, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in
+            "SELECT h.history, h.live, h.age_ms, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in, h.is_known
              FROM (SELECT {schema}.history() AS history, {schema}.incarnation() AS live,
-                          (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint
-                           FROM {schema}.histories WHERE identity = {schema}.history() AND first_seen > '-infinity') AS age_ms) h
+                          (SELECT CASE WHEN first_seen > '-infinity'
+                                  THEN (extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint END
+                           FROM {schema}.histories WHERE identity = {schema}.history()) AS age_ms,
+                          EXISTS (SELECT FROM {schema}.histories WHERE identity = {schema}.history()) AS is_known) h
              LEFT JOIN ({schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)) ON true"
         );
         let fence = format!(
@@ -90,6 +95,7 @@ impl Judge {
             came: Notify::new(),
             reported,
             watched: Mutex::default(),
+            lease,
         }
     }
 
@@ -226,6 +232,9 @@ impl Judge {
         }
         let live: String = first.try_get(1).during(JUDGING)?;
         let age_ms: Option<i64> = first.try_get(2).during(JUDGING)?;
+        let is_known: bool = first.try_get(10).during(JUDGING)?;
+        // One that nobody has joined yet has just begun.
+        let age_ms = if is_known { age_ms } else { Some(0) };
         let mut members = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(incarnation) = row.try_get::<_, Option<String>>(3).during(JUDGING)? else { continue };
@@ -243,12 +252,9 @@ impl Judge {
                 seen,
             });
         }
-        let longest = members.iter().map(|member| member.lease).max().unwrap_or_default();
-        // The first history of all has nobody before it.
-        let silence = age_ms.filter(|_| !planted(Mistake::NoSilenceAfterAFailover)).map_or(Duration::ZERO, |age_ms| {
-            certainly_over(longest).saturating_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
-        });
-        Ok(Look { silence, members })
+        let age_ms = age_ms.filter(|_| !planted(Mistake::NoSilenceAfterAFailover));
+        let leases = members.iter().map(|member| member.lease);
+        Ok(Look { silence: silence(age_ms, leases, self.lease), members })
     }
 
     async fn fence_the_silent(&self, look: &Look) {
@@ -284,7 +290,34 @@ impl Judge {
     }
 }
 
+/// How long others of before may hold leases in a history of this age; the first history of all has nobody before it, and no age. The table may have
+/// lost its members with the past: `own` is what there is to go by then.
+fn silence(age_ms: Option<i64>, leases: impl Iterator<Item = Duration>, own: Duration) -> Duration {
+    let longest = leases.fold(own, Duration::max);
+    age_ms.map_or(Duration::ZERO, |age_ms| {
+        certainly_over(longest).saturating_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
+    })
+}
+
 /// Whether a member that has applied this has applied the change.
 fn confirms(seen: &PgSnapshot, xid: u64) -> bool {
     seen.sees(xid) || (planted(Mistake::ConfirmationByTheHighest) && xid < seen.xmax())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_new_history_is_silent_for_the_longest_lease_that_anybody_may_hold() {
+        let of = |age_ms, leases: &[Duration]| silence(age_ms, leases.iter().copied(), SECOND);
+        assert_eq!(of(None, &[SECOND]), Duration::ZERO, "nobody was there before");
+        assert_eq!(of(Some(0), &[]), certainly_over(SECOND), "the members may be lost with the past");
+        assert_eq!(of(Some(400), &[3 * SECOND, SECOND]), certainly_over(3 * SECOND) - Duration::from_millis(400));
+        assert_eq!(of(Some(60_000), &[SECOND]), Duration::ZERO);
+        // A clock that was set back.
+        assert_eq!(of(Some(-5), &[SECOND]), certainly_over(SECOND));
+    }
 }

@@ -96,6 +96,15 @@ async fn what_is_no_wish_is_refused_and_nothing_is_passed_over() {
         let reply = world.post(EVALUATION, &with(consistency.clone())).await;
         assert!(reply.status == 400 && reply.body.is_string(), "{consistency}: {} {}", reply.status, reply.body);
     }
+    let twice = with(json!({"at_least": mine})).to_string();
+    for (once, both) in [
+        (format!("{{\"at_least\":\"{mine}\"}}"), format!("{{\"at_least\":\"{theirs}\",\"at_least\":\"{mine}\"}}")),
+        ("\"consistency\":".to_owned(), format!("\"consistency\":{{\"at_least\":\"{theirs}\"}},\"consistency\":")),
+    ] {
+        assert!(twice.contains(&once), "{once}");
+        let reply = world.post_text(EVALUATION, &twice.replace(&once, &both)).await;
+        assert!(reply.status == 400 && reply.text.contains("stands twice"), "{both}: {} {}", reply.status, reply.text);
+    }
     assert!(world.post(EVALUATION, &with(Value::Null)).await.decision(), "nothing is wished for");
     for headers in [[mine, theirs], [theirs, mine], [mine, ""]] {
         assert_eq!(with_headers(&world, &headers).await.status, 400, "{headers:?}");
