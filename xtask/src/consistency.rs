@@ -10,6 +10,8 @@ use crate::services;
 use crate::workspace::Workspace;
 
 const SERVER: &str = "tiergate-server";
+/// What servers that were built without optimization bear without being late.
+const DEV_BATCH: u32 = 10;
 const CHECKER: &str = "tiergate-consistency";
 
 /// Run several servers under faults, and judge whether a revocation that was acknowledged is honoured everywhere.
@@ -35,9 +37,12 @@ pub(crate) struct Args {
     /// Decides which faults come when; drawn, and printed, where it is not given
     #[arg(long)]
     seed: Option<u64>,
-    /// Questions a second on each server beside those about what was just changed; 40 without, most of them batches of 50
+    /// Questions a second on each server beside those about what was just changed; 40 without, most of them batches
     #[arg(long, value_name = "N")]
     pace: Option<u32>,
+    /// Questions in one batch, at most 50; 50 without, 10 with --dev
+    #[arg(long, value_name = "N")]
+    batch: Option<u32>,
     /// No faults
     #[arg(long)]
     calm: bool,
@@ -105,6 +110,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
             ("--instances", args.instances.map(u64::from)),
             ("--seed", args.seed),
             ("--pace", args.pace.map(u64::from)),
+            ("--batch", args.batch.or(args.dev.then_some(DEV_BATCH)).map(u64::from)),
         ];
         for (name, number) in numbers {
             if let Some(number) = number {

@@ -43,9 +43,12 @@ pub(crate) struct Args {
     /// Threads that grant and revoke, beside one that does so by SQL
     #[arg(long, value_name = "N", default_value_t = 3)]
     writers: usize,
-    /// Questions a second on each instance beside those about what was just changed; most are batches of 50
+    /// Questions a second on each instance beside those about what was just changed; most are batches
     #[arg(long, value_name = "N", default_value_t = 40)]
     pace: u32,
+    /// Questions in one batch
+    #[arg(long, value_name = "N", default_value_t = world::DOCUMENTS, value_parser = clap::value_parser!(u32).range(1..=i64::from(world::DOCUMENTS)))]
+    batch: u32,
     /// Decides which faults come when, and what is asked; drawn where it is not given
     #[arg(long)]
     seed: Option<u64>,

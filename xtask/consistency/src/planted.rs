@@ -16,7 +16,6 @@ const ROUND: Duration = Duration::from_secs(5);
 /// Mistakes that show themselves from outside, each with the faults under which they do.
 const MISTAKES: &[(&str, &[Trouble])] = &[
     ("no-horizon-check", &[]),
-    ("key-without-a-field", &[]),
     ("positive-side-only", &[]),
     ("found-only", &[]),
     ("composed-stamped-now", &[]),
@@ -25,8 +24,11 @@ const MISTAKES: &[(&str, &[Trouble])] = &[
 ];
 
 /// Those that take minutes to show themselves: for long runs.
-const RARE: &[(&str, &[Trouble])] =
-    &[("start-without-the-log", &[Trouble::InstanceKilled]), ("cursor-by-the-highest", &[])];
+const RARE: &[(&str, &[Trouble])] = &[
+    ("start-without-the-log", &[Trouble::InstanceKilled]),
+    ("cursor-by-the-highest", &[]),
+    ("key-without-a-field", &[]),
+];
 /// From how many seconds on a run is long.
 const LONG: u64 = 300;
 

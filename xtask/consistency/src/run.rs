@@ -78,7 +78,7 @@ pub(crate) fn under_load(
     seed: u64,
     compare: bool,
 ) -> Result<Outside, String> {
-    let world = World::create(cluster)?;
+    let world = World::create(cluster, args.batch)?;
     let load = Load {
         cluster,
         world: &world,

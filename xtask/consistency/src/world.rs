@@ -21,6 +21,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct World {
     pub(crate) store: String,
     pub(crate) schema: String,
+    /// Questions in one batch.
+    batch: u32,
 }
 
 /// What somebody was told.
@@ -35,7 +37,7 @@ pub(crate) struct Asked {
 
 impl World {
     /// Writes the model and the relationships that never change.
-    pub(crate) fn create(cluster: &Cluster<'_>) -> Result<Self, String> {
+    pub(crate) fn create(cluster: &Cluster<'_>, batch: u32) -> Result<Self, String> {
         let mut client = Client::default();
         let at = cluster.instances[0].public();
         // Everything here may be made twice. Leases may have to be taken first.
@@ -67,7 +69,7 @@ impl World {
                 &json!({"writes": {"tuple_keys": keys, "on_duplicate": "ignore"}}),
             )?;
         }
-        Ok(Self { store, schema: cluster.schema.clone() })
+        Ok(Self { store, schema: cluster.schema.clone(), batch })
     }
 
     /// The body of a change. Doing twice what was done is no fault: whoever does not know the fate of a change sends it again.
@@ -90,7 +92,7 @@ impl World {
 
     /// The statement that makes or ends a membership past every instance.
     pub(crate) fn sql(&self, key: Key, kind: Kind) -> String {
-        let Self { store, schema } = self;
+        let Self { store, schema, .. } = self;
         match kind {
             Kind::Grant => format!(
                 "INSERT INTO {schema}.tuples (store, object_type, object_id, relation, subject_type, subject_relation, subject_id) \
@@ -119,9 +121,9 @@ impl World {
             ),
             Endpoint::Batch => {
                 let items: Vec<_> =
-                    (0..u64::from(DOCUMENTS)).map(|document| json!({"resource": resource(document)})).collect();
+                    (0..u64::from(self.batch)).map(|document| json!({"resource": resource(document)})).collect();
                 let body = json!({"subject": subject, "action": action, "context": context, "evaluations": items});
-                ("access/v1/evaluations", body, DOCUMENTS)
+                ("access/v1/evaluations", body, self.batch)
             }
             Endpoint::Check => {
                 let asked = tuple(&user, "can_view", &format!("document:{document}"));
@@ -140,7 +142,7 @@ impl World {
         };
         match client.post(at, &format!("/stores/{}/{path}", self.store), &body.to_string()) {
             Ok(Answer { status: 200, body }) => {
-                let (counts, sources) = read(endpoint, &body);
+                let (counts, sources) = read(endpoint, &body, many);
                 Asked { status: 200, counts, sources }
             }
             Ok(Answer { status, .. }) => Asked { status, counts: [0, 0, many], sources: [0; 5] },
@@ -149,7 +151,7 @@ impl World {
     }
 }
 
-fn read(endpoint: Endpoint, body: &Value) -> ([u32; 3], [u32; 5]) {
+fn read(endpoint: Endpoint, body: &Value, many: u32) -> ([u32; 3], [u32; 5]) {
     let (mut counts, mut sources) = ([0; 3], [0; 5]);
     let mut one = |decision: Option<bool>, context: &Value| {
         let failed = decision.is_none() || context.get("error").is_some();
@@ -165,7 +167,7 @@ fn read(endpoint: Endpoint, body: &Value) -> ([u32; 3], [u32; 5]) {
         Endpoint::Single => one(decided(body), &body["context"]),
         Endpoint::Batch => match body["evaluations"].as_array() {
             Some(items) => items.iter().for_each(|item| one(decided(item), &item["context"])),
-            None => counts[2] = DOCUMENTS,
+            None => counts[2] = many,
         },
         Endpoint::Check => one(body["allowed"].as_bool(), &Value::Null),
         Endpoint::List => one(body["objects"].as_array().map(|found| !found.is_empty()), &Value::Null),

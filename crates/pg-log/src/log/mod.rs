@@ -3,6 +3,7 @@
 mod applied;
 mod config;
 mod follower;
+mod following;
 mod identity;
 mod kills;
 mod poll;
