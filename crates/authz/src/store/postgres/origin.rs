@@ -19,6 +19,7 @@ use super::super::{
 use super::failure::{connecting, failed, running};
 use super::job::Job;
 use super::position::{Ahead, PgPosition};
+use super::beginning::Beginnings;
 use super::snapshot::PostgresSnapshot;
 use super::transaction::Desk;
 use super::{changes, join, pages, reads};
@@ -69,6 +70,7 @@ const JOIN_WAIT: Duration = Duration::from_secs(5);
 /// The origin in PostgreSQL. Needs a tokio runtime with time and network.
 pub struct PostgresStore {
     pg: Pg,
+    beginnings: Arc<Beginnings>,
     clock: Arc<dyn WallClock>,
     /// How long what the log told may be trusted; kept by its reader, once there is one.
     lease: Arc<Lease>,
@@ -100,7 +102,9 @@ impl PostgresStore {
     pub fn new(config: PgConfig, clock: Arc<dyn WallClock>) -> Result<Self, StoreError> {
         let pg = Pg::new(config).map_err(connecting("reading the settings of PostgreSQL"))?;
         let (under_way, ended) = mpsc::channel(1);
+        let trips = Arc::<AtomicU64>::default();
         Ok(Self {
+            beginnings: Arc::new(Beginnings::new(pg.clone(), Arc::clone(&trips))),
             pg,
             clock,
             lease: Arc::new(Lease::over()),
@@ -109,7 +113,7 @@ impl PostgresStore {
             closed: AtomicBool::new(false),
             under_way: Mutex::new(Some(under_way)),
             ended: tokio::sync::Mutex::new(ended),
-            trips: Arc::default(),
+            trips,
             ahead: Ahead::default(),
         })
     }
@@ -255,7 +259,7 @@ impl Store for PostgresStore {
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
         let reader = Arc::clone(self.reader()?);
-        Ok(Box::new(PostgresSnapshot::new(self.pg.clone(), reader, Arc::clone(&self.trips))))
+        Ok(Box::new(PostgresSnapshot::new(self.pg.schema(), Arc::clone(&self.beginnings), reader)))
     }
 
     fn lease(&self) -> Arc<Lease> {

@@ -14,7 +14,7 @@ use super::row::TupleArrays;
 use crate::condition::Context;
 use crate::relation::{Member, Presence, Text, Tuple};
 
-const OPERATION: &str = "reading relationships";
+pub(super) const OPERATION: &str = "reading relationships";
 
 /// What is asked in one round trip.
 #[derive(Clone, Copy)]

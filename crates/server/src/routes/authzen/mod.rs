@@ -30,4 +30,4 @@ type StorePath = super::path::StorePath<AuthZen>;
 type Answered = Result<axum::response::Response, Failure<AuthZen>>;
 
 /// Questions of one request that are looked up at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;

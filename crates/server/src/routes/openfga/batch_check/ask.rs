@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::limits::Meter;
 
 /// Questions of one request that are looked up at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// An answer, or why there is none.
 pub(super) type Answer = Result<bool, Fault>;
