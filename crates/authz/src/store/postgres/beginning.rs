@@ -1,59 +1,99 @@
-//! Snapshots that several evaluations share: one transaction, and one poll of the log, for all who came before it was begun.
+//! Snapshots that several evaluations share: one transaction, and one poll of the log, for all who came before it was begun, and one statement for
+//! what they read at the same time.
 //!
-//! Whoever wants a snapshot joins the one that waits to be begun, or starts such a one. It is begun when it has a connection and when the one before it
-//! was answered, for which it waits a moment at most. So a single question waits for nobody, and the more come at once, the more
-//! of them share what a snapshot costs.
+//! A snapshot is begun when it has a connection and when the one before it was answered, for which it waits a moment at most. So a single
+//! question waits for nobody, and the more come at once, the more of them share what a snapshot costs.
 //!
 //! Invariant: nobody gets a snapshot that was begun before it was asked for. A change that was acknowledged before is in it.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use cache_core::Stamp;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared, join};
+use futures_util::future::join;
 use pg_log::{Exclusive, LogReader, Pg};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::StoreError;
+use super::super::{ModelId, StoreError, StoreId, TupleAnswer, TupleRead};
 use super::failure::{connecting, failed, running};
 use super::reads;
+use super::together::{Asked, Outcome, Together};
 
 /// One snapshot for all that follows, on the primary, and nothing that could write. Plans are kept with the connection: one that was made
 /// while a table was small would read all of it later. There is no better plan for any parameters, and to look for one takes longer than to read.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
                      SET LOCAL plan_cache_mode = force_generic_plan";
-/// The most who share one snapshot: what they ask is answered one after the other.
+/// The most who share one snapshot: it is held until the last of them has ended.
 const MAX_SHARING: usize = 32;
+/// The most who share one poll.
+const MAX_CATCHING_UP: usize = 4_096;
 /// How long one waits for the one before it.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// What becomes of a snapshot.
-pub(super) type Beginning = Shared<BoxFuture<'static, Result<Arc<Begun>, StoreError>>>;
+const POLLING: &str = "reading the log";
 
-/// A transaction that is on its way: what is asked after the poll that began it comes in the same round trip.
+/// Answers of one statement, in the places of those who asked; each takes its own.
+type Answers = Arc<Mutex<Vec<Option<Vec<TupleAnswer>>>>>;
+
+/// What is read of a store.
+type Reads = (StoreId, Vec<TupleRead>);
+
+/// A transaction that is on its way, and what was read with its beginning.
 pub(super) struct Begun {
     connection: Arc<Exclusive>,
+    schema: Arc<str>,
     /// Answered once the poll was applied.
-    polled: Shared<BoxFuture<'static, Result<Stamp, StoreError>>>,
+    polled: Outcome<Stamp>,
+    first: Outcome<Answers>,
+    reads: Together<Reads, Answers>,
     /// Round trips of the connection before, and where those of this transaction are added in the end.
     trips_before: u64,
     trips: Arc<AtomicU64>,
 }
 
 impl Begun {
-    /// To read over, in the transaction.
-    pub(super) fn connection(&self) -> &Exclusive {
-        &self.connection
-    }
-
     /// The snapshot's stamp. What it sees is in force here from then on, and nothing that was read may be used before.
     pub(super) async fn stamp(&self) -> Result<Stamp, StoreError> {
         self.polled.clone().await
     }
+
+    /// What was read with the beginning, by whoever asked in this place.
+    pub(super) async fn first(&self, place: usize) -> Result<Vec<TupleAnswer>, StoreError> {
+        taken(self.first.clone().await?, place)
+    }
+
+    /// Reads, together with what others read now.
+    pub(super) async fn read(&self, store: StoreId, reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
+        let (connection, schema) = (Arc::clone(&self.connection), Arc::clone(&self.schema));
+        let (place, answers) =
+            self.reads.join((store, reads), |asked| async move { read(&connection, &schema, asked.close()).await });
+        taken(answers.await?, place)
+    }
+
+    /// The latest model of a store; the outer one is none where there is no such store.
+    pub(super) async fn latest_model(&self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
+        reads::latest_model(&self.connection, &self.schema, store).await
+    }
+
+    /// The text of a model.
+    pub(super) async fn model(&self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
+        reads::model(&self.connection, &self.schema, store, id).await
+    }
+}
+
+async fn read(connection: &Exclusive, schema: &str, asked: Vec<Reads>) -> Result<Answers, StoreError> {
+    let answers = reads::of_several(connection, schema, asked).await?;
+    Ok(Arc::new(Mutex::new(answers.into_iter().map(Some).collect())))
+}
+
+fn taken(answers: Answers, place: usize) -> Result<Vec<TupleAnswer>, StoreError> {
+    let own = answers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place).and_then(Option::take);
+    own.ok_or(StoreError::Closed)
 }
 
 impl Drop for Begun {
@@ -63,102 +103,117 @@ impl Drop for Begun {
     }
 }
 
-/// Begins snapshots.
+/// Begins snapshots, and asks the log between them.
 pub(super) struct Beginnings {
     pg: Pg,
+    schema: Arc<str>,
     trips: Arc<AtomicU64>,
-    next: Mutex<Option<Next>>,
-    /// Whose turn it is to be begun.
-    turn: Arc<Semaphore>,
-}
-
-/// The snapshot that waits to be begun.
-struct Next {
-    beginning: WeakShared<BoxFuture<'static, Result<Arc<Begun>, StoreError>>>,
-    sharing: usize,
-    number: u64,
+    snapshots: Together<Reads, Arc<Begun>>,
+    catching_up: Together<(), ()>,
+    /// Whose turn it is to be begun, and to be asked.
+    begin: Arc<Semaphore>,
+    poll: Arc<Semaphore>,
 }
 
 impl Beginnings {
     pub(super) fn new(pg: Pg, trips: Arc<AtomicU64>) -> Self {
-        Self { pg, trips, next: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
-    }
-
-    /// A snapshot that is not begun yet.
-    pub(super) fn join(self: &Arc<Self>, reader: &Arc<LogReader>) -> Beginning {
-        // Dropped after the lock: with the last of them ends what takes it.
-        let _full;
-        let mut next = self.next();
-        let number = match &mut *next {
-            Some(known) => match known.beginning.upgrade() {
-                Some(beginning) if known.sharing < MAX_SHARING => {
-                    known.sharing += 1;
-                    return beginning;
-                }
-                full => {
-                    _full = full;
-                    known.number.wrapping_add(1)
-                }
-            },
-            None => 0,
-        };
-        let waits = Waits { beginnings: Arc::downgrade(self), number };
-        let beginning = begin(Arc::clone(self), Arc::clone(reader), waits).boxed().shared();
-        *next = beginning.downgrade().map(|beginning| Next { beginning, sharing: 1, number });
-        beginning
-    }
-
-    fn next(&self) -> MutexGuard<'_, Option<Next>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// While there is this, others may join. Ends however the beginning does.
-struct Waits {
-    beginnings: Weak<Beginnings>,
-    number: u64,
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        let Some(beginnings) = self.beginnings.upgrade() else { return };
-        let mut next = beginnings.next();
-        if next.as_ref().is_some_and(|next| next.number == self.number) {
-            *next = None;
+        let turn = || Arc::new(Semaphore::new(1));
+        Self {
+            schema: pg.schema().into(),
+            pg,
+            trips,
+            snapshots: Together::new(MAX_SHARING),
+            catching_up: Together::new(MAX_CATCHING_UP),
+            begin: turn(),
+            poll: turn(),
         }
     }
+
+    /// Begins a snapshot, and reads from it first what is answered in this place.
+    pub(super) async fn begun(
+        self: &Arc<Self>,
+        reader: &Arc<LogReader>,
+        first: Reads,
+    ) -> Result<(usize, Arc<Begun>), StoreError> {
+        let (place, begun) = self.snapshots.join(first, |asked| {
+            let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
+            async move {
+                let turn = turn(&beginnings.begin).await;
+                let connection = beginnings.pg.exclusive().await.map_err(connecting(reads::OPERATION))?;
+                reads::prepare(&connection, &beginnings.schema).await?;
+                beginnings.begin(Arc::new(connection), reader, turn, asked).await
+            }
+        });
+        Ok((place, begun.await?))
+    }
+
+    async fn begin(
+        &self,
+        connection: Arc<Exclusive>,
+        reader: Arc<LogReader>,
+        turn: Option<OwnedSemaphorePermit>,
+        asked: Asked<Reads>,
+    ) -> Result<Arc<Begun>, StoreError> {
+        let poll = reader.poll_statement().ok_or_else(|| super::origin::not_joined(&reader))?;
+        let statement = connection.prepared(poll.sql()).await.map_err(connecting(reads::OPERATION))?;
+        // Nobody joins what is on its way.
+        let asked = asked.close();
+        let trips_before = connection.round_trips();
+        let asking = Arc::clone(&connection);
+        let polled = async move {
+            let params = poll.params();
+            let (begun, polled) = join(asking.batch_execute(BEGIN), asking.query(&statement, &params)).await;
+            drop(turn);
+            begun.map_err(failed("beginning a snapshot"))?;
+            let polled = polled.map_err(failed(POLLING))?;
+            // What the snapshot sees is in force here before anybody learns what is in it.
+            let polled = reader.apply_polled(&polled).map_err(|error| running(POLLING, &error))?;
+            Ok(polled.snapshot.stamp())
+        };
+        let (asking, schema) = (Arc::clone(&connection), Arc::clone(&self.schema));
+        let first = async move { read(&asking, &schema, asked).await };
+        let (polled, first) = (polled.boxed().shared(), first.boxed().shared());
+        // Sent now, one behind the other.
+        let mut sent = (polled.clone(), first.clone());
+        std::future::poll_fn(|context| {
+            let _ = Pin::new(&mut sent.0).poll(context);
+            let _ = Pin::new(&mut sent.1).poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        Ok(Arc::new(Begun {
+            connection,
+            schema: Arc::clone(&self.schema),
+            polled,
+            first,
+            reads: Together::new(MAX_SHARING),
+            trips_before,
+            trips: Arc::clone(&self.trips),
+        }))
+    }
+
+    /// Applies what anybody can have read before this call.
+    pub(super) async fn catch_up(self: &Arc<Self>, reader: &Arc<LogReader>) -> Result<(), StoreError> {
+        const OPERATION: &str = "asking the log what is new";
+        let (_, caught_up) = self.catching_up.join((), |asked| {
+            let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
+            async move {
+                let _turn = turn(&beginnings.poll).await;
+                // Shared: whoever asks may hold a connection already, and must not wait for one that others hold who wait as well.
+                let client = beginnings.pg.shared().await.map_err(connecting(OPERATION))?;
+                asked.close();
+                let poll = reader.poll_statement().ok_or_else(|| super::origin::not_joined(&reader))?;
+                let statement = client.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
+                let rows = client.query(&statement, &poll.params()).await.map_err(failed(OPERATION))?;
+                beginnings.trips.fetch_add(1, Ordering::Relaxed);
+                reader.apply_polled(&rows).map(drop).map_err(|error| running(OPERATION, &error))
+            }
+        });
+        caught_up.await
+    }
 }
 
-async fn begin(beginnings: Arc<Beginnings>, reader: Arc<LogReader>, waits: Waits) -> Result<Arc<Begun>, StoreError> {
-    // Whoever is about to ask as well, such as the other questions of a batch, gets the time to.
-    tokio::task::yield_now().await;
-    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&beginnings.turn).acquire_owned()).await;
-    let connection = Arc::new(beginnings.pg.exclusive().await.map_err(connecting(reads::OPERATION))?);
-    let poll = reader.poll_statement().ok_or_else(|| super::origin::not_joined(&reader))?;
-    let statement = connection.prepared(poll.sql()).await.map_err(connecting(reads::OPERATION))?;
-    reads::prepare(&connection, beginnings.pg.schema()).await?;
-    // Nobody joins what is on its way.
-    drop(waits);
-    let trips_before = connection.round_trips();
-    let asking = Arc::clone(&connection);
-    let polled = async move {
-        let params = poll.params();
-        let (begun, polled) = join(asking.batch_execute(BEGIN), asking.query(&statement, &params)).await;
-        // However the turn was waited for, it is over.
-        drop(turn);
-        begun.map_err(failed("beginning a snapshot"))?;
-        let polled = polled.map_err(failed("reading the log"))?;
-        // What the snapshot sees is in force here before anybody learns what is in it.
-        let polled = reader.apply_polled(&polled).map_err(|error| running("reading the log", &error))?;
-        Ok(polled.snapshot.stamp())
-    };
-    let polled = polled.boxed().shared();
-    // Sent now, so that whatever is read comes behind it.
-    let mut sent = polled.clone();
-    std::future::poll_fn(|context| {
-        let _ = Pin::new(&mut sent).poll(context);
-        Poll::Ready(())
-    })
-    .await;
-    Ok(Arc::new(Begun { connection, polled, trips_before, trips: Arc::clone(&beginnings.trips) }))
+/// The turn, or nothing where that takes too long.
+async fn turn(whose: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    tokio::time::timeout(PATIENCE, Arc::clone(whose).acquire_owned()).await.ok()?.ok()
 }

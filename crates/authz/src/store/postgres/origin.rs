@@ -259,7 +259,7 @@ impl Store for PostgresStore {
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
         let reader = Arc::clone(self.reader()?);
-        Ok(Box::new(PostgresSnapshot::new(self.pg.schema(), Arc::clone(&self.beginnings), reader)))
+        Ok(Box::new(PostgresSnapshot::new(Arc::clone(&self.beginnings), reader)))
     }
 
     fn lease(&self) -> Arc<Lease> {
@@ -267,15 +267,7 @@ impl Store for PostgresStore {
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
-        const OPERATION: &str = "asking the log what is new";
-        let reader = self.reader()?;
-        let poll = reader.poll_statement().ok_or_else(|| not_joined(reader))?;
-        // Shared: whoever asks may hold a connection already, and must not wait for one that others hold who wait as well.
-        let client = self.pg.shared().await.map_err(connecting(OPERATION))?;
-        let statement = client.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
-        let rows = client.query(&statement, &poll.params()).await.map_err(failed(OPERATION))?;
-        self.trips.fetch_add(1, Ordering::Relaxed);
-        reader.apply_polled(&rows).map(drop).map_err(|error| running(OPERATION, &error))
+        self.beginnings.catch_up(self.reader()?).await
     }
 
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {

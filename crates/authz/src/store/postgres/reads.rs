@@ -16,21 +16,6 @@ use crate::relation::{Member, Presence, Text, Tuple};
 
 pub(super) const OPERATION: &str = "reading relationships";
 
-/// What is asked in one round trip.
-#[derive(Clone, Copy)]
-pub(super) enum Asked<'a> {
-    Relationships(StoreId, &'a [TupleRead]),
-    Latest(StoreId),
-    Model(StoreId, ModelId),
-}
-
-/// What was answered.
-pub(super) enum Told {
-    Relationships(Vec<TupleAnswer>),
-    Latest(Option<Option<ModelId>>),
-    Model(Option<String>),
-}
-
 /// The kinds of questions about relationships, each a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -115,29 +100,56 @@ pub(super) async fn prepare(connection: &Exclusive, schema: &str) -> Result<(), 
     try_join_all(prepared).await.map(drop).map_err(connecting(OPERATION))
 }
 
-/// Asks, in one round trip where the statements are prepared.
-pub(super) async fn ask(connection: &Exclusive, schema: &str, asked: Asked<'_>) -> Result<Told, StoreError> {
-    match asked {
-        Asked::Relationships(store, reads) => {
-            relationships(connection, schema, store, reads).await.map(Told::Relationships)
-        }
-        Asked::Latest(store) => {
-            let statement = connection.prepared(&latest_sql(schema)).await.map_err(connecting(OPERATION))?;
-            let row = connection.query_one(&statement, &[&IdText::of(store.0).as_str()]).await;
-            let row = row.map_err(failed("reading the latest model"))?;
-            let exists: bool = row.get(0);
-            let latest: Option<&str> = row.get(1);
-            Ok(Told::Latest(exists.then(|| latest.map(model_id))))
-        }
-        Asked::Model(store, id) => {
-            let statement = connection.prepared(&model_sql(schema)).await.map_err(connecting(OPERATION))?;
-            let (store, id) = (IdText::of(store.0), IdText::of(id.0));
-            let row = connection.query_opt(&statement, &[&store.as_str(), &id.as_str()]).await;
-            Ok(Told::Model(row.map_err(failed("reading a model"))?.map(|row| row.get(0))))
-        }
-    }
+/// The latest model of a store; the outer one is none where there is no such store.
+pub(super) async fn latest_model(
+    connection: &Exclusive,
+    schema: &str,
+    store: StoreId,
+) -> Result<Option<Option<ModelId>>, StoreError> {
+    let statement = connection.prepared(&latest_sql(schema)).await.map_err(connecting(OPERATION))?;
+    let row = connection.query_one(&statement, &[&IdText::of(store.0).as_str()]).await;
+    let row = row.map_err(failed("reading the latest model"))?;
+    let exists: bool = row.get(0);
+    let latest: Option<&str> = row.get(1);
+    Ok(exists.then(|| latest.map(model_id)))
 }
 
+/// The text of a model.
+pub(super) async fn model(
+    connection: &Exclusive,
+    schema: &str,
+    store: StoreId,
+    id: ModelId,
+) -> Result<Option<String>, StoreError> {
+    let statement = connection.prepared(&model_sql(schema)).await.map_err(connecting(OPERATION))?;
+    let (store, id) = (IdText::of(store.0), IdText::of(id.0));
+    let row = connection.query_opt(&statement, &[&store.as_str(), &id.as_str()]).await;
+    Ok(row.map_err(failed("reading a model"))?.map(|row| row.get(0)))
+}
+
+/// What several ask of their stores: the answers for each, in their order.
+pub(super) async fn of_several(
+    connection: &Exclusive,
+    schema: &str,
+    asked: Vec<(StoreId, Vec<TupleRead>)>,
+) -> Result<Vec<Vec<TupleAnswer>>, StoreError> {
+    let mut stores: Vec<(StoreId, Vec<TupleRead>)> = Vec::new();
+    // For each who asked: in which of the stores, and how many.
+    let mut places = Vec::with_capacity(asked.len());
+    for (store, reads) in asked {
+        let at = stores.iter().position(|(known, _)| *known == store).unwrap_or(stores.len());
+        places.push((at, reads.len()));
+        match stores.get_mut(at) {
+            Some((_, all)) => all.extend(reads),
+            None => stores.push((store, reads)),
+        }
+    }
+    let answers = stores.iter().map(|(store, reads)| relationships(connection, schema, *store, reads));
+    let mut answers: Vec<_> = try_join_all(answers).await?.into_iter().map(Vec::into_iter).collect();
+    Ok(places.into_iter().map(|(at, count)| answers[at].by_ref().take(count).collect()).collect())
+}
+
+/// What is asked of one store, in one round trip where the statements are prepared.
 pub(super) async fn relationships(
     connection: &Exclusive,
     schema: &str,

@@ -9,12 +9,11 @@ use pg_log::LogReader;
 
 use super::super::{ModelId, Snapshot, StoreError, StoreId, TupleAnswer, TupleRead};
 use super::beginning::{Beginnings, Begun};
-use super::reads::{self, Asked, Told};
+use super::reads;
 
 /// A transaction that reads, which others may share. When the last of them is dropped, at any point, its connection is rolled back before
 /// anybody else gets it, and nobody waits for that.
 pub(super) struct PostgresSnapshot {
-    schema: Arc<str>,
     beginnings: Arc<Beginnings>,
     reader: Arc<LogReader>,
     state: State,
@@ -31,32 +30,37 @@ enum State {
     Broken,
 }
 
+/// A transaction, and in which place of what was read with its beginning the answers are.
+type Taken = (Arc<Begun>, Option<usize>);
+
 impl PostgresSnapshot {
-    pub(super) fn new(schema: &str, beginnings: Arc<Beginnings>, reader: Arc<LogReader>) -> Self {
-        Self { schema: Arc::from(schema), beginnings, reader, state: State::New }
+    pub(super) fn new(beginnings: Arc<Beginnings>, reader: Arc<LogReader>) -> Self {
+        Self { beginnings, reader, state: State::New }
     }
 
-    async fn ask(&mut self, asked: Asked<'_>) -> Result<Told, StoreError> {
-        // Whoever abandons a read in the middle leaves a snapshot that answers no more.
-        let (begun, stamp, told) = match std::mem::replace(&mut self.state, State::Broken) {
+    /// What it reads over, and where the answers to what comes first are. It answers no more unless it gets that back: whoever abandons a read
+    /// in the middle leaves it so.
+    async fn take(&mut self, first: impl FnOnce() -> (StoreId, Vec<TupleRead>)) -> Result<Taken, StoreError> {
+        match std::mem::replace(&mut self.state, State::Broken) {
             State::New => {
-                let begun = self.beginnings.join(&self.reader).await?;
-                // On their way at once: its beginning, the poll of the log, and what is read.
-                let (stamp, told) = join(begun.stamp(), reads::ask(begun.connection(), &self.schema, asked)).await;
-                (begun, stamp?, told?)
+                let (place, begun) = self.beginnings.begun(&self.reader, first()).await?;
+                Ok((begun, Some(place)))
             }
-            State::Open { begun, stamp } => {
-                let told = reads::ask(begun.connection(), &self.schema, asked).await?;
-                (begun, stamp, told)
-            }
-            State::Broken => {
-                return Err(StoreError::Unavailable {
-                    operation: reads::OPERATION,
-                    cause: Arc::from("an earlier read of this snapshot failed or was abandoned"),
-                    remedy: "ask again, from a new one",
-                });
-            }
-        };
+            State::Open { begun, .. } => Ok((begun, None)),
+            State::Broken => Err(StoreError::Unavailable {
+                operation: reads::OPERATION,
+                cause: Arc::from("an earlier read of this snapshot failed or was abandoned"),
+                remedy: "ask again, from a new one",
+            }),
+        }
+    }
+
+    fn give<T>(
+        &mut self,
+        begun: Arc<Begun>,
+        (stamp, told): (Result<Stamp, StoreError>, Result<T, StoreError>),
+    ) -> Result<T, StoreError> {
+        let (stamp, told) = (stamp?, told?);
         self.state = State::Open { begun, stamp };
         Ok(told)
     }
@@ -71,24 +75,28 @@ impl Snapshot for PostgresSnapshot {
         }
     }
 
-    async fn read(&mut self, store: StoreId, reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
-        match self.ask(Asked::Relationships(store, &reads)).await? {
-            Told::Relationships(answers) => Ok(answers),
-            Told::Latest(_) | Told::Model(_) => Err(StoreError::Closed),
-        }
+    // On their way at once: its beginning, the poll of the log, and what is read.
+    async fn read(&mut self, store: StoreId, mut reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
+        let (begun, place) = self.take(|| (store, std::mem::take(&mut reads))).await?;
+        let answers = async {
+            match place {
+                Some(place) => begun.first(place).await,
+                None => begun.read(store, reads).await,
+            }
+        };
+        let told = join(begun.stamp(), answers).await;
+        self.give(begun, told)
     }
 
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
-        match self.ask(Asked::Latest(store)).await? {
-            Told::Latest(latest) => Ok(latest),
-            Told::Relationships(_) | Told::Model(_) => Err(StoreError::Closed),
-        }
+        let (begun, _) = self.take(|| (store, Vec::new())).await?;
+        let told = join(begun.stamp(), begun.latest_model(store)).await;
+        self.give(begun, told)
     }
 
     async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
-        match self.ask(Asked::Model(store, id)).await? {
-            Told::Model(body) => Ok(body),
-            Told::Relationships(_) | Told::Latest(_) => Err(StoreError::Closed),
-        }
+        let (begun, _) = self.take(|| (store, Vec::new())).await?;
+        let told = join(begun.stamp(), begun.model(store, id)).await;
+        self.give(begun, told)
     }
 }
