@@ -24,7 +24,8 @@ const CHECKER: &str = "tiergate-consistency";
                         Examples:\n  \
                         cargo xtask consistency                         a minute\n  \
                         cargo xtask consistency --seconds 600           ten\n  \
-                        cargo xtask consistency --calm --no-mistakes    without faults: how fast is it?\n  \
+                        cargo xtask consistency --calm --no-mistakes    without faults, all that the machine bears\n  \
+                        cargo xtask consistency --calm --no-mistakes --changes 10 --pace 20    how fast is it?\n  \
                         cargo xtask consistency --judge target/consistency/history.jsonl"
 )]
 pub(crate) struct Args {
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     /// Decides which faults come when; drawn, and printed, where it is not given
     #[arg(long)]
     seed: Option<u64>,
+    /// Threads that grant and revoke, beside one that does so by SQL; 3 without
+    #[arg(long, value_name = "N")]
+    writers: Option<u8>,
+    /// Revocations a second that all of them begin together, at most; without, each begins one when it has been told about the last
+    #[arg(long, value_name = "N")]
+    changes: Option<u32>,
     /// Questions a second on each server beside those about what was just changed; 40 without, most of them batches
     #[arg(long, value_name = "N")]
     pace: Option<u32>,
@@ -109,6 +116,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
             ("--seconds", args.seconds),
             ("--instances", args.instances.map(u64::from)),
             ("--seed", args.seed),
+            ("--writers", args.writers.map(u64::from)),
+            ("--changes", args.changes.map(u64::from)),
             ("--pace", args.pace.map(u64::from)),
             ("--batch", args.batch.or(args.dev.then_some(DEV_BATCH)).map(u64::from)),
         ];

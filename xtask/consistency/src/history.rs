@@ -36,9 +36,10 @@ pub(crate) enum Event {
         begun: u64,
         ended: u64,
     },
-    /// How long it took from a commit that nobody of ours made until every instance denied.
+    /// How long it took from a commit that nobody of ours made until every instance had said that it applied it, and until every one had denied.
     Spread {
         key: Key,
+        applied: Option<u64>,
         took: u64,
         fault: String,
     },

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
+use test_services::Session;
+
 use crate::cluster::Cluster;
 use crate::history::{Change, Endpoint, Event, Key, Kind, Outcome, Pen, Probe, Way};
 use crate::http::Client;
@@ -26,6 +28,18 @@ const ATTEMPTS: usize = 100;
 /// How long a change by SQL may take until every instance has seen it.
 const SPREAD: Duration = Duration::from_secs(5);
 
+/// Between two looks how far it has got.
+const LOOK: Duration = Duration::from_micros(300);
+
+/// A change past every instance.
+struct BySql {
+    fault: String,
+    begun: u64,
+    ended: u64,
+    /// None where nobody knows whether it was committed.
+    transaction: Option<String>,
+}
+
 /// What the threads of a run share.
 pub(crate) struct Load<'c> {
     pub(crate) cluster: &'c Cluster<'c>,
@@ -40,6 +54,8 @@ pub(crate) struct Load<'c> {
     pub(crate) expected: Mutex<std::collections::BTreeMap<Key, bool>>,
     /// Nobody asks more often than this on an instance, per second.
     pub(crate) pace: u32,
+    /// The time between two revocations that a writer begins, at least.
+    pub(crate) rest: Option<Duration>,
 }
 
 /// A subject that somebody has just changed, to be asked about at once.
@@ -174,7 +190,13 @@ impl Load<'_> {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut client = Client::default();
         let mut subjects: Vec<Key> = (0..SUBJECTS).map(|_| self.subject()).collect();
+        let mut next = Instant::now();
         while self.on() {
+            if let Some(rest) = self.rest {
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                // Not all at once.
+                next = Instant::now() + rest.mul_f64(0.5 + random.f64());
+            }
             let several = random.u8(..) < 40;
             let chosen: Vec<usize> = if several { (0..SUBJECTS).collect() } else { vec![random.usize(..SUBJECTS)] };
             let keys: Vec<Key> = chosen.iter().map(|at| subjects[*at]).collect();
@@ -272,56 +294,70 @@ impl Load<'_> {
     /// Grants and revokes by SQL, past every instance; then looks how long each one goes on allowing.
     fn write_sql(&self, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
-        let url = self.cluster.backends.postgres.url();
+        let mut session = Session::new(self.cluster.backends.postgres.url());
         let mut asked: Vec<Client> = (0..self.instances()).map(|_| Client::default()).collect();
         while self.on() {
             let key = self.subject();
-            let run = |kind: Kind| {
-                let (fault, begun) = (self.fault(), self.pen.now());
-                let done = test_services::psql(&url, &self.world.sql(key, kind)).is_ok();
-                (fault, begun, self.pen.now(), done)
-            };
-            let record = |kind, (fault, begun, _, _): (String, u64, u64, bool), ended, outcome| {
-                let by = usize::MAX;
-                self.pen.write(Event::Change(Change {
-                    keys: vec![key],
-                    kind,
-                    way: Way::Sql,
-                    by,
-                    begun,
-                    ended,
-                    outcome,
-                    fault,
-                }));
-            };
-            let granted = run(Kind::Grant);
-            let known = granted.3;
-            let ended = granted.2;
-            record(Kind::Grant, granted, ended, if known { Outcome::Acknowledged } else { Outcome::Unknown });
+            let granted = self.change_by_sql(&mut session, key, Kind::Grant);
+            let known = granted.transaction.is_some();
+            self.record_sql(key, Kind::Grant, &granted, known.then_some(granted.ended));
             if !known {
                 std::thread::sleep(AGAIN);
                 continue;
             }
             self.everywhere(&mut asked, key, true);
-            let revoked = run(Kind::Revoke);
-            let (committed, fault) = (revoked.2, revoked.0.clone());
-            if !revoked.3 {
-                record(Kind::Revoke, revoked, committed, Outcome::Unknown);
+            let revoked = self.change_by_sql(&mut session, key, Kind::Revoke);
+            let Some(transaction) = &revoked.transaction else {
+                self.record_sql(key, Kind::Revoke, &revoked, None);
                 continue;
-            }
+            };
+            let applied = self.applied(&mut session, transaction);
             let everywhere = self.everywhere(&mut asked, key, false);
-            let settled = self.pen.now();
-            let outcome = if everywhere { Outcome::Acknowledged } else { Outcome::Unknown };
-            record(Kind::Revoke, revoked, settled, outcome);
-            if everywhere {
+            let settled = everywhere.then(|| self.pen.now());
+            self.record_sql(key, Kind::Revoke, &revoked, applied.or(settled));
+            if let Some(settled) = settled {
                 self.expect(&[key], Some(false));
-                self.pen.write(Event::Spread { key, took: settled - committed, fault });
+                let (took, applied) = (settled - revoked.ended, applied.map(|applied| applied - revoked.ended));
+                self.pen.write(Event::Spread { key, applied, took, fault: revoked.fault });
                 for (instance, client) in asked.iter_mut().enumerate() {
                     self.probe(client, instance, Endpoint::Batch, key);
                 }
             }
             std::thread::sleep(Duration::from_millis(random.u64(5..60)));
         }
+    }
+
+    fn change_by_sql(&self, session: &mut Session, key: Key, kind: Kind) -> BySql {
+        let (fault, begun) = (self.fault(), self.pen.now());
+        let rows = session.psql(&self.world.sql(key, kind)).unwrap_or_default();
+        BySql { fault, begun, ended: self.pen.now(), transaction: rows.into_iter().flatten().flatten().next() }
+    }
+
+    /// Records a change by SQL, and since when it must be in force; none where that is not known.
+    fn record_sql(&self, key: Key, kind: Kind, change: &BySql, in_force: Option<u64>) {
+        self.pen.write(Event::Change(Change {
+            keys: vec![key],
+            kind,
+            way: Way::Sql,
+            by: usize::MAX,
+            begun: change.begun,
+            ended: in_force.unwrap_or(change.ended),
+            outcome: if in_force.is_some() { Outcome::Acknowledged } else { Outcome::Unknown },
+            fault: change.fault.clone(),
+        }));
+    }
+
+    /// Waits until every instance has said that it applied a transaction.
+    fn applied(&self, session: &mut Session, transaction: &str) -> Option<u64> {
+        let (sql, begun) = (self.world.lagging(transaction), Instant::now());
+        while begun.elapsed() < SPREAD && self.on() {
+            let rows = session.psql(&sql).ok()?;
+            if rows.into_iter().flatten().flatten().next().as_deref() == Some("0") {
+                return Some(self.pen.now());
+            }
+            std::thread::sleep(LOOK);
+        }
+        None
     }
 
     /// Asks every instance side by side until each has said so. Of what it says no history is made: nobody has promised anything yet.
@@ -336,7 +372,7 @@ impl Load<'_> {
                         if (access && allows > 0) || (!access && denies > 0) {
                             return true;
                         }
-                        std::thread::sleep(Duration::from_micros(300));
+                        std::thread::sleep(LOOK);
                     }
                     false
                 })

@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Threads that grant and revoke, beside one that does so by SQL
     #[arg(long, value_name = "N", default_value_t = 3)]
     writers: usize,
+    /// Revocations a second that all writers begin together, at most; without, each begins one when it has been told about the last
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    changes: Option<u32>,
     /// Questions a second on each instance beside those about what was just changed; most are batches
     #[arg(long, value_name = "N", default_value_t = 40)]
     pace: u32,

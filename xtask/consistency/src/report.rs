@@ -20,6 +20,7 @@ pub(crate) struct Report {
     /// Microseconds until 200, of changes without a fault and by fault.
     acknowledged: BTreeMap<String, Vec<u64>>,
     /// Microseconds from a commit by SQL until every instance denied.
+    applied: BTreeMap<String, Vec<u64>>,
     spread: BTreeMap<String, Vec<u64>>,
     /// Decisions by fault: of each source, and none.
     availability: BTreeMap<String, [u64; SOURCES.len() + 1]>,
@@ -42,6 +43,7 @@ impl Report {
             judged: Judgement::of(events),
             changes: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            applied: BTreeMap::new(),
             spread: BTreeMap::new(),
             availability: BTreeMap::new(),
             faults: BTreeMap::new(),
@@ -79,10 +81,14 @@ impl Report {
                     report.decisions += u64::from(probe.allows + probe.denies);
                 }
                 Event::Fault { name, .. } => *report.faults.entry(name.clone()).or_default() += 1,
-                Event::Spread { took, fault, .. } => report.spread.entry(named(fault)).or_default().push(*took),
+                Event::Spread { applied, took, fault, .. } => {
+                    report.spread.entry(named(fault)).or_default().push(*took);
+                    report.applied.entry(named(fault)).or_default().extend(applied);
+                }
             }
         }
-        report.acknowledged.values_mut().chain(report.spread.values_mut()).for_each(|all| all.sort_unstable());
+        let latencies = [&mut report.acknowledged, &mut report.applied, &mut report.spread];
+        latencies.into_iter().flat_map(BTreeMap::values_mut).for_each(|all| all.sort_unstable());
         report
     }
 
@@ -120,6 +126,7 @@ impl Report {
             "outdated_denies": self.judged.outdated_denies,
             "changes": self.changes,
             "revocation_to_acknowledgement": figures(&self.acknowledged),
+            "commit_by_sql_to_in_force": figures(&self.applied),
             "commit_by_sql_to_everywhere": figures(&self.spread),
             "unreached": self.judged.unreached(self.instances),
             "questions_without_a_decision": self.failed,
@@ -202,9 +209,10 @@ impl fmt::Display for Report {
         }
         for (title, all) in [
             ("revoked until acknowledged", &self.acknowledged),
+            ("committed by SQL until in force everywhere", &self.applied),
             ("committed by SQL until denied everywhere", &self.spread),
         ] {
-            writeln!(f, "\n{title:<41}{:>8}{:>9}{:>9}{:>9}{:>9}", "count", "p50 ms", "p99", "p99.9", "max")?;
+            writeln!(f, "\n{title:<43}{:>6}{:>9}{:>9}{:>9}{:>9}", "count", "p50 ms", "p99", "p99.9", "max")?;
             for (fault, all) in all {
                 let at = |share| ms(percentile(all, share));
                 let (count, max) = (all.len(), ms(all.last().copied()));

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use test_services::Session;
+
 use crate::Args;
 use crate::cluster::{Backends, CONNECTIONS, Cluster};
 use crate::faults::Trouble;
@@ -88,6 +90,9 @@ pub(crate) fn under_load(
         subjects: AtomicU64::new(1),
         expected: Mutex::default(),
         pace: args.pace,
+        rest: args.changes.map(|changes| {
+            Duration::from_secs(1).saturating_mul(u32::try_from(args.writers).unwrap_or(u32::MAX)) / changes
+        }),
     };
     let most = AtomicUsize::new(0);
     let troubled = std::thread::scope(|scope| {
@@ -118,11 +123,11 @@ pub(crate) fn under_load(
 fn watch(load: &Load<'_>, most: &AtomicUsize) {
     const SQL: &str = "SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND application_name = 'tiergate' AND state <> 'idle'";
-    let url = load.cluster.backends.postgres.url();
+    let mut session = Session::new(load.cluster.backends.postgres.url());
     while !load.stop.load(Ordering::Relaxed) {
         // While it is down or stopped nobody counts.
         if load.cluster.backends.postgres.pid().is_some()
-            && let Ok(rows) = test_services::psql(&url, SQL)
+            && let Ok(rows) = session.psql(SQL)
         {
             let counted = rows.into_iter().flatten().flatten().next().and_then(|count| count.parse().ok());
             most.fetch_max(counted.unwrap_or_default(), Ordering::Relaxed);

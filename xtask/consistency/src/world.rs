@@ -90,10 +90,10 @@ impl World {
         .to_string()
     }
 
-    /// The statement that makes or ends a membership past every instance.
+    /// The statements that make or end a membership past every instance, and say in which transaction.
     pub(crate) fn sql(&self, key: Key, kind: Kind) -> String {
         let Self { store, schema, .. } = self;
-        match kind {
+        let change = match kind {
             Kind::Grant => format!(
                 "INSERT INTO {schema}.tuples (store, object_type, object_id, relation, subject_type, subject_relation, subject_id) \
                  VALUES ('{store}', 'team', 'inner', 'member', 'user', '', 'u{key}') ON CONFLICT DO NOTHING"
@@ -101,7 +101,17 @@ impl World {
             Kind::Revoke => format!(
                 "DELETE FROM {schema}.tuples WHERE store = '{store}' AND subject_type = 'user' AND subject_id = 'u{key}'"
             ),
-        }
+        };
+        format!("BEGIN; {change}; SELECT pg_current_xact_id(); COMMIT")
+    }
+
+    /// How many instances have not said that they applied a transaction.
+    pub(crate) fn lagging(&self, transaction: &str) -> String {
+        let schema = &self.schema;
+        format!(
+            "SELECT count(*) FROM {schema}.members m LEFT JOIN {schema}.positions p USING (incarnation) WHERE NOT m.fenced
+             AND NOT coalesce(p.seen_in = {schema}.incarnation() AND pg_visible_in_snapshot('{transaction}', p.seen::pg_snapshot), false)"
+        )
     }
 
     /// Asks whether a subject may view, at one endpoint.

@@ -139,6 +139,34 @@ pub fn psql(url: &str, statements: &str) -> Result<Vec<Vec<Option<String>>>, Err
     on_a_thread(|| run(url, statements))
 }
 
+/// A session as that of a `psql` which stays open: opened when it is needed, and again when it has failed. Not for async code, which it would block.
+pub struct Session {
+    url: String,
+    connection: Option<Connection>,
+}
+
+impl Session {
+    /// Connects to nothing yet.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), connection: None }
+    }
+
+    /// Runs statements, and returns the rows of all of them as text.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer or a statement fails.
+    pub fn psql(&mut self, statements: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.url)?,
+        };
+        let rows = connection.rows(statements)?;
+        self.connection = Some(connection);
+        Ok(rows)
+    }
+}
+
 /// A connection, and the runtime that moves it while somebody waits.
 struct Connection {
     runtime: Runtime,

@@ -66,7 +66,7 @@ pub use backend::{
 };
 pub use cluster::RedisCluster;
 #[cfg(feature = "databases")]
-pub use database::{Template, TestDatabase, psql};
+pub use database::{Session, Template, TestDatabase, psql};
 pub use error::Error;
 pub use find::{OLDEST_POSTGRES, POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
 pub use place::Place;

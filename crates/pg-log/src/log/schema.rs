@@ -45,6 +45,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0007_guard_of_a_superuser.sql"),
         needs: 6,
     },
+    Migration {
+        version: 8,
+        name: "every row wakes",
+        sql: include_str!("../../migrations/0008_every_row_wakes.sql"),
+        needs: 0,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

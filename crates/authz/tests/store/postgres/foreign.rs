@@ -31,6 +31,28 @@ async fn a_foreign_write_is_noticed_without_any_request() {
 }
 
 #[tokio::test]
+async fn whoever_follows_is_woken_by_a_foreign_write() {
+    if !Postgres::is_there() {
+        return;
+    }
+    let database = database().await;
+    let mut sleepy = Postgres::config(database.url());
+    sleepy.log.poll_interval = Duration::from_secs(3_600);
+    sleepy.log.member.lease = Duration::from_secs(3_600);
+    let world = Postgres::with(sleepy).await;
+    let psql = super::psql(database.url()).await;
+    for (sql, change) in [
+        (INSERT_ANN, Change::Inserted(world.store, tuple(ANN))),
+        ("DELETE FROM tiergate.tuples", Change::Deleted(world.store, tuple(ANN))),
+        ("TRUNCATE tiergate.tuples", EVERYTHING),
+    ] {
+        run(&psql, sql).await;
+        let told = tokio::time::timeout(SOON, world.sink.wait_for(&change)).await;
+        assert!(told.is_ok(), "{sql}: nobody was woken");
+    }
+}
+
+#[tokio::test]
 async fn a_removal_without_row_triggers_ends_everything_within_one_poll() {
     for table in ["tuples", "properties", "models CASCADE"] {
         let (world, psql) = world!();
