@@ -6,6 +6,7 @@ mod error;
 mod log;
 mod members;
 mod migrate;
+mod own_thread;
 mod snapshot;
 
 pub use config::{

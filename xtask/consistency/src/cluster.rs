@@ -21,8 +21,8 @@ const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The most connections that one instance opens to PostgreSQL, as its operators are told to count them: those of its settings below, the shared
-/// ones twice, and six more.
-pub(crate) const CONNECTIONS: usize = 6 + 2 + 6;
+/// ones twice, and seven more.
+pub(crate) const CONNECTIONS: usize = 6 + 2 + 7;
 
 /// The servers behind.
 pub(crate) struct Backends {

@@ -17,6 +17,7 @@ use super::row::LogSink;
 use super::trim;
 use crate::connect::lock;
 use crate::members::{Judge, Keeper};
+use crate::own_thread::OwnThread;
 use crate::{Pg, PgError, PgErrorKind, PgSnapshot};
 
 /// Follows the log of one PostgreSQL. Ends when it is dropped.
@@ -28,6 +29,8 @@ pub struct LogReader {
     /// Asks for others whether their changes are in force.
     judge: Arc<Judge>,
     judging: JoinHandle<()>,
+    /// Follows and judges: whoever waits for a change waits for these two.
+    _thread: OwnThread,
     /// Keeps the lease.
     keeper: Mutex<Option<Keeper>>,
 }
@@ -46,19 +49,21 @@ impl LogReader {
         let (pg, reported) = (following.pg.clone(), Arc::new(Notify::new()));
         let follower = Arc::clone(&following) as Arc<dyn Follower>;
         let judge = Arc::new(Judge::new(pg.clone(), Arc::clone(&follower), Arc::clone(&reported)));
-        let judging = tokio::spawn(Arc::clone(&judge).run());
+        let thread = OwnThread::start("tiergate-log");
+        let judging = thread.spawn(Arc::clone(&judge).run());
         let keeper = Keeper::start(pg, follower, Arc::clone(&following.membership), reported);
         let trimming = following
             .config
             .trims
             .then(|| tokio::spawn(trim::run(following.pg.clone(), Arc::clone(&following.applied))));
-        let task = tokio::spawn(Arc::clone(&following).run());
+        let task = thread.spawn(Arc::clone(&following).run());
         Arc::new(Self {
             following,
             task: Mutex::new(Some(task)),
             trimming: Mutex::new(trimming),
             judge,
             judging,
+            _thread: thread,
             keeper: Mutex::new(Some(keeper)),
         })
     }

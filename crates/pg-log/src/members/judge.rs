@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::config::certainly_over;
-use crate::connect::lock;
+use crate::connect::{OwnLink, lock};
 use crate::log::Follower;
 use crate::{Pg, PgContext, PgError, PgErrorKind, PgSnapshot};
 
@@ -125,23 +125,27 @@ impl Judge {
 
     /// Serves those who wait, and ends with its task.
     pub(crate) async fn run(self: Arc<Self>) {
+        let mut link = None;
         loop {
             if lock(&self.waiting).is_empty() {
                 self.came.notified().await;
                 continue;
             }
             let served: Vec<Waiter> = std::mem::take(&mut *lock(&self.waiting));
-            let look = match tokio::time::timeout(LOOK_LIMIT, self.look()).await {
+            let look = match tokio::time::timeout(LOOK_LIMIT, self.look(&mut link)).await {
                 Ok(look) => look,
                 Err(_) => Err(self.pg.silent(JUDGING, LOOK_LIMIT)),
             };
+            if look.is_err() {
+                link = None;
+            }
             let left = match &look {
                 Ok(look) => self.serve(served, look),
                 Err(error) => self.fail(served, error),
             };
             // Also for those who only look in now and then.
             if let Ok(look) = look {
-                self.fence_the_silent(&look).await;
+                self.fence_the_silent(&mut link, &look).await;
             }
             if left.is_empty() {
                 continue;
@@ -198,10 +202,21 @@ impl Judge {
         standing
     }
 
-    async fn look(&self) -> Result<Look, PgError> {
-        let shared = self.pg.shared().await?;
-        let statement = shared.prepared(&self.query).await?;
-        let rows = shared.query(&statement, &[]).await.during(JUDGING)?;
+    /// A connection of its own, opened when it is needed first.
+    async fn link<'l>(&self, link: &'l mut Option<OwnLink>) -> Result<&'l OwnLink, PgError> {
+        if link.as_ref().is_some_and(|link| link.client.is_closed()) {
+            *link = None;
+        }
+        Ok(match link {
+            Some(link) => link,
+            none => none.insert(OwnLink(self.pg.open_beside(None).await?)),
+        })
+    }
+
+    async fn look(&self, link: &mut Option<OwnLink>) -> Result<Look, PgError> {
+        let link = self.link(link).await?;
+        let statement = link.prepared(&self.query).await?;
+        let rows = link.client.query(&statement, &[]).await.during(JUDGING)?;
         // A counter was what it is when its row was sent, and so was seen by now at the latest.
         let now = Instant::now();
         let look = self.read(&rows)?;
@@ -257,7 +272,7 @@ impl Judge {
         Ok(Look { silence: silence(age_ms, leases, self.lease), members })
     }
 
-    async fn fence_the_silent(&self, look: &Look) {
+    async fn fence_the_silent(&self, link: &mut Option<OwnLink>, look: &Look) {
         let now = Instant::now();
         let over: Vec<(&Member, i64)> = {
             let watched = lock(&self.watched);
@@ -271,9 +286,9 @@ impl Judge {
         };
         for (member, counter) in over {
             let fenced = async {
-                let shared = self.pg.shared().await?;
-                let statement = shared.prepared(&self.fence).await?;
-                shared.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
+                let link = self.link(link).await?;
+                let statement = link.prepared(&self.fence).await?;
+                link.client.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
             };
             match tokio::time::timeout(LOOK_LIMIT, fenced).await {
                 Ok(Ok(0)) | Err(_) => {}
