@@ -197,7 +197,12 @@ impl Load<'_> {
             Trouble::CoarseKill => {
                 for _ in 0..5 {
                     let mut client = Client::default();
-                    let _ = client.post(instance.admin(), "/admin/v1/invalidate", r#"{"all": true}"#);
+                    // Late or lost, but never refused.
+                    if let Ok(answer) = client.post(instance.admin(), "/admin/v1/invalidate", r#"{"scope": "all"}"#)
+                        && (400..500).contains(&answer.status)
+                    {
+                        return Err(format!("it was refused: {} {}", answer.status, answer.body));
+                    }
                     self.sleep(stays / 5, end);
                 }
             }

@@ -34,20 +34,13 @@ pub(super) struct Given<'a> {
     pub(super) subject: &'a Subject,
     pub(super) action: &'a str,
     pub(super) resource: &'a Object,
-}
-
-/// Where the time comes from that conditions read.
-#[derive(Clone, Copy)]
-pub(super) struct Clocks<'a> {
-    /// The parameter that stands for the time; none where the time must be given.
-    pub(super) parameter: Option<&'a Text>,
-    pub(super) wall: &'a dyn WallClock,
+    /// The parameter that the time of this process stands for where nobody gives it; none where the time must be given.
+    pub(super) clock: Option<&'a Text>,
 }
 
 /// The time at which a question is answered, by both clocks.
 #[derive(Clone, Copy, Debug)]
-struct Now<'a> {
-    parameter: Option<&'a Text>,
+struct Now {
     /// By the clock of lifetimes. Taken before the other one, so that what is computed from both ends too early and never too late.
     moment: Moment,
     unix_millis: UnixMillis,
@@ -57,7 +50,7 @@ struct Now<'a> {
 pub(super) struct Circumstances<'a> {
     plan: &'a Plan,
     given: Given<'a>,
-    now: Now<'a>,
+    now: Now,
     budget: Budget,
     entities: Entities,
     error: Option<CheckError>,
@@ -89,9 +82,15 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Circumstances<'a> {
-    pub(super) fn new(plan: &'a Plan, given: Given<'a>, clocks: Clocks<'a>, clock: &dyn Clock, max_steps: u64) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        given: Given<'a>,
+        wall: &dyn WallClock,
+        clock: &dyn Clock,
+        max_steps: u64,
+    ) -> Self {
         let moment = clock.now();
-        let now = Now { parameter: clocks.parameter, moment, unix_millis: clocks.wall.unix_millis() };
+        let now = Now { moment, unix_millis: wall.unix_millis() };
         Self::at(plan, given, now, max_steps)
     }
 
@@ -100,7 +99,7 @@ impl<'a> Circumstances<'a> {
         Self::at(self.plan, given, self.now, max_steps)
     }
 
-    fn at(plan: &'a Plan, given: Given<'a>, now: Now<'a>, max_steps: u64) -> Self {
+    fn at(plan: &'a Plan, given: Given<'a>, now: Now, max_steps: u64) -> Self {
         let mut circumstances =
             Self { plan, given, now, budget: Budget::new(max_steps), entities: Entities::default(), error: None };
         if plan.has_conditions() {
@@ -173,7 +172,7 @@ impl Judge for Circumstances<'_> {
             return unknown;
         };
         let values = Layers { condition, given: &self.given, entities: &self.entities, plan: self.plan };
-        let clock = self.now.parameter.map(|name| (&**name, self.now.unix_millis));
+        let clock = self.given.clock.map(|name| (&**name, self.now.unix_millis));
         match program.evaluate(&|name| values.value(name), clock, &mut self.budget) {
             Ok(outcome) => Judgement {
                 met: Some(outcome.met),
@@ -219,7 +218,7 @@ impl<'v> Layers<'v> {
 
 impl Entities {
     fn of(given: &Given<'_>) -> Self {
-        let Given { context: _, properties, subject, action, resource } = given;
+        let Given { context: _, properties, subject, action, resource, clock: _ } = given;
         let subject = match subject {
             Subject::Object(object) => Some(entity(object, &properties.subject)),
             Subject::Userset { .. } | Subject::Wildcard { .. } => None,

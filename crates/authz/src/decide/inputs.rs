@@ -59,6 +59,7 @@ impl Givens {
             subject: &self.subjects[0],
             action: "viewer",
             resource: &self.resources[0],
+            clock: None,
         }
     }
 
@@ -74,6 +75,9 @@ impl Givens {
             Given { action: "editor", ..base },
             Given { resource: &self.resources[1], ..base },
         ];
+        // Stands for "level" where that is not given.
+        let timed = Given { context: &self.contexts[self.contexts.len() - 2], clock: Some(&self.reads[1]), ..base };
+        others.push(timed);
         others.extend(self.contexts[1..].iter().map(|context| Given { context, ..base }));
         others.extend(self.properties[1..].iter().map(|properties| Given { properties, ..base }));
         others

@@ -171,7 +171,7 @@ pub(super) fn encode_contextual(encoder: &mut KeyEncoder, contextual: &[Relation
 
 /// Of what was given, that which can be read. The names are part of the model, which the key has.
 pub(super) fn encode_given(encoder: &mut KeyEncoder, given: &Given<'_>, reads: &[Text]) {
-    let Given { context, properties, subject, action, resource } = given;
+    let Given { context, properties, subject, action, resource, clock } = given;
     let RequestProperties { subject: of_subject, resource: of_resource, action: of_action } = properties;
     encoder.list(reads.len());
     for name in reads {
@@ -186,6 +186,10 @@ pub(super) fn encode_given(encoder: &mut KeyEncoder, given: &Given<'_>, reads: &
                 encode_context(encoder, of_resource);
             }
             (None, ACTION) => encode_context(encoder.variant(4).text(action), of_action),
+            // Also where the time itself is no input: whether it stands for the value is one.
+            (None, name) if clock.is_some_and(|clock| **clock == *name) => {
+                encoder.variant(5);
+            }
             (None, _) => {
                 encoder.none();
             }

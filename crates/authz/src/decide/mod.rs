@@ -49,7 +49,7 @@ use crate::condition::Context;
 use crate::evaluate::Limits;
 use crate::relation::{Object, Relationship, Subject, Text};
 use crate::store::{ModelId, Store, StoreError, StoreId, WallClock};
-use circumstances::{Clocks, Given};
+use circumstances::Given;
 use driver::{Evaluated, Evaluation, Flight};
 use models::{Models, Version};
 
@@ -332,8 +332,9 @@ impl DecisionPoint {
                 subject: &request.subject,
                 action: &request.relation,
                 resource: &request.object,
+                clock: self.clock_parameter.as_ref(),
             },
-            clocks: Clocks { parameter: self.clock_parameter.as_ref(), wall: self.clock.as_ref() },
+            wall: self.clock.as_ref(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use cache_core::{Chain, Digest, Draft, Key, Lookup, Moment, Policy, Tag, TypeSet};
+use cache_core::{Chain, Digest, Draft, Key, Lookup, Moment, Policy, Tag, TypeSet, Verdict};
 use cache_l1::{MemoryConfig, MemoryLayer};
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -88,6 +88,36 @@ fn answer(lookup: &Lookup<Decision>) -> u64 {
     }
 }
 
+/// What the promise costs a hit: reading the kernel's clock, the lease, and the horizon for an entry that is at hand. Each waits for the one before,
+/// and nothing else covers them, so that this is the most that a hit can pay for it.
+fn comparison(effort: Effort, chain: &Chain<Decision>, keys: &[Key<'_>], questions: &[Question]) -> Line {
+    const HOT: usize = 1_000;
+    let entries: Vec<_> = keys[..HOT]
+        .iter()
+        .map(|key| match chain.find_now(key) {
+            Lookup::Hit(hit) => hit.entry,
+            other => panic!("every key is there, and yet {other:?}"),
+        })
+        .collect();
+    let draws: Vec<Vec<u32>> = vec![(0..effort.gets).map(|at| (at * 7 % HOT) as u32).collect()];
+    let (clock, lease, horizon) = (chain.clock(), chain.lease(), chain.horizon());
+    let value = |at: usize| entries[at % HOT].value().granted_at_ms;
+    let compared = |at: usize| {
+        let holds = lease.holds(clock.now()) && horizon.check(&entries[at % HOT], &questions[at % HOT]) == Verdict::Usable;
+        assert!(holds, "nothing was killed");
+        value(at)
+    };
+    pairs(
+        "clock, lease and horizon of a hit, over its value alone",
+        effort,
+        effort.gets,
+        0.0,
+        || run_threads(&draws, Pace::OneByOne, &value),
+        || run_threads(&draws, Pace::OneByOne, &compared),
+    )
+    .by_difference(15.0)
+}
+
 pub(crate) fn run(effort: Effort) -> Vec<Line> {
     let questions: Vec<Question> = (0..effort.keys).map(Question::number).collect();
     let chain = filled(&questions, 8);
@@ -110,7 +140,7 @@ pub(crate) fn run(effort: Effort) -> Vec<Line> {
     assert_eq!(usage.entries as usize, effort.keys, "the chain holds every key");
     assert_eq!((by_question.len(), by_digest.len()), (effort.keys, effort.keys), "so do the bare caches");
 
-    let mut lines = Vec::new();
+    let mut lines = vec![comparison(effort, &chain, &keys, &questions)];
     for (threads, pace, how) in [
         (1, Pace::OneByOne, "one by one"),
         (1, Pace::Overlapping, "overlapping"),

@@ -29,8 +29,25 @@ pub(crate) struct Line {
     what: String,
     base: String,
     measured: String,
-    ratio: f64,
+    /// The median of the differences, in nanoseconds.
+    more: f64,
+    figure: Figure,
     goal: f64,
+}
+
+/// What is compared with the goal.
+enum Figure {
+    Ratio(f64),
+    /// How many nanoseconds more.
+    More(f64),
+}
+
+impl Line {
+    /// The same measurement, judged by the difference: at most so many nanoseconds.
+    pub(crate) fn by_difference(mut self, goal: f64) -> Self {
+        (self.figure, self.goal) = (Figure::More(self.more), goal);
+        self
+    }
 }
 
 /// Measures two variants in turns and gives the medians, in nanoseconds for each of `count`, with the median of the ratios.
@@ -61,7 +78,8 @@ pub(crate) fn pairs(
         what: what.into(),
         base: format!("{:.0} ns", of(&|(base, _)| *base)),
         measured: format!("{:.0} ns", of(&|(_, ours)| *ours)),
-        ratio: of(&|(base, ours)| ours / base),
+        more: of(&|(base, ours)| ours - base),
+        figure: Figure::Ratio(of(&|(base, ours)| ours / base)),
         goal,
     }
 }
@@ -114,10 +132,14 @@ fn main() {
     println!("\n{:<62} {:>12} {:>12} {:>7} {:>7}", "", "base", "measured", "ratio", "goal");
     let mut missed = 0;
     for line in &lines {
-        let verdict = if line.ratio <= line.goal { "" } else { "  MISSED" };
+        let Line { what, base, measured, figure, goal, .. } = line;
+        let (figure, unit) = match figure {
+            Figure::Ratio(ratio) => (*ratio, "x"),
+            Figure::More(ns) => (*ns, "ns"),
+        };
+        let verdict = if figure <= *goal { "" } else { "  MISSED" };
         missed += usize::from(!verdict.is_empty());
-        let Line { what, base, measured, ratio, goal } = line;
-        println!("{what:<62} {base:>12} {measured:>12} {ratio:>6.2}x {goal:>6.2}x{verdict}");
+        println!("{what:<62} {base:>12} {measured:>12} {figure:>6.2}{unit} {goal:>6.2}{unit}{verdict}");
     }
     if missed > 0 && has("--check") {
         std::process::exit(1);

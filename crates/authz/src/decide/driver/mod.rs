@@ -19,7 +19,7 @@ use cache_core::{
     Draft, Entry, Mistake, Moment, PartFollower, PartLeader, ReadSet, Stamp, Ticket, TypeSet, Verdict, planted,
 };
 
-use super::circumstances::{Circumstances, Clocks, Given};
+use super::circumstances::{Circumstances, Given};
 use super::error::CheckError;
 use super::key::{DecisionKey, ReadKey};
 use super::models::Version;
@@ -28,7 +28,7 @@ use super::value::CachedValue;
 use super::{Assignment, DecisionChain};
 use crate::evaluate::{Graph, Justified, Limits, NodeId, PathStep, Provenance, ReadId, tags};
 use crate::relation::{Member, Object, Presence, Relationship, Subject, Text};
-use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead};
+use crate::store::{Snapshot, Store, StoreId, TupleAnswer, TupleRead, WallClock};
 
 /// The most subjects of an enumeration that is worth a place in the caches.
 const MAX_CACHED_SUBJECTS: usize = 1_000;
@@ -47,7 +47,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) object: &'a Object,
     pub(super) contextual: &'a [Relationship],
     pub(super) given: Given<'a>,
-    pub(super) clocks: Clocks<'a>,
+    pub(super) wall: &'a dyn WallClock,
 }
 
 /// The load that an evaluation belongs to.
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
         let circumstances = Circumstances::new(
             &evaluation.version.plan,
             evaluation.given,
-            evaluation.clocks,
+            evaluation.wall,
             evaluation.chain.clock().as_ref(),
             evaluation.limits.max_condition_steps,
         );

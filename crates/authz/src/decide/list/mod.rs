@@ -14,7 +14,7 @@ mod verify;
 
 use cache_core::{Draft, Key, Lookup, Source, Stamp, TypeSet};
 
-use super::circumstances::{Circumstances, Clocks, Given};
+use super::circumstances::{Circumstances, Given};
 use super::error::CheckError;
 use super::models::Version;
 use super::value::CachedValue;
@@ -135,6 +135,7 @@ impl DecisionPoint {
                 subject: &request.subject,
                 action: &request.relation,
                 resource: &nothing,
+                clock: self.clock_parameter.as_ref(),
             },
         };
         listing.answer(request.consistency, admission).await
@@ -161,6 +162,7 @@ impl DecisionPoint {
                 subject: &nobody,
                 action: &request.relation,
                 resource: &request.object,
+                clock: self.clock_parameter.as_ref(),
             },
         };
         listing.answer(request.consistency, admission).await
@@ -247,11 +249,10 @@ impl Listing<'_> {
 
     fn circumstances(&self) -> Circumstances<'_> {
         let Self { point, version, given, .. } = self;
-        let clocks = Clocks { parameter: point.clock_parameter.as_ref(), wall: point.clock.as_ref() };
         Circumstances::new(
             &version.plan,
             *given,
-            clocks,
+            point.clock.as_ref(),
             point.chain.clock().as_ref(),
             point.limits.max_condition_steps,
         )
