@@ -2,6 +2,7 @@
 //! a thread that mostly sleeps its turn at once.
 
 use std::future::Future;
+use std::sync::mpsc;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -23,13 +24,20 @@ impl OwnThread {
     }
 
     fn try_start(name: &str) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        // The runtime is made and dropped there: no other thread may wait for its end.
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // An error says that the other half was dropped.
-            let _ = runtime.block_on(ended);
+            match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(runtime.handle().clone()));
+                    // An error says that the other half was dropped.
+                    let _ = runtime.block_on(ended);
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
         })?;
+        let handle = told.recv().map_err(std::io::Error::other)??;
         Ok(Self { handle, _end: Some(end) })
     }
 

@@ -312,19 +312,37 @@ impl Load<'_> {
                 continue;
             };
             let applied = self.applied(&mut session, transaction);
-            let everywhere = self.everywhere(&mut asked, key, false);
-            let settled = everywhere.then(|| self.pen.now());
+            let settled = match applied {
+                // It is in force: from now on an allow is a violation.
+                Some(_) => self.probe_all(&mut asked, key, Endpoint::Single).then(|| self.pen.now()),
+                None => self.everywhere(&mut asked, key, false).then(|| self.pen.now()),
+            };
             self.record_sql(key, Kind::Revoke, &revoked, applied.or(settled));
-            if let Some(settled) = settled {
+            if applied.or(settled).is_some() {
                 self.expect(&[key], Some(false));
+            }
+            if let Some(settled) = settled {
                 let (took, applied) = (settled - revoked.ended, applied.map(|applied| applied - revoked.ended));
                 self.pen.write(Event::Spread { key, applied, took, fault: revoked.fault });
-                for (instance, client) in asked.iter_mut().enumerate() {
-                    self.probe(client, instance, Endpoint::Batch, key);
-                }
+                self.probe_all(&mut asked, key, Endpoint::Batch);
             }
             std::thread::sleep(Duration::from_millis(random.u64(5..60)));
         }
+    }
+
+    /// Asks every instance side by side, and records what it says. Whether each of them has denied.
+    fn probe_all(&self, clients: &mut [Client], key: Key, endpoint: Endpoint) -> bool {
+        std::thread::scope(|scope| {
+            let asking = clients.iter_mut().enumerate().map(|(instance, client)| {
+                scope.spawn(move || {
+                    let [allows, denies, _] = self.probe(client, instance, endpoint, key);
+                    allows == 0 && denies > 0
+                })
+            });
+            let asking: Vec<_> = asking.collect();
+            let said: Vec<_> = asking.into_iter().map(|one| one.join().unwrap_or(false)).collect();
+            said.into_iter().all(|said| said)
+        })
     }
 
     fn change_by_sql(&self, session: &mut Session, key: Key, kind: Kind) -> BySql {

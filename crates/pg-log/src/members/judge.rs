@@ -126,6 +126,8 @@ impl Judge {
     /// Serves those who wait, and ends with its task.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut link = None;
+        // At hand before anybody waits for it. Where that fails, whoever waits first tries again.
+        let _ = self.link(&mut link).await;
         loop {
             if lock(&self.waiting).is_empty() {
                 self.came.notified().await;
@@ -134,11 +136,11 @@ impl Judge {
             let served: Vec<Waiter> = std::mem::take(&mut *lock(&self.waiting));
             let look = match tokio::time::timeout(LOOK_LIMIT, self.look(&mut link)).await {
                 Ok(look) => look,
-                Err(_) => Err(self.pg.silent(JUDGING, LOOK_LIMIT)),
+                Err(_) => {
+                    link = None;
+                    Err(self.pg.silent(JUDGING, LOOK_LIMIT))
+                }
             };
-            if look.is_err() {
-                link = None;
-            }
             let left = match &look {
                 Ok(look) => self.serve(served, look),
                 Err(error) => self.fail(served, error),
@@ -202,7 +204,7 @@ impl Judge {
         standing
     }
 
-    /// A connection of its own, opened when it is needed first.
+    /// A connection of its own, another one where that was closed.
     async fn link<'l>(&self, link: &'l mut Option<OwnLink>) -> Result<&'l OwnLink, PgError> {
         if link.as_ref().is_some_and(|link| link.client.is_closed()) {
             *link = None;
@@ -291,7 +293,9 @@ impl Judge {
                 link.client.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
             };
             match tokio::time::timeout(LOOK_LIMIT, fenced).await {
-                Ok(Ok(0)) | Err(_) => {}
+                Ok(Ok(0)) => {}
+                // What is asked next would wait behind it.
+                Err(_) => *link = None,
                 Ok(Ok(_)) => {
                     tracing::warn!(
                         member = member.name,

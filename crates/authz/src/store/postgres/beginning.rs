@@ -7,7 +7,6 @@
 //! Invariant: nobody gets a snapshot that was begun before it was asked for. A change that was acknowledged before is in it.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -30,6 +29,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL 
                      SET LOCAL plan_cache_mode = force_generic_plan";
 /// The most who share one snapshot: it is held until the last of them has ended.
 const MAX_SHARING: usize = 32;
+/// The most that one statement reads for several, by [`weight`]. Whoever reads more reads alone.
+const MAX_WEIGHT: usize = 1_000;
 /// The most who share one poll.
 const MAX_CATCHING_UP: usize = 4_096;
 /// How long one waits for the one before it.
@@ -38,10 +39,20 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const POLLING: &str = "reading the log";
 
 /// Answers of one statement, in the places of those who asked; each takes its own.
-type Answers = Arc<Mutex<Vec<Option<Vec<TupleAnswer>>>>>;
+type Answers = Arc<Mutex<Vec<Option<Result<Vec<TupleAnswer>, StoreError>>>>>;
 
 /// What is read of a store.
 type Reads = (StoreId, Vec<TupleRead>);
+
+/// How much reads may bring, in look-ups of one relationship.
+fn weight(reads: &[TupleRead]) -> usize {
+    let each = |read: &TupleRead| match read {
+        TupleRead::Point(_) | TupleRead::Properties(_) => 1,
+        TupleRead::Enumerate { .. } => 8,
+        TupleRead::Reverse { .. } => 64,
+    };
+    reads.iter().map(each).sum()
+}
 
 /// A transaction that is on its way, and what was read with its beginning.
 pub(super) struct Begun {
@@ -59,20 +70,22 @@ pub(super) struct Begun {
 impl Begun {
     /// The snapshot's stamp. What it sees is in force here from then on, and nothing that was read may be used before.
     pub(super) async fn stamp(&self) -> Result<Stamp, StoreError> {
-        self.polled.clone().await
+        self.polled.get().await
     }
 
     /// What was read with the beginning, by whoever asked in this place.
     pub(super) async fn first(&self, place: usize) -> Result<Vec<TupleAnswer>, StoreError> {
-        taken(self.first.clone().await?, place)
+        taken(&self.first.get().await?, place)
     }
 
     /// Reads, together with what others read now.
     pub(super) async fn read(&self, store: StoreId, reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
         let (connection, schema) = (Arc::clone(&self.connection), Arc::clone(&self.schema));
-        let (place, answers) =
-            self.reads.join((store, reads), |asked| async move { read(&connection, &schema, asked.close()).await });
-        taken(answers.await?, place)
+        let weight = weight(&reads);
+        let (place, answers) = self
+            .reads
+            .join((store, reads), weight, |asked| async move { read(&connection, &schema, asked.close()).await });
+        taken(&answers.get().await?, place)
     }
 
     /// The latest model of a store; the outer one is none where there is no such store.
@@ -91,9 +104,9 @@ async fn read(connection: &Exclusive, schema: &str, asked: Vec<Reads>) -> Result
     Ok(Arc::new(Mutex::new(answers.into_iter().map(Some).collect())))
 }
 
-fn taken(answers: Answers, place: usize) -> Result<Vec<TupleAnswer>, StoreError> {
+fn taken(answers: &Answers, place: usize) -> Result<Vec<TupleAnswer>, StoreError> {
     let own = answers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place).and_then(Option::take);
-    own.ok_or(StoreError::Closed)
+    own.unwrap_or(Err(StoreError::Closed))
 }
 
 impl Drop for Begun {
@@ -122,8 +135,8 @@ impl Beginnings {
             schema: pg.schema().into(),
             pg,
             trips,
-            snapshots: Together::new(MAX_SHARING),
-            catching_up: Together::new(MAX_CATCHING_UP),
+            snapshots: Together::new(MAX_SHARING, MAX_WEIGHT),
+            catching_up: Together::new(MAX_CATCHING_UP, MAX_CATCHING_UP),
             begin: turn(),
             poll: turn(),
         }
@@ -135,7 +148,21 @@ impl Beginnings {
         reader: &Arc<LogReader>,
         first: Reads,
     ) -> Result<(usize, Arc<Begun>), StoreError> {
-        let (place, begun) = self.snapshots.join(first, |asked| {
+        match self.begun_once(reader, first.clone()).await {
+            // Those before have waited for a connection, and this one for them alone.
+            Err((place, StoreError::Busy { .. })) if place > 0 => self.begun_once(reader, first).await,
+            begun => begun,
+        }
+        .map_err(|(_, error)| error)
+    }
+
+    async fn begun_once(
+        self: &Arc<Self>,
+        reader: &Arc<LogReader>,
+        first: Reads,
+    ) -> Result<(usize, Arc<Begun>), (usize, StoreError)> {
+        let weight = weight(&first.1);
+        let (place, begun) = self.snapshots.join(first, weight, |asked| {
             let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
             async move {
                 let turn = turn(&beginnings.begin).await;
@@ -144,7 +171,10 @@ impl Beginnings {
                 beginnings.begin(Arc::new(connection), reader, turn, asked).await
             }
         });
-        Ok((place, begun.await?))
+        match begun.get().await {
+            Ok(begun) => Ok((place, begun)),
+            Err(error) => Err((place, error)),
+        }
     }
 
     async fn begin(
@@ -172,21 +202,21 @@ impl Beginnings {
         };
         let (asking, schema) = (Arc::clone(&connection), Arc::clone(&self.schema));
         let first = async move { read(&asking, &schema, asked).await };
-        let (polled, first) = (polled.boxed().shared(), first.boxed().shared());
-        // Sent now, one behind the other.
-        let mut sent = (polled.clone(), first.clone());
+        let (mut polled, mut first) = (polled.boxed(), first.boxed());
+        // Sent now, one behind the other, so that whatever is read next comes behind them.
+        let mut outcomes = (Poll::Pending, Poll::Pending);
         std::future::poll_fn(|context| {
-            let _ = Pin::new(&mut sent.0).poll(context);
-            let _ = Pin::new(&mut sent.1).poll(context);
+            outcomes = (polled.as_mut().poll(context), first.as_mut().poll(context));
             Poll::Ready(())
         })
         .await;
+        let (polled, first) = (Outcome::of(rest(outcomes.0, polled)), Outcome::of(rest(outcomes.1, first)));
         Ok(Arc::new(Begun {
             connection,
             schema: Arc::clone(&self.schema),
             polled,
             first,
-            reads: Together::new(MAX_SHARING),
+            reads: Together::new(MAX_SHARING, MAX_WEIGHT),
             trips_before,
             trips: Arc::clone(&self.trips),
         }))
@@ -195,7 +225,7 @@ impl Beginnings {
     /// Applies what anybody can have read before this call.
     pub(super) async fn catch_up(self: &Arc<Self>, reader: &Arc<LogReader>) -> Result<(), StoreError> {
         const OPERATION: &str = "asking the log what is new";
-        let (_, caught_up) = self.catching_up.join((), |asked| {
+        let (_, caught_up) = self.catching_up.join((), 1, |asked| {
             let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
             async move {
                 let _turn = turn(&beginnings.poll).await;
@@ -209,7 +239,15 @@ impl Beginnings {
                 reader.apply_polled(&rows).map(drop).map_err(|error| running(OPERATION, &error))
             }
         });
-        caught_up.await
+        caught_up.get().await
+    }
+}
+
+/// What is left of some work that was begun.
+async fn rest<T>(outcome: Poll<T>, work: impl Future<Output = T>) -> T {
+    match outcome {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => work.await,
     }
 }
 

@@ -127,12 +127,12 @@ pub(super) async fn model(
     Ok(row.map_err(failed("reading a model"))?.map(|row| row.get(0)))
 }
 
-/// What several ask of their stores: the answers for each, in their order.
+/// What several ask of their stores: the answers for each, in their order. What can't be understood concerns whoever asked for it alone.
 pub(super) async fn of_several(
     connection: &Exclusive,
     schema: &str,
     asked: Vec<(StoreId, Vec<TupleRead>)>,
-) -> Result<Vec<Vec<TupleAnswer>>, StoreError> {
+) -> Result<Vec<Result<Vec<TupleAnswer>, StoreError>>, StoreError> {
     let mut stores: Vec<(StoreId, Vec<TupleRead>)> = Vec::new();
     // For each who asked: in which of the stores, and how many.
     let mut places = Vec::with_capacity(asked.len());
@@ -144,9 +144,14 @@ pub(super) async fn of_several(
             None => stores.push((store, reads)),
         }
     }
-    let answers = stores.iter().map(|(store, reads)| relationships(connection, schema, *store, reads));
+    let answers = stores.iter().map(|(store, reads)| answers(connection, schema, *store, reads));
     let mut answers: Vec<_> = try_join_all(answers).await?.into_iter().map(Vec::into_iter).collect();
-    Ok(places.into_iter().map(|(at, count)| answers[at].by_ref().take(count).collect()).collect())
+    let mut own = |(at, count)| {
+        // All of them, whatever is among them: the next one's answers come behind.
+        let own: Vec<Answer> = Vec::from_iter(Iterator::take(&mut answers[at], count));
+        own.into_iter().collect()
+    };
+    Ok(places.into_iter().map(&mut own).collect())
 }
 
 /// What is asked of one store, in one round trip where the statements are prepared.
@@ -156,7 +161,18 @@ pub(super) async fn relationships(
     store: StoreId,
     reads: &[TupleRead],
 ) -> Result<Vec<TupleAnswer>, StoreError> {
-    let mut answers: Vec<TupleAnswer> = reads.iter().map(nothing).collect();
+    answers(connection, schema, store, reads).await?.into_iter().collect()
+}
+
+type Answer = Result<TupleAnswer, StoreError>;
+
+async fn answers(
+    connection: &Exclusive,
+    schema: &str,
+    store: StoreId,
+    reads: &[TupleRead],
+) -> Result<Vec<Answer>, StoreError> {
+    let mut answers: Vec<Answer> = reads.iter().map(|read| Ok(nothing(read))).collect();
     let id = IdText::of(store.0);
     let groups: Vec<(Kind, Vec<usize>)> = Kind::ALL
         .into_iter()
@@ -170,7 +186,7 @@ pub(super) async fn relationships(
     });
     // Polled in their order, so that all are on their way before the first answer is waited for.
     for (kind, places, rows) in try_join_all(asked).await? {
-        take(kind, places, &rows, &mut answers)?;
+        take(kind, places, &rows, &mut answers);
     }
     Ok(answers)
 }
@@ -242,36 +258,48 @@ async fn query<'r>(
 }
 
 /// Puts rows into the answers that they belong to.
-fn take(kind: Kind, places: &[usize], rows: &[Row], answers: &mut [TupleAnswer]) -> Result<(), StoreError> {
+fn take(kind: Kind, places: &[usize], rows: &[Row], answers: &mut [Answer]) {
     let mut conditions = Conditions::default();
     for row in rows {
         let number: i64 = row.get(0);
         let Some(at) = usize::try_from(number - 1).ok().and_then(|number| places.get(number)) else { continue };
-        match (kind, &mut answers[*at]) {
-            (Kind::Point, answer) => {
-                let condition = conditions.read(row.get(1), row.get(2)).map_err(broken(OPERATION))?;
-                *answer = TupleAnswer::Found(Presence::of(condition));
-            }
-            (Kind::Enumerate | Kind::Reverse, TupleAnswer::Members(members)) => {
-                let condition = conditions.read(row.get(2), row.get(3)).map_err(broken(OPERATION))?;
-                members.push(Member { id: Text::from(row.get::<_, &str>(1)), condition });
-            }
-            (Kind::Properties, answer) => {
-                *answer = TupleAnswer::Properties(properties_of(row.get(1)).map_err(broken(OPERATION))?);
-            }
-            (Kind::Enumerate | Kind::Reverse, _) => {}
+        let Ok(answer) = &mut answers[*at] else { continue };
+        if let Err(error) = take_row(kind, row, &mut conditions, answer) {
+            answers[*at] = Err(error);
         }
     }
     let most = if kind == Kind::Reverse { MAX_REVERSE } else { MAX_ENUMERATED };
     for at in places {
-        if let TupleAnswer::Members(members) = &mut answers[*at] {
+        if let Ok(TupleAnswer::Members(members)) = &mut answers[*at] {
             if members.len() > most {
                 // Refused, and not cut.
-                answers[*at] = TupleAnswer::TooMany;
+                answers[*at] = Ok(TupleAnswer::TooMany);
             } else {
                 members.sort_unstable_by(|one, other| one.id.cmp(&other.id));
             }
         }
+    }
+}
+
+fn take_row(
+    kind: Kind,
+    row: &Row,
+    conditions: &mut Conditions,
+    answer: &mut TupleAnswer,
+) -> Result<(), StoreError> {
+    match (kind, answer) {
+        (Kind::Point, answer) => {
+            let condition = conditions.read(row.get(1), row.get(2)).map_err(broken(OPERATION))?;
+            *answer = TupleAnswer::Found(Presence::of(condition));
+        }
+        (Kind::Enumerate | Kind::Reverse, TupleAnswer::Members(members)) => {
+            let condition = conditions.read(row.get(2), row.get(3)).map_err(broken(OPERATION))?;
+            members.push(Member { id: Text::from(row.get::<_, &str>(1)), condition });
+        }
+        (Kind::Properties, answer) => {
+            *answer = TupleAnswer::Properties(properties_of(row.get(1)).map_err(broken(OPERATION))?);
+        }
+        (Kind::Enumerate | Kind::Reverse, _) => {}
     }
     Ok(())
 }

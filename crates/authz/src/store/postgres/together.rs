@@ -1,68 +1,125 @@
 //! Work that is done once for all who ask for it before it starts.
+//!
+//! It runs in a task of its own, so that it goes on, and ends, whoever of those who asked goes away.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio::sync::watch;
 
 use super::super::StoreError;
 
-/// The outcome, for each who asked.
-pub(super) type Outcome<O> = Shared<BoxFuture<'static, Result<O, StoreError>>>;
+type Told<O> = Option<Result<O, StoreError>>;
+
+/// What comes of some work, for each who wants to know.
+pub(super) struct Outcome<O>(watch::Receiver<Told<O>>);
+
+impl<O: Clone + Send + Sync + 'static> Outcome<O> {
+    /// Of work that is under way already.
+    pub(super) fn of(work: impl Future<Output = Result<O, StoreError>> + Send + 'static) -> Self {
+        let (tell, told) = watch::channel(None);
+        tokio::spawn(Telling(Arc::new(tell)).of(work));
+        Self(told)
+    }
+
+    /// Waits for it.
+    pub(super) async fn get(&self) -> Result<O, StoreError> {
+        let mut told = self.0.clone();
+        let outcome = told.wait_for(Option::is_some).await.ok().and_then(|told| Told::clone(&told));
+        outcome.unwrap_or_else(|| Err(ended_early()))
+    }
+}
+
+/// Tells all who wait, also where the work ends without an outcome.
+struct Telling<O>(Arc<watch::Sender<Told<O>>>);
+
+impl<O> Telling<O> {
+    async fn of(self, work: impl Future<Output = Result<O, StoreError>>) {
+        self.0.send_replace(Some(work.await));
+    }
+}
+
+impl<O> Drop for Telling<O> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|told| {
+            let ends_early = told.is_none();
+            if ends_early {
+                *told = Some(Err(ended_early()));
+            }
+            ends_early
+        });
+    }
+}
+
+fn ended_early() -> StoreError {
+    StoreError::Unavailable {
+        operation: "reading together with others",
+        cause: Arc::from("what reads for all of them has ended early"),
+        remedy: "ask again",
+    }
+}
 
 /// Brings those together who ask for something at the same time.
 pub(super) struct Together<I, O> {
     /// What waits to start.
     next: Mutex<Option<Next<I, O>>>,
     most: usize,
+    heaviest: usize,
 }
 
 struct Next<I, O> {
-    asked: Arc<Mutex<Option<Vec<I>>>>,
-    outcome: WeakShared<BoxFuture<'static, Result<O, StoreError>>>,
+    asked: Arc<Mutex<Option<Asking<I>>>>,
+    tell: Arc<watch::Sender<Told<O>>>,
+}
+
+struct Asking<I> {
+    asks: Vec<I>,
+    weight: usize,
 }
 
 /// What is asked of work that has not started. Once it is closed, or gone, nobody joins.
-pub(super) struct Asked<I>(Arc<Mutex<Option<Vec<I>>>>);
+pub(super) struct Asked<I>(Arc<Mutex<Option<Asking<I>>>>);
 
 impl<I: Send + 'static, O: Clone + Send + Sync + 'static> Together<I, O> {
-    /// At most so many share one work.
-    pub(super) const fn new(most: usize) -> Self {
-        Self { next: Mutex::new(None), most }
+    /// At most so many share one work, and together they weigh no more than this, but for one who weighs more alone.
+    pub(super) const fn new(most: usize, heaviest: usize) -> Self {
+        Self { next: Mutex::new(None), most, heaviest }
     }
 
     /// Joins the work that waits to start, or begins with another one. Says in which place among all that is asked of it, too.
-    pub(super) fn join<F>(&self, asks: I, work: impl FnOnce(Asked<I>) -> F) -> (usize, Outcome<O>)
+    pub(super) fn join<F>(&self, asks: I, weight: usize, work: impl FnOnce(Asked<I>) -> F) -> (usize, Outcome<O>)
     where
         F: Future<Output = Result<O, StoreError>> + Send + 'static,
     {
         let mut next = lock(&self.next);
         if let Some(known) = &*next
-            && let Some(asked) = &mut *lock(&known.asked)
-            && asked.len() < self.most
-            && let Some(outcome) = known.outcome.upgrade()
+            && let Some(asking) = &mut *lock(&known.asked)
+            && asking.asks.len() < self.most
+            && asking.weight.saturating_add(weight) <= self.heaviest
         {
-            asked.push(asks);
-            return (asked.len() - 1, outcome);
+            asking.asks.push(asks);
+            asking.weight += weight;
+            return (asking.asks.len() - 1, Outcome(known.tell.subscribe()));
         }
-        let asked = Arc::new(Mutex::new(Some(vec![asks])));
+        let asked = Arc::new(Mutex::new(Some(Asking { asks: vec![asks], weight })));
+        let (tell, told) = watch::channel(None);
+        let tell = Arc::new(tell);
         let work = work(Asked(Arc::clone(&asked)));
         let work = async move {
             // Whoever is about to ask as well, such as the other questions of a batch, gets the time to.
             tokio::task::yield_now().await;
             work.await
         };
-        let outcome = work.boxed().shared();
-        *next = outcome.downgrade().map(|outcome| Next { asked, outcome });
-        (0, outcome)
+        tokio::spawn(Telling(Arc::clone(&tell)).of(work));
+        *next = Some(Next { asked, tell });
+        (0, Outcome(told))
     }
 }
 
 impl<I> Asked<I> {
     /// All that is asked, in its order.
     pub(super) fn close(self) -> Vec<I> {
-        lock(&self.0).take().unwrap_or_default()
+        lock(&self.0).take().map(|asking| asking.asks).unwrap_or_default()
     }
 }
 
@@ -78,47 +135,51 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::join_all;
-
     use super::*;
 
     /// Answers with all that was asked.
-    fn ask(together: &Together<u32, Vec<u32>>, asks: u32) -> (usize, Outcome<Vec<u32>>) {
-        together.join(asks, |asked| async move { Ok(asked.close()) })
+    fn ask(together: &Together<usize, Vec<usize>>, asks: usize) -> (usize, Outcome<Vec<usize>>) {
+        together.join(asks, asks, |asked| async move { Ok(asked.close()) })
     }
 
     #[tokio::test]
-    async fn those_who_ask_at_once_share() {
-        let together = Together::new(3);
-        let (places, outcomes): (Vec<_>, Vec<_>) = (0..5).map(|asks| ask(&together, asks)).unzip();
-        assert_eq!(places, [0, 1, 2, 0, 1]);
-        let answers: Vec<_> = join_all(outcomes).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(answers, [vec![0, 1, 2], vec![0, 1, 2], vec![0, 1, 2], vec![3, 4], vec![3, 4]]);
+    async fn those_who_ask_at_once_share_as_many_as_fit_and_as_they_weigh() {
+        let together = Together::new(3, 10);
+        let (places, outcomes): (Vec<_>, Vec<_>) =
+            [0, 1, 2, 3, 4, 5, 20, 1].into_iter().map(|asks| ask(&together, asks)).unzip();
+        assert_eq!(places, [0, 1, 2, 0, 1, 0, 0, 0]);
+        let mut answers = Vec::new();
+        for outcome in outcomes {
+            answers.push(outcome.get().await.unwrap());
+        }
+        let (first, second) = (vec![0, 1, 2], vec![3, 4]);
+        let expected = [first.clone(), first.clone(), first, second.clone(), second, vec![5], vec![20], vec![1]];
+        assert_eq!(answers, expected);
     }
 
     #[tokio::test]
-    async fn nobody_joins_what_was_started_or_given_up_or_has_failed() {
-        let together = Together::new(3);
+    async fn nobody_joins_what_was_started_or_has_failed() {
+        let together = Together::new(3, 10);
         let (_, first) = ask(&together, 1);
-        assert_eq!(first.clone().await.unwrap(), [1]);
+        assert_eq!(first.get().await.unwrap(), [1]);
         let (place, second) = ask(&together, 2);
-        assert_eq!(place, 0);
-        drop(second);
-        let (place, third) = ask(&together, 3);
-        assert_eq!(place, 0);
-        assert_eq!(third.await.unwrap(), [3]);
-        let (_, failed) = together.join(4, |_asked| async { Err(StoreError::Closed) });
-        assert!(failed.clone().await.is_err());
-        let (_, fifth) = ask(&together, 5);
-        assert_eq!(fifth.await.unwrap(), [5]);
+        assert_eq!((place, second.get().await.unwrap()), (0, vec![2]));
+        let (_, failed) = together.join(3, 3, |_asked| async { Err(StoreError::Closed) });
+        assert!(failed.get().await.is_err());
+        let (_, panicked) = together.join(4, 4, |_asked| async { panic!("as it should") });
+        let (place, joined) = ask(&together, 5);
+        assert_eq!(place, 1);
+        assert!(panicked.get().await.is_err() && joined.get().await.is_err(), "they are told, and do not wait");
+        let (_, sixth) = ask(&together, 6);
+        assert_eq!(sixth.get().await.unwrap(), [6]);
     }
 
     #[tokio::test]
-    async fn who_began_with_it_may_go() {
-        let together = Together::new(3);
+    async fn whoever_asked_first_may_go() {
+        let together = Together::new(3, 10);
         let (_, first) = ask(&together, 1);
         let (place, second) = ask(&together, 2);
         drop(first);
-        assert_eq!((place, second.await.unwrap()), (1, vec![1, 2]));
+        assert_eq!((place, second.get().await.unwrap()), (1, vec![1, 2]));
     }
 }
