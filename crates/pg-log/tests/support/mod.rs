@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cache_core::{Identity, Revision, Stamp};
@@ -88,6 +88,11 @@ pub(crate) struct Told {
 impl Recorder {
     pub(crate) fn told(&self) -> Told {
         self.told.lock().unwrap().clone()
+    }
+
+    /// As long as this lives, whoever tells something waits.
+    pub(crate) fn stuck(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap()
     }
 
     /// The first field of each row, in order and once.

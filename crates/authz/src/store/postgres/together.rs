@@ -3,7 +3,7 @@
 //! It runs in a task of its own, so that it goes on, and ends, whoever of those who asked goes away.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
@@ -69,7 +69,8 @@ pub(super) struct Together<I, O> {
 
 struct Next<I, O> {
     asked: Arc<Mutex<Option<Asking<I>>>>,
-    tell: Arc<watch::Sender<Told<O>>>,
+    /// Of the work, which alone keeps it: an outcome, and whatever it holds, lasts as long as those who asked.
+    tell: Weak<watch::Sender<Told<O>>>,
 }
 
 struct Asking<I> {
@@ -96,10 +97,11 @@ impl<I: Send + 'static, O: Clone + Send + Sync + 'static> Together<I, O> {
             && let Some(asking) = &mut *lock(&known.asked)
             && asking.asks.len() < self.most
             && asking.weight.saturating_add(weight) <= self.heaviest
+            && let Some(tell) = known.tell.upgrade()
         {
             asking.asks.push(asks);
             asking.weight += weight;
-            return (asking.asks.len() - 1, Outcome(known.tell.subscribe()));
+            return (asking.asks.len() - 1, Outcome(tell.subscribe()));
         }
         let asked = Arc::new(Mutex::new(Some(Asking { asks: vec![asks], weight })));
         let (tell, told) = watch::channel(None);
@@ -110,8 +112,8 @@ impl<I: Send + 'static, O: Clone + Send + Sync + 'static> Together<I, O> {
             tokio::task::yield_now().await;
             work.await
         };
-        tokio::spawn(Telling(Arc::clone(&tell)).of(work));
-        *next = Some(Next { asked, tell });
+        *next = Some(Next { asked, tell: Arc::downgrade(&tell) });
+        tokio::spawn(Telling(tell).of(work));
         (0, Outcome(told))
     }
 }
@@ -166,12 +168,25 @@ mod tests {
         assert_eq!((place, second.get().await.unwrap()), (0, vec![2]));
         let (_, failed) = together.join(3, 3, |_asked| async { Err(StoreError::Closed) });
         assert!(failed.get().await.is_err());
-        let (_, panicked) = together.join(4, 4, |_asked| async { panic!("as it should") });
+        let (_, panicked) = together.join(4, 4, |asked| async move {
+            let _asked = asked;
+            panic!("as it should")
+        });
         let (place, joined) = ask(&together, 5);
         assert_eq!(place, 1);
         assert!(panicked.get().await.is_err() && joined.get().await.is_err(), "they are told, and do not wait");
         let (_, sixth) = ask(&together, 6);
         assert_eq!(sixth.get().await.unwrap(), [6]);
+    }
+
+    #[tokio::test]
+    async fn an_outcome_lasts_as_long_as_those_who_asked() {
+        let together = Together::<(), Arc<()>>::new(3, 10);
+        let (_, outcome) = together.join((), 1, |_asked| async { Ok(Arc::new(())) });
+        let held = Arc::downgrade(&outcome.get().await.unwrap());
+        assert!(held.upgrade().is_some());
+        drop(outcome);
+        assert!(held.upgrade().is_none(), "nobody else keeps it");
     }
 
     #[tokio::test]
