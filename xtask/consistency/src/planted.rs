@@ -25,6 +25,7 @@ const MISTAKES: &[(&str, &[Trouble])] = &[
 
 /// Those that take minutes to show themselves: for long runs.
 const RARE: &[(&str, &[Trouble])] = &[
+    ("lease-ignored", &[Trouble::Postgres(Network::Held), Trouble::InstancePaused]),
     ("start-without-the-log", &[Trouble::InstanceKilled]),
     ("cursor-by-the-highest", &[]),
     ("key-without-a-field", &[]),

@@ -1,6 +1,6 @@
 //! Work that is done once for all who ask for it before it starts.
 //!
-//! It runs in a task of its own, so that it goes on, and ends, whoever of those who asked goes away.
+//! It runs in a task of its own, so that it goes on whoever of those who asked goes away, and ends with the last of them.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -34,8 +34,25 @@ impl<O: Clone + Send + Sync + 'static> Outcome<O> {
 struct Telling<O>(Arc<watch::Sender<Told<O>>>);
 
 impl<O> Telling<O> {
+    /// Ends with the work, or when nobody wants to know any more: what it holds is given back then.
     async fn of(self, work: impl Future<Output = Result<O, StoreError>>) {
-        self.0.send_replace(Some(work.await));
+        tokio::select! {
+            biased;
+            outcome = work => {
+                self.0.send_replace(Some(outcome));
+            }
+            () = self.forsaken() => {}
+        }
+    }
+
+    async fn forsaken(&self) {
+        loop {
+            self.0.closed().await;
+            // Somebody may have joined in the last moment.
+            if self.0.receiver_count() == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -187,6 +204,28 @@ mod tests {
         assert!(held.upgrade().is_some());
         drop(outcome);
         assert!(held.upgrade().is_none(), "nobody else keeps it");
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_ends() {
+        let together = Together::<(), ()>::new(3, 10);
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let (_, first) = together.join((), 1, |_asked| async move {
+            let _holds = holds;
+            std::future::pending().await
+        });
+        let own = Arc::clone(&held);
+        let second = Outcome::<()>::of(async move {
+            let _own = own;
+            std::future::pending().await
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&held), 3);
+        drop((first, second));
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]
