@@ -13,8 +13,8 @@ use authz::demo::{self, Size, World};
 use authz::relation::Tuple;
 use authz::store::postgres::PostgresStore;
 use authz::store::{Store, StoreId, SystemWallClock, WriteBatch};
-use cache_core::{Policy, Source};
 use cache_core::testing::measure::{Arguments, Report, percentile};
+use cache_core::{Policy, Source};
 use cache_l1::{MemoryConfig, MemoryLayer};
 use pg_log::PgConfig;
 use test_services::{Postgres, PostgresOptions};
@@ -85,8 +85,7 @@ async fn run(url: &str, arguments: Arguments) {
 /// The share of questions that the memory answered, and how many there were a second.
 async fn ask(point: &Arc<DecisionPoint>, questions: &[CheckRequest], lasts: Duration) -> (f64, f64) {
     let parts = questions.chunks(questions.len().div_ceil(ASKERS as usize));
-    let asking: Vec<_> =
-        parts.map(|part| tokio::spawn(ask_some(Arc::clone(point), part.to_vec(), lasts))).collect();
+    let asking: Vec<_> = parts.map(|part| tokio::spawn(ask_some(Arc::clone(point), part.to_vec(), lasts))).collect();
     let (mut asked, mut hits) = (0, 0);
     for some in asking {
         let (of_asked, of_hits) = some.await.unwrap();
@@ -124,7 +123,8 @@ async fn revoke(
     all: usize,
     stop: Arc<AtomicBool>,
 ) -> (usize, Vec<f64>) {
-    let (mut ticks, mut took) = (tokio::time::interval(Duration::from_secs(1) * BATCH as u32 / A_SECOND as u32), Vec::new());
+    let (mut ticks, mut took) =
+        (tokio::time::interval(Duration::from_secs(1) * BATCH as u32 / A_SECOND as u32), Vec::new());
     let mut done = 0;
     while done < all && !stop.load(Ordering::Relaxed) {
         ticks.tick().await;

@@ -3,6 +3,8 @@
 //!
 //! A PostgreSQL of its own with `fsync` on, over loopback. `cargo xtask bench in_force`, or with `--quick` a short form.
 
+#![allow(clippy::disallowed_methods, reason = "it measures in real time, and sleeps between two changes")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -107,14 +109,7 @@ async fn change(client: &Client) -> u64 {
     number.expect("the number of the transaction")
 }
 
-fn measure(
-    name: &str,
-    runtime: &Runtime,
-    url: &str,
-    readers: &[Arc<LogReader>],
-    lasts: Duration,
-    report: &mut Report,
-) {
+fn measure(name: &str, runtime: &Runtime, url: &str, readers: &[Arc<LogReader>], lasts: Duration, report: &mut Report) {
     let (stranger, ours) = runtime.block_on(async { (connect(url).await, connect(url).await) });
     runtime.block_on(ours.batch_execute("SET tiergate.writer = on")).expect("the mark");
     let (mut foreign, mut acknowledged, mut spent) = (Vec::new(), Vec::new(), Duration::ZERO);

@@ -103,7 +103,8 @@ fn comparison(effort: Effort, chain: &Chain<Decision>, keys: &[Key<'_>], questio
     let (clock, lease, horizon) = (chain.clock(), chain.lease(), chain.horizon());
     let value = |at: usize| entries[at % HOT].value().granted_at_ms;
     let compared = |at: usize| {
-        let holds = lease.holds(clock.now()) && horizon.check(&entries[at % HOT], &questions[at % HOT]) == Verdict::Usable;
+        let holds =
+            lease.holds(clock.now()) && horizon.check(&entries[at % HOT], &questions[at % HOT]) == Verdict::Usable;
         assert!(holds, "nothing was killed");
         value(at)
     };

@@ -3,9 +3,9 @@
 use cache_core::Chain;
 use cache_l1::{MemoryConfig, MemoryLayer};
 
-use super::{Figure, Line};
 use super::hits::fill;
 use super::workload::Question;
+use super::{Figure, Line};
 
 const BUDGET_BYTES: u64 = 200_000_000;
 const ENTRIES: usize = 1_200_000;

@@ -16,10 +16,10 @@ use super::super::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
+use super::beginning::Beginnings;
 use super::failure::{connecting, failed, running};
 use super::job::Job;
 use super::position::{Ahead, PgPosition};
-use super::beginning::Beginnings;
 use super::snapshot::PostgresSnapshot;
 use super::transaction::Desk;
 use super::{changes, join, pages, reads};

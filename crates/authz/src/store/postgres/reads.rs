@@ -281,12 +281,7 @@ fn take(kind: Kind, places: &[usize], rows: &[Row], answers: &mut [Answer]) {
     }
 }
 
-fn take_row(
-    kind: Kind,
-    row: &Row,
-    conditions: &mut Conditions,
-    answer: &mut TupleAnswer,
-) -> Result<(), StoreError> {
+fn take_row(kind: Kind, row: &Row, conditions: &mut Conditions, answer: &mut TupleAnswer) -> Result<(), StoreError> {
     match (kind, answer) {
         (Kind::Point, answer) => {
             let condition = conditions.read(row.get(1), row.get(2)).map_err(broken(OPERATION))?;
