@@ -193,7 +193,9 @@ async fn an_append_that_is_not_seen_in_time_is_no_success() {
 
 #[tokio::test]
 async fn an_append_whose_number_was_given_before_a_crash_is_in_force_when_it_is_answered() {
-    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    // What nobody waits for stays in memory until the crash, however slow the machine is.
+    let lazy = PostgresOptions::default().setting("wal_writer_delay", "10000");
+    let Some(server) = Postgres::start(&lazy) else { return };
     let database = Database::with_log_on(&server);
     let mut config = database.config();
     // Nothing is noticed by polling.

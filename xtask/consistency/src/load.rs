@@ -300,12 +300,15 @@ impl Load<'_> {
             let key = self.subject();
             let granted = self.change_by_sql(&mut session, key, Kind::Grant);
             let known = granted.transaction.is_some();
-            self.record_sql(key, Kind::Grant, &granted, known.then_some(granted.ended));
+            if known {
+                self.everywhere(&mut asked, key, true);
+            }
+            // Before that nobody has promised anything.
+            self.record_sql(key, Kind::Grant, &granted, known.then(|| self.pen.now()));
             if !known {
                 std::thread::sleep(AGAIN);
                 continue;
             }
-            self.everywhere(&mut asked, key, true);
             let revoked = self.change_by_sql(&mut session, key, Kind::Revoke);
             let Some(transaction) = &revoked.transaction else {
                 self.record_sql(key, Kind::Revoke, &revoked, None);

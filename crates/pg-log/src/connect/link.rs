@@ -110,7 +110,7 @@ impl Drop for OwnLink {
     }
 }
 
-/// Who is told when the server notifies.
+/// Who is told when the server notifies, and when the connection has ended.
 pub(crate) type Heard = Option<Arc<Notify>>;
 
 /// What a driver and the users of its connection share.
@@ -225,6 +225,10 @@ struct Ended(Arc<Home>);
 impl Drop for Ended {
     fn drop(&mut self) {
         self.0.close();
+        // Whoever waits to be told something is told that nothing will come.
+        if let Some(heard) = &self.0.heard {
+            heard.notify_one();
+        }
     }
 }
 
