@@ -5,16 +5,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "it measures in real time, and sleeps between two changes")]
 
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::measure::{Arguments, Report, percentile, time};
-use cache_core::{Identity, Revision, Stamp};
-use pg_log::{COMPONENT, LogReader, LogRow, LogSink, Pg, PgConfig, attach_sql, migrate, migrations};
+use pg_log::{COMPONENT, LogReader, Pg, PgConfig, attach_sql, migrate, migrations};
+use support::{Nobody, connect};
 use test_services::{Postgres, PostgresOptions};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 const INSTANCES: usize = 3;
 const ROWS: u32 = 1_000_000;
@@ -24,15 +26,6 @@ const REST: Duration = Duration::from_millis(15);
 const LOOK: Duration = Duration::from_micros(50);
 /// Longer than any change may take to be in force.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-struct Nobody;
-
-impl LogSink for Nobody {
-    fn joined(&self, _: Identity, _: Stamp) {}
-    fn apply(&self, _: &[LogRow]) {}
-    fn forget(&self, _: Revision) {}
-    fn advance(&self, _: Stamp) {}
-}
 
 fn main() {
     let arguments = Arguments::read();
@@ -75,12 +68,6 @@ fn main() {
         runtime.block_on(reader.stop());
     }
     report.end();
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server answers");
-    tokio::spawn(connection);
-    client
 }
 
 async fn prepare(url: &str, rows: u32) {

@@ -3,27 +3,20 @@
 //! A PostgreSQL of its own with `fsync` on, as it would be in production: a commit waits for the disk, and what triggers add has to be seen
 //! beside that. Writers insert into two equal tables, one of which is attached, in turn and for the same time each.
 
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::testing::measure::{Arguments, Report, median, pairs, time};
-use cache_core::{Identity, Revision, Stamp};
-use pg_log::{COMPONENT, LogReader, LogRow, LogSink, Pg, PgConfig, attach_sql, migrate, migrations};
+use pg_log::{COMPONENT, LogReader, Pg, PgConfig, attach_sql, migrate, migrations};
+use support::{Nobody, connect};
 use test_services::{Postgres, PostgresOptions};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 const WRITERS: usize = 16;
-
-struct Nobody;
-
-impl LogSink for Nobody {
-    fn joined(&self, _: Identity, _: Stamp) {}
-    fn apply(&self, _: &[LogRow]) {}
-    fn forget(&self, _: Revision) {}
-    fn advance(&self, _: Stamp) {}
-}
 
 fn main() {
     let arguments = Arguments::read();
@@ -36,12 +29,6 @@ fn main() {
     writers(&runtime, &server, round, &arguments, &mut report);
     polls(&runtime, &url, &arguments, &report);
     report.end();
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server answers");
-    tokio::spawn(connection);
-    client
 }
 
 async fn prepare(url: &str) {

@@ -335,16 +335,9 @@ impl Load<'_> {
 
     /// Asks every instance side by side, and records what it says. Whether each of them has denied.
     fn probe_all(&self, clients: &mut [Client], key: Key, endpoint: Endpoint) -> bool {
-        std::thread::scope(|scope| {
-            let asking = clients.iter_mut().enumerate().map(|(instance, client)| {
-                scope.spawn(move || {
-                    let [allows, denies, _] = self.probe(client, instance, endpoint, key);
-                    allows == 0 && denies > 0
-                })
-            });
-            let asking: Vec<_> = asking.collect();
-            let said: Vec<_> = asking.into_iter().map(|one| one.join().unwrap_or(false)).collect();
-            said.into_iter().all(|said| said)
+        side_by_side(clients, |instance, client| {
+            let [allows, denies, _] = self.probe(client, instance, endpoint, key);
+            allows == 0 && denies > 0
         })
     }
 
@@ -383,24 +376,29 @@ impl Load<'_> {
 
     /// Asks every instance side by side until each has said so. Of what it says no history is made: nobody has promised anything yet.
     fn everywhere(&self, clients: &mut [Client], key: Key, access: bool) -> bool {
-        std::thread::scope(|scope| {
-            let asking = clients.iter_mut().enumerate().map(|(instance, client)| {
-                scope.spawn(move || {
-                    let begun = Instant::now();
-                    while begun.elapsed() < SPREAD && self.on() {
-                        let at = self.cluster.instances[instance].public();
-                        let [allows, denies, _] = self.world.ask(client, at, Endpoint::Single, key, false).counts;
-                        if (access && allows > 0) || (!access && denies > 0) {
-                            return true;
-                        }
-                        std::thread::sleep(LOOK);
-                    }
-                    false
-                })
-            });
-            let asking: Vec<_> = asking.collect();
-            let said: Vec<_> = asking.into_iter().map(|one| one.join().unwrap_or(false)).collect();
-            said.into_iter().all(|said| said)
+        side_by_side(clients, |instance, client| {
+            let begun = Instant::now();
+            while begun.elapsed() < SPREAD && self.on() {
+                let at = self.cluster.instances[instance].public();
+                let [allows, denies, _] = self.world.ask(client, at, Endpoint::Single, key, false).counts;
+                if (access && allows > 0) || (!access && denies > 0) {
+                    return true;
+                }
+                std::thread::sleep(LOOK);
+            }
+            false
         })
     }
+}
+
+/// Does something with every instance's client at the same time. Whether it is true of all.
+fn side_by_side(clients: &mut [Client], with: impl Fn(usize, &mut Client) -> bool + Sync) -> bool {
+    let with = &with;
+    std::thread::scope(|scope| {
+        let asking =
+            clients.iter_mut().enumerate().map(|(instance, client)| scope.spawn(move || with(instance, client)));
+        let asking: Vec<_> = asking.collect();
+        // All of them are waited for by the scope, also after one of which it is not.
+        asking.into_iter().all(|one| one.join().unwrap_or(false))
+    })
 }

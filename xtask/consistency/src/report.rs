@@ -19,7 +19,7 @@ pub(crate) struct Report {
     changes: BTreeMap<String, u64>,
     /// Microseconds until 200, of changes without a fault and by fault.
     acknowledged: BTreeMap<String, Vec<u64>>,
-    /// Microseconds from a commit by SQL until every instance denied.
+    /// Microseconds from a commit by SQL until every instance had said that it applied it, and until every one had denied.
     applied: BTreeMap<String, Vec<u64>>,
     spread: BTreeMap<String, Vec<u64>>,
     /// Decisions by fault: of each source, and none.

@@ -136,11 +136,15 @@ impl Judge {
             let served: Vec<Waiter> = std::mem::take(&mut *lock(&self.waiting));
             let look = match tokio::time::timeout(LOOK_LIMIT, self.look(&mut link)).await {
                 Ok(look) => look,
-                Err(_) => {
-                    link = None;
-                    Err(self.pg.silent(JUDGING, LOOK_LIMIT))
-                }
+                Err(_) => Err(self.pg.silent(JUDGING, LOOK_LIMIT)),
             };
+            // What the server refuses it refuses on another connection too.
+            let is_spoiled = |error: &PgError| {
+                matches!(error.kind(), PgErrorKind::Timeout | PgErrorKind::Unavailable | PgErrorKind::Unexpected)
+            };
+            if look.as_ref().is_err_and(is_spoiled) {
+                link = None;
+            }
             let left = match &look {
                 Ok(look) => self.serve(served, look),
                 Err(error) => self.fail(served, error),

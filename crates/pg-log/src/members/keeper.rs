@@ -5,7 +5,7 @@
 //! no row at all, however many transactions it has begun since: that is how it is noticed.
 //!
 //! A round: the log is polled and the answer applied by the reader, then the renewal is sent. Where the reader does not get to it, there is no
-//! renewal, and a process that is starved lets its lease run out instead of answering from what it has not looked after.
+//! renewal, and a process that can apply nothing lets its lease run out instead of answering from what it has not looked after.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ use tokio_postgres::types::ToSql;
 use super::MemberConfig;
 use crate::connect::{Link, OwnLink, backoff, lock};
 use crate::log::Follower;
-use crate::{Pg, PgContext, PgError, PgErrorKind};
+use crate::{Pg, PgContext, PgError, PgErrorKind, own_thread};
 
 /// The pauses after a failure, doubled from the first to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
@@ -83,18 +83,7 @@ impl Keeper {
             membership,
             reported,
         };
-        let run = move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    tracing::error!(%error, "nothing that is cached can be used: the lease needs a runtime of its own");
-                    return;
-                }
-            };
-            runtime.block_on(round.run(stopped));
-        };
-        let thread = std::thread::Builder::new().name("tiergate-lease".to_owned()).spawn(run);
-        let thread = thread
+        let thread = own_thread::run("tiergate-lease", || round.run(stopped))
             .inspect_err(|error| {
                 tracing::error!(%error, "nothing that is cached can be used: the lease needs a thread of its own");
             })

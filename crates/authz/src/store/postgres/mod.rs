@@ -9,13 +9,12 @@
 //! - **Other writers count.** Rows of the log come from triggers that always fire, so that a change made with `psql`, by `TRUNCATE`, or by
 //!   a subscription is in force within one poll.
 //!
-//! What each file is about: `origin` the parts put together, `join` waiting for PostgreSQL and following its log, `snapshot`, `beginning`,
+//! What each file is about: `origin` the parts put together, `join` waiting for PostgreSQL and following its log, `snapshot`, `shared_snapshot`,
 //! `together` and `reads` the reads of an evaluation, `transaction`, `fate`, `job`,
 //! `writes` and `books` what changes, `load` bulk loading, `pages` lists,
 //! `changes` and `place` the history, `position` what is applied here, `failure` the words for
 //! what PostgreSQL says.
 
-mod beginning;
 mod books;
 mod changes;
 mod failure;
@@ -29,6 +28,7 @@ mod place;
 mod position;
 mod reads;
 mod row;
+mod shared_snapshot;
 mod snapshot;
 mod together;
 mod transaction;

@@ -16,10 +16,10 @@ use super::super::{
     ChangeFilter, ChangePlace, ChangeSink, Committed, InvalidationScope, ModelId, Page, PageRequest, Snapshot, Store,
     StoreError, StoreId, StoreRecord, StoredTuple, TupleChange, TupleFilter, WallClock, WriteBatch,
 };
-use super::beginning::Beginnings;
 use super::failure::{connecting, failed, running};
 use super::job::Job;
 use super::position::{Ahead, PgPosition};
+use super::shared_snapshot::SharedSnapshots;
 use super::snapshot::PostgresSnapshot;
 use super::transaction::Desk;
 use super::{changes, join, pages, reads};
@@ -70,7 +70,7 @@ const JOIN_WAIT: Duration = Duration::from_secs(5);
 /// The origin in PostgreSQL. Needs a tokio runtime with time and network.
 pub struct PostgresStore {
     pg: Pg,
-    beginnings: Arc<Beginnings>,
+    snapshots: Arc<SharedSnapshots>,
     clock: Arc<dyn WallClock>,
     /// How long what the log told may be trusted; kept by its reader, once there is one.
     lease: Arc<Lease>,
@@ -104,7 +104,7 @@ impl PostgresStore {
         let (under_way, ended) = mpsc::channel(1);
         let trips = Arc::<AtomicU64>::default();
         Ok(Self {
-            beginnings: Arc::new(Beginnings::new(pg.clone(), Arc::clone(&trips))),
+            snapshots: Arc::new(SharedSnapshots::new(pg.clone(), Arc::clone(&trips))),
             pg,
             clock,
             lease: Arc::new(Lease::over()),
@@ -259,7 +259,7 @@ impl Store for PostgresStore {
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
         let reader = Arc::clone(self.reader()?);
-        Ok(Box::new(PostgresSnapshot::new(Arc::clone(&self.beginnings), reader)))
+        Ok(Box::new(PostgresSnapshot::new(Arc::clone(&self.snapshots), reader)))
     }
 
     fn lease(&self) -> Arc<Lease> {
@@ -267,7 +267,7 @@ impl Store for PostgresStore {
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
-        self.beginnings.catch_up(self.reader()?).await
+        self.snapshots.catch_up(self.reader()?).await
     }
 
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError> {

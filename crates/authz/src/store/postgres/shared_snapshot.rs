@@ -55,7 +55,7 @@ fn weight(reads: &[TupleRead]) -> usize {
 }
 
 /// A transaction that is on its way, and what was read with its beginning.
-pub(super) struct Begun {
+pub(super) struct SharedSnapshot {
     connection: Arc<Exclusive>,
     schema: Arc<str>,
     /// Answered once the poll was applied.
@@ -67,7 +67,7 @@ pub(super) struct Begun {
     trips: Arc<AtomicU64>,
 }
 
-impl Begun {
+impl SharedSnapshot {
     /// The snapshot's stamp. What it sees is in force here from then on, and nothing that was read may be used before.
     pub(super) async fn stamp(&self) -> Result<Stamp, StoreError> {
         self.polled.get().await
@@ -109,7 +109,7 @@ fn taken(answers: &Answers, place: usize) -> Result<Vec<TupleAnswer>, StoreError
     own.unwrap_or(Err(StoreError::Closed))
 }
 
-impl Drop for Begun {
+impl Drop for SharedSnapshot {
     fn drop(&mut self) {
         let trips = self.connection.round_trips().saturating_sub(self.trips_before);
         self.trips.fetch_add(trips, Ordering::Relaxed);
@@ -117,18 +117,18 @@ impl Drop for Begun {
 }
 
 /// Begins snapshots, and asks the log between them.
-pub(super) struct Beginnings {
+pub(super) struct SharedSnapshots {
     pg: Pg,
     schema: Arc<str>,
     trips: Arc<AtomicU64>,
-    snapshots: Together<Reads, Arc<Begun>>,
+    snapshots: Together<Reads, Arc<SharedSnapshot>>,
     catching_up: Together<(), ()>,
     /// Whose turn it is to be begun, and to be asked.
     begin: Arc<Semaphore>,
     poll: Arc<Semaphore>,
 }
 
-impl Beginnings {
+impl SharedSnapshots {
     pub(super) fn new(pg: Pg, trips: Arc<AtomicU64>) -> Self {
         let turn = || Arc::new(Semaphore::new(1));
         Self {
@@ -143,38 +143,22 @@ impl Beginnings {
     }
 
     /// Begins a snapshot, and reads from it first what is answered in this place.
-    pub(super) async fn begun(
+    pub(super) async fn begin_or_join(
         self: &Arc<Self>,
         reader: &Arc<LogReader>,
         first: Reads,
-    ) -> Result<(usize, Arc<Begun>), StoreError> {
-        match self.begun_once(reader, first.clone()).await {
-            // Those before have waited for a connection, and this one for them alone.
-            Err((place, StoreError::Busy { .. })) if place > 0 => self.begun_once(reader, first).await,
-            begun => begun,
-        }
-        .map_err(|(_, error)| error)
-    }
-
-    async fn begun_once(
-        self: &Arc<Self>,
-        reader: &Arc<LogReader>,
-        first: Reads,
-    ) -> Result<(usize, Arc<Begun>), (usize, StoreError)> {
+    ) -> Result<(usize, Arc<SharedSnapshot>), StoreError> {
         let weight = weight(&first.1);
         let (place, begun) = self.snapshots.join(first, weight, |asked| {
-            let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
+            let (shared, reader) = (Arc::clone(self), Arc::clone(reader));
             async move {
-                let turn = turn(&beginnings.begin).await;
-                let connection = beginnings.pg.exclusive().await.map_err(connecting(reads::OPERATION))?;
-                reads::prepare(&connection, &beginnings.schema).await?;
-                beginnings.begin(Arc::new(connection), reader, turn, asked).await
+                let turn = turn(&shared.begin).await;
+                let connection = shared.pg.exclusive().await.map_err(connecting(reads::OPERATION))?;
+                reads::prepare(&connection, &shared.schema).await?;
+                shared.begin(Arc::new(connection), reader, turn, asked).await
             }
         });
-        match begun.get().await {
-            Ok(begun) => Ok((place, begun)),
-            Err(error) => Err((place, error)),
-        }
+        Ok((place, begun.get().await?))
     }
 
     async fn begin(
@@ -183,7 +167,7 @@ impl Beginnings {
         reader: Arc<LogReader>,
         turn: Option<OwnedSemaphorePermit>,
         asked: Asked<Reads>,
-    ) -> Result<Arc<Begun>, StoreError> {
+    ) -> Result<Arc<SharedSnapshot>, StoreError> {
         let poll = reader.poll_statement().ok_or_else(|| super::origin::not_joined(&reader))?;
         let statement = connection.prepared(poll.sql()).await.map_err(connecting(reads::OPERATION))?;
         // Nobody joins what is on its way.
@@ -211,7 +195,7 @@ impl Beginnings {
         })
         .await;
         let (polled, first) = (Outcome::of(rest(outcomes.0, polled)), Outcome::of(rest(outcomes.1, first)));
-        Ok(Arc::new(Begun {
+        Ok(Arc::new(SharedSnapshot {
             connection,
             schema: Arc::clone(&self.schema),
             polled,
@@ -226,16 +210,16 @@ impl Beginnings {
     pub(super) async fn catch_up(self: &Arc<Self>, reader: &Arc<LogReader>) -> Result<(), StoreError> {
         const OPERATION: &str = "asking the log what is new";
         let (_, caught_up) = self.catching_up.join((), 1, |asked| {
-            let (beginnings, reader) = (Arc::clone(self), Arc::clone(reader));
+            let (shared, reader) = (Arc::clone(self), Arc::clone(reader));
             async move {
-                let _turn = turn(&beginnings.poll).await;
+                let _turn = turn(&shared.poll).await;
                 // Shared: whoever asks may hold a connection already, and must not wait for one that others hold who wait as well.
-                let client = beginnings.pg.shared().await.map_err(connecting(OPERATION))?;
+                let client = shared.pg.shared().await.map_err(connecting(OPERATION))?;
                 asked.close();
                 let poll = reader.poll_statement().ok_or_else(|| super::origin::not_joined(&reader))?;
                 let statement = client.prepared(poll.sql()).await.map_err(connecting(OPERATION))?;
                 let rows = client.query(&statement, &poll.params()).await.map_err(failed(OPERATION))?;
-                beginnings.trips.fetch_add(1, Ordering::Relaxed);
+                shared.trips.fetch_add(1, Ordering::Relaxed);
                 reader.apply_polled(&rows).map(drop).map_err(|error| running(OPERATION, &error))
             }
         });

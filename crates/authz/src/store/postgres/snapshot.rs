@@ -8,13 +8,13 @@ use futures_util::future::join;
 use pg_log::LogReader;
 
 use super::super::{ModelId, Snapshot, StoreError, StoreId, TupleAnswer, TupleRead};
-use super::beginning::{Beginnings, Begun};
 use super::reads;
+use super::shared_snapshot::{SharedSnapshot, SharedSnapshots};
 
 /// A transaction that reads, which others may share. When the last of them is dropped, at any point, its connection is rolled back before
 /// anybody else gets it, and nobody waits for that.
 pub(super) struct PostgresSnapshot {
-    beginnings: Arc<Beginnings>,
+    snapshots: Arc<SharedSnapshots>,
     reader: Arc<LogReader>,
     state: State,
 }
@@ -23,7 +23,7 @@ enum State {
     /// Nothing was read yet.
     New,
     Open {
-        begun: Arc<Begun>,
+        shared: Arc<SharedSnapshot>,
         stamp: Stamp,
     },
     /// A read failed or was abandoned: the transaction is of no use.
@@ -31,11 +31,11 @@ enum State {
 }
 
 /// A transaction, and in which place of what was read with its beginning the answers are.
-type Taken = (Arc<Begun>, Option<usize>);
+type Taken = (Arc<SharedSnapshot>, Option<usize>);
 
 impl PostgresSnapshot {
-    pub(super) fn new(beginnings: Arc<Beginnings>, reader: Arc<LogReader>) -> Self {
-        Self { beginnings, reader, state: State::New }
+    pub(super) fn new(snapshots: Arc<SharedSnapshots>, reader: Arc<LogReader>) -> Self {
+        Self { snapshots, reader, state: State::New }
     }
 
     /// What it reads over, and where the answers to what comes first are. It answers no more unless it gets that back: whoever abandons a read
@@ -43,10 +43,10 @@ impl PostgresSnapshot {
     async fn take(&mut self, first: impl FnOnce() -> (StoreId, Vec<TupleRead>)) -> Result<Taken, StoreError> {
         match std::mem::replace(&mut self.state, State::Broken) {
             State::New => {
-                let (place, begun) = self.beginnings.begun(&self.reader, first()).await?;
-                Ok((begun, Some(place)))
+                let (place, shared) = self.snapshots.begin_or_join(&self.reader, first()).await?;
+                Ok((shared, Some(place)))
             }
-            State::Open { begun, .. } => Ok((begun, None)),
+            State::Open { shared, .. } => Ok((shared, None)),
             State::Broken => Err(StoreError::Unavailable {
                 operation: reads::OPERATION,
                 cause: Arc::from("an earlier read of this snapshot failed or was abandoned"),
@@ -57,11 +57,11 @@ impl PostgresSnapshot {
 
     fn give<T>(
         &mut self,
-        begun: Arc<Begun>,
+        shared: Arc<SharedSnapshot>,
         (stamp, told): (Result<Stamp, StoreError>, Result<T, StoreError>),
     ) -> Result<T, StoreError> {
         let (stamp, told) = (stamp?, told?);
-        self.state = State::Open { begun, stamp };
+        self.state = State::Open { shared, stamp };
         Ok(told)
     }
 }
@@ -77,26 +77,26 @@ impl Snapshot for PostgresSnapshot {
 
     // On their way at once: its beginning, the poll of the log, and what is read.
     async fn read(&mut self, store: StoreId, mut reads: Vec<TupleRead>) -> Result<Vec<TupleAnswer>, StoreError> {
-        let (begun, place) = self.take(|| (store, std::mem::take(&mut reads))).await?;
+        let (shared, place) = self.take(|| (store, std::mem::take(&mut reads))).await?;
         let answers = async {
             match place {
-                Some(place) => begun.first(place).await,
-                None => begun.read(store, reads).await,
+                Some(place) => shared.first(place).await,
+                None => shared.read(store, reads).await,
             }
         };
-        let told = join(begun.stamp(), answers).await;
-        self.give(begun, told)
+        let told = join(shared.stamp(), answers).await;
+        self.give(shared, told)
     }
 
     async fn latest_model(&mut self, store: StoreId) -> Result<Option<Option<ModelId>>, StoreError> {
-        let (begun, _) = self.take(|| (store, Vec::new())).await?;
-        let told = join(begun.stamp(), begun.latest_model(store)).await;
-        self.give(begun, told)
+        let (shared, _) = self.take(|| (store, Vec::new())).await?;
+        let told = join(shared.stamp(), shared.latest_model(store)).await;
+        self.give(shared, told)
     }
 
     async fn model(&mut self, store: StoreId, id: ModelId) -> Result<Option<String>, StoreError> {
-        let (begun, _) = self.take(|| (store, Vec::new())).await?;
-        let told = join(begun.stamp(), begun.model(store, id)).await;
-        self.give(begun, told)
+        let (shared, _) = self.take(|| (store, Vec::new())).await?;
+        let told = join(shared.stamp(), shared.model(store, id)).await;
+        self.give(shared, told)
     }
 }

@@ -18,7 +18,7 @@ impl<O: Clone + Send + Sync + 'static> Outcome<O> {
     /// Of work that is under way already.
     pub(super) fn of(work: impl Future<Output = Result<O, StoreError>> + Send + 'static) -> Self {
         let (tell, told) = watch::channel(None);
-        tokio::spawn(Telling(Arc::new(tell)).of(work));
+        tokio::spawn(Telling(Arc::new(tell)).of(work, None::<Arc<Waiting<()>>>));
         Self(told)
     }
 
@@ -35,21 +35,25 @@ struct Telling<O>(Arc<watch::Sender<Told<O>>>);
 
 impl<O> Telling<O> {
     /// Ends with the work, or when nobody wants to know any more: what it holds is given back then.
-    async fn of(self, work: impl Future<Output = Result<O, StoreError>>) {
+    async fn of<I>(self, work: impl Future<Output = Result<O, StoreError>>, asked: Option<Arc<Waiting<I>>>) {
         tokio::select! {
             biased;
             outcome = work => {
                 self.0.send_replace(Some(outcome));
             }
-            () = self.forsaken() => {}
+            () = self.forsaken(asked.as_deref()) => {}
         }
     }
 
-    async fn forsaken(&self) {
+    async fn forsaken<I>(&self, asked: Option<&Waiting<I>>) {
         loop {
             self.0.closed().await;
-            // Somebody may have joined in the last moment.
+            // Whoever joins holds this: nobody does between the look and the end.
+            let asking = asked.map(lock);
             if self.0.receiver_count() == 0 {
+                if let Some(mut asking) = asking {
+                    *asking = None;
+                }
                 return;
             }
         }
@@ -85,10 +89,13 @@ pub(super) struct Together<I, O> {
 }
 
 struct Next<I, O> {
-    asked: Arc<Mutex<Option<Asking<I>>>>,
+    asked: Arc<Waiting<I>>,
     /// Of the work, which alone keeps it: an outcome, and whatever it holds, lasts as long as those who asked.
     tell: Weak<watch::Sender<Told<O>>>,
 }
+
+/// What is asked; none once nobody can join any more.
+type Waiting<I> = Mutex<Option<Asking<I>>>;
 
 struct Asking<I> {
     asks: Vec<I>,
@@ -96,7 +103,7 @@ struct Asking<I> {
 }
 
 /// What is asked of work that has not started. Once it is closed, or gone, nobody joins.
-pub(super) struct Asked<I>(Arc<Mutex<Option<Asking<I>>>>);
+pub(super) struct Asked<I>(Arc<Waiting<I>>);
 
 impl<I: Send + 'static, O: Clone + Send + Sync + 'static> Together<I, O> {
     /// At most so many share one work, and together they weigh no more than this, but for one who weighs more alone.
@@ -129,8 +136,8 @@ impl<I: Send + 'static, O: Clone + Send + Sync + 'static> Together<I, O> {
             tokio::task::yield_now().await;
             work.await
         };
-        *next = Some(Next { asked, tell: Arc::downgrade(&tell) });
-        tokio::spawn(Telling(tell).of(work));
+        *next = Some(Next { asked: Arc::clone(&asked), tell: Arc::downgrade(&tell) });
+        tokio::spawn(Telling(tell).of(work, Some(asked)));
         (0, Outcome(told))
     }
 }
@@ -225,6 +232,33 @@ mod tests {
         drop((first, second));
         while Arc::strong_count(&held) > 1 {
             tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nobody_joins_work_that_the_others_have_just_given_up() {
+        let together = Arc::new(Together::<(), ()>::new(3, 10));
+        let ask = |round: u32, stays: bool| {
+            let together = Arc::clone(&together);
+            async move {
+                for _ in 0..round {
+                    let (_, outcome) = together.join((), 1, |asked| async move {
+                        tokio::task::yield_now().await;
+                        drop(asked.close());
+                        Ok(())
+                    });
+                    if stays {
+                        assert!(outcome.get().await.is_ok());
+                    } else {
+                        drop(outcome);
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        };
+        let all: Vec<_> = [false, false, true, true].map(|stays| tokio::spawn(ask(20_000, stays))).into();
+        for one in all {
+            one.await.unwrap();
         }
     }
 

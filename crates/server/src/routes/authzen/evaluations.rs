@@ -18,12 +18,13 @@ use super::answer::{Answer, Answers};
 use super::evaluation::{alone, answer};
 use super::parts::{Action, Entity, Environment};
 use super::question::Question;
-use super::{AT_ONCE, Answered, Body, StorePath};
+use super::{Answered, Body, StorePath};
 use crate::acknowledge::contain;
 use crate::app::App;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
+use crate::routes::AT_ONCE;
 use crate::wire::{Fields, ok};
 
 #[derive(Deserialize, ToSchema)]

@@ -28,6 +28,3 @@ use crate::error::{AuthZen, Failure};
 type Body = crate::wire::JsonBody<AuthZen>;
 type StorePath = super::path::StorePath<AuthZen>;
 type Answered = Result<axum::response::Response, Failure<AuthZen>>;
-
-/// Questions of one request that are looked up at the same time.
-const AT_ONCE: usize = 32;

@@ -18,8 +18,9 @@ use crate::app::App;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
+use crate::routes::AT_ONCE;
 use crate::routes::authzen::parts::{Entity, Environment, required};
-use crate::routes::authzen::{AT_ONCE, Answered, Body, StorePath};
+use crate::routes::authzen::{Answered, Body, StorePath};
 use crate::wire::Fields;
 
 #[derive(Deserialize, ToSchema)]

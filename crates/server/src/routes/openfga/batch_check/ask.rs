@@ -11,9 +11,7 @@ use super::Scope;
 use crate::app::App;
 use crate::error::Fault;
 use crate::limits::Meter;
-
-/// Questions of one request that are looked up at the same time.
-const AT_ONCE: usize = 32;
+use crate::routes::AT_ONCE;
 
 /// An answer, or why there is none.
 pub(super) type Answer = Result<bool, Fault>;
