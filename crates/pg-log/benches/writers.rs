@@ -43,21 +43,32 @@ async fn prepare(url: &str) {
         );
         client.batch_execute(&sql).await.expect("a table");
     }
+    // A row as the log's, in a table that nothing is asked of.
+    client
+        .batch_execute(
+            "CREATE TABLE second (LIKE tiergate.log INCLUDING DEFAULTS); CREATE INDEX ON second (xid) WHERE NOT loaded",
+        )
+        .await
+        .expect("a table");
     let attach = attach_sql("tiergate", "logged", "relationship", &["store", "object", "relation", "subject"]);
     client.batch_execute(&attach.expect("names")).await.expect("triggers");
 }
 
 /// Commits a second of writers who each insert one row in a transaction, into `table`.
 fn commits(runtime: &Runtime, clients: &[Arc<Client>], table: &str, round: Duration) -> f64 {
+    commits_of(runtime, clients, &format!("INSERT INTO {table} VALUES ('store', $1, 'viewer', $2)"), round)
+}
+
+/// Commits a second of writers who each run a statement in a transaction, for an object and a subject.
+fn commits_of(runtime: &Runtime, clients: &[Arc<Client>], sql: &str, round: Duration) -> f64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let stop = Arc::new(AtomicBool::new(false));
     let (took, done) = time(|| {
         runtime.block_on(async {
-            let sql = format!("INSERT INTO {table} VALUES ('store', $1, 'viewer', $2)");
             let tasks: Vec<_> = clients
                 .iter()
                 .map(|client| {
-                    let (client, stop, sql) = (Arc::clone(client), Arc::clone(&stop), sql.clone());
+                    let (client, stop, sql) = (Arc::clone(client), Arc::clone(&stop), sql.to_owned());
                     tokio::spawn(async move {
                         let statement = client.prepare(&sql).await.expect("the statement");
                         let mut done = 0_u64;
@@ -97,6 +108,18 @@ fn writers(runtime: &Runtime, server: &Postgres, round: Duration, arguments: &Ar
         || commits(runtime, &ours, "bare", round),
     );
     report.ratio_at_least("commits of 16 writers, with the triggers to without", "commits/s", &alone, 0.9);
+
+    let second = "WITH written AS (INSERT INTO bare VALUES ('store', $1, 'viewer', $2) RETURNING *)
+        INSERT INTO second (kind, op, fields) SELECT 'relationship', '+', ARRAY[store, object, relation, subject] FROM written";
+    let floor = pairs(
+        arguments.pairs(),
+        || commits_of(runtime, &ours, second, round),
+        || commits(runtime, &ours, "bare", round),
+    );
+    report.figure(
+        "what no log of rows can do better than: another row by the statement itself, to without",
+        format!("{:.3} x ({:.3} to {:.3})", floor.ratio, floor.range.0, floor.range.1),
+    );
 
     // Where others use the machine at the same time, this is the steadier figure of the two.
     let used = |table: &str| {

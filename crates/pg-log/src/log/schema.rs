@@ -51,6 +51,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0008_every_row_wakes.sql"),
         needs: 0,
     },
+    Migration {
+        version: 9,
+        name: "who writes wakes",
+        sql: include_str!("../../migrations/0009_who_writes_wakes.sql"),
+        needs: 0,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

@@ -55,6 +55,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0004_believed.sql"),
         needs: 0,
     },
+    Migration {
+        version: 5,
+        name: "who writes wakes",
+        sql: include_str!("../../../migrations/postgres/0005_who_writes_wakes.sql"),
+        needs: 0,
+    },
 ];
 
 /// The bytes of a secret that is drawn here.
