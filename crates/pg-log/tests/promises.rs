@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cache_core::{Clock, Identity, Revision, Stamp, SystemClock};
 use pg_log::{LogReader, LogRow, LogSink, MemberConfig, Pg};
-use support::{Database, Recorder, reader, until, xid};
+use support::{Database, Recorder, SOON, plain, reader, until, xid};
 use test_services::{Postgres, PostgresOptions};
 use tokio_postgres::Client;
 
@@ -133,6 +133,49 @@ async fn nobody_reports_what_it_has_not_applied() {
     assert!(!standing.is_in_force() && !applied, "{standing:?}");
     assert!(first.in_force(number, 30 * BRIEFLY).await.unwrap().is_in_force());
     assert!(slow.recorder.knows("thing"));
+}
+
+#[tokio::test]
+async fn an_acknowledgement_needs_no_notification() {
+    let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
+    let refuse = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC";
+    let (_database, pg) = plain(&server, refuse).await;
+    let mut config = pg.config().clone();
+    config.log.member.lease = Duration::from_secs(1);
+    let members = ["first", "second"].map(|name| {
+        let mut config = config.clone();
+        config.log.member.name = name.to_owned();
+        Pg::new(config).unwrap()
+    });
+    let (first, _) = follow(&members[0]).await;
+    let (second, recorder) = follow(&members[1]).await;
+    let ours = pg.exclusive().await.unwrap();
+    for round in 0..3 {
+        let row = format!("BEGIN; INSERT INTO tiergate.log (kind, fields) VALUES ('thing', ARRAY['thing {round}'])");
+        ours.batch_execute(&row).await.unwrap();
+        let number = xid(&*ours).await;
+        ours.batch_execute("COMMIT").await.unwrap();
+        let standing = first.in_force(number, SOON).await.unwrap();
+        assert!(standing.is_in_force() && standing.confirmed_by == 2, "{standing:?}");
+        assert!(recorder.knows(&format!("thing {round}")));
+        assert!(holds(&second));
+    }
+}
+
+#[tokio::test]
+async fn two_members_of_one_name_are_waited_for_each() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&quiet(&database, "same", HOUR)).await;
+    let slow = Arc::new(Slow::default());
+    let second = LogReader::start(quiet(&database, "same", HOUR), Arc::clone(&slow) as Arc<dyn LogSink>);
+    second.leased().await;
+    slow.shut(true);
+    let number = change(&database.foreign().await, "thing").await;
+    let standing = first.in_force(number, BRIEFLY).await.unwrap();
+    slow.shut(false);
+    assert!(!standing.is_in_force() && standing.confirmed_by == 1 && standing.lagging.len() == 1, "{standing:?}");
+    let standing = first.in_force(number, SOON).await.unwrap();
+    assert!(standing.is_in_force() && standing.confirmed_by == 2, "{standing:?}");
 }
 
 #[tokio::test]

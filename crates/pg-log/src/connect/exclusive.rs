@@ -166,6 +166,13 @@ impl Exclusive {
         self.link().wire.trips()
     }
 
+    /// How many warnings have come over this connection so far: those of a statement are counted before its answer is handed out. One that comes
+    /// with a commit may say that the replicas that it waits for have not confirmed it.
+    #[must_use]
+    pub fn warnings(&self) -> u64 {
+        self.link().warnings()
+    }
+
     fn link(&self) -> &Link {
         match &self.link {
             Some((link, _)) => link,

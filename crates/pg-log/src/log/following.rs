@@ -13,6 +13,7 @@ use cache_core::{Lease, Mistake, planted};
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
 
 use super::applied::Applied;
@@ -58,6 +59,8 @@ pub(super) struct Following {
     pub(super) stop: Notify,
     pub(super) trouble: Mutex<Option<PgError>>,
     pub(super) membership: Arc<Membership>,
+    /// The last notification was refused.
+    is_mute: AtomicBool,
 }
 
 #[async_trait]
@@ -102,6 +105,7 @@ impl Following {
             stop: Notify::new(),
             trouble: Mutex::new(None),
             membership: Arc::new(Membership::new(lease)),
+            is_mute: AtomicBool::new(false),
         }
     }
 
@@ -169,7 +173,13 @@ impl Following {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
             let polled = self.bounded(self.config.poll_timeout, POLLING, self.poll(&link));
-            let (polled, notified) = tokio::join!(polled, self.notify(&link, told));
+            let wakes = async {
+                match told {
+                    true => self.notify(&link, &self.pg.config().schema).await,
+                    false => Ok(()),
+                }
+            };
+            let (polled, notified) = tokio::join!(polled, wakes);
             notified?;
             if !self.or_settle(&link, polled).await? {
                 continue;
@@ -302,28 +312,40 @@ impl Following {
             return Ok(());
         }
         let schema = self.pg.schema();
-        let sql = format!(
-            "WITH told AS (UPDATE {schema}.positions SET seen = $2, seen_in = $3 WHERE incarnation = $1::text::uuid RETURNING 1)
-             SELECT pg_catalog.pg_notify($4, '') FROM told"
-        );
-        let channel = format!("{}_members", self.pg.config().schema);
+        let sql =
+            format!("UPDATE {schema}.positions SET seen = $2, seen_in = $3 WHERE incarnation = $1::text::uuid");
         let sent = async {
             let statement = link.prepared(&sql).await?;
             let position = position.to_string();
-            link.client.execute(&statement, &[&&*member, &position, &&*live, &channel]).await.during(REPORTING)
+            link.client.execute(&statement, &[&&*member, &position, &&*live]).await.during(REPORTING)
         };
-        self.bounded(self.config.poll_timeout, REPORTING, sent).await?;
+        let sent = self.bounded(self.config.poll_timeout, REPORTING, sent);
+        // Sent together, and apart: that nobody can be woken must not keep the report from those who look by themselves.
+        let channel = format!("{}_members", self.pg.config().schema);
+        let (sent, notified) = tokio::join!(sent, self.notify(link, &channel));
+        sent?;
+        notified?;
         *reported = Some((member, news));
         Ok(())
     }
 
-    async fn notify(&self, link: &Link, wanted: bool) -> Result<(), PgError> {
-        if !wanted {
-            return Ok(());
-        }
-        let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
-        let sent =
-            async { link.client.execute(&statement, &[&self.pg.config().schema]).await.during(WAKING).map(drop) };
+    /// Wakes whoever listens. Where the server refuses that (its queue is full, or a right is missing), they look by themselves, a little later.
+    async fn notify(&self, link: &Link, channel: &str) -> Result<(), PgError> {
+        let sent = async {
+            let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
+            match link.client.execute(&statement, &[&channel]).await {
+                Err(error) if error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Error)) => {
+                    if !self.is_mute.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "postgres refuses notifications: changes are in force everywhere a little later");
+                    }
+                    Ok(())
+                }
+                told => {
+                    self.is_mute.store(told.is_err(), Ordering::Relaxed);
+                    told.during(WAKING).map(drop)
+                }
+            }
+        };
         self.bounded(self.config.poll_timeout, WAKING, sent).await
     }
 }

@@ -68,8 +68,11 @@ enum Status {
 }
 
 async fn status(pg: &Pg, xid: u64, incarnation: &str) -> Result<Status, PgError> {
+    // Where a commit waits for replicas, nobody can tell from here whether this one was confirmed.
     let sql = format!(
-        "SELECT CASE WHEN {}.incarnation() = $2 THEN pg_xact_status($1::text::xid8) ELSE 'lost' END",
+        "SELECT CASE WHEN {}.incarnation() <> $2 THEN 'lost'
+            WHEN current_setting('synchronous_standby_names') <> '' AND pg_xact_status($1::text::xid8) = 'committed' THEN 'unconfirmed'
+            ELSE pg_xact_status($1::text::xid8) END",
         pg.schema()
     );
     let client = pg.shared().await?;

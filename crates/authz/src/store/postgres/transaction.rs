@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The time limit of statements whose work has no bound: the deletion of a store, a part of a load.
 pub(super) const LONG_STATEMENT: Duration = Duration::from_secs(600);
 
+const UNCONFIRMED: &str = "the server warned that its replicas have not confirmed the commit; look whether they follow";
+
 /// What a transaction is done with.
 #[derive(Clone)]
 pub(super) struct Desk {
@@ -108,6 +110,7 @@ impl Desk {
                 _ => Ok(None),
             }
         };
+        let warnings = connection.warnings();
         let (numbers, committed, seen) =
             join3(connection.query_one(&numbers, &[]), connection.batch_execute("COMMIT"), look).await;
         let numbers = match numbers {
@@ -121,6 +124,9 @@ impl Desk {
                 return Err(Refusal::of(operation)(error));
             }
             fate::ask(&self.pg, operation, &numbers, &error).await?;
+        } else if connection.warnings() != warnings {
+            // Cancelled while it waited for its replicas: it is stored here, and may be gone after a failover.
+            return Err(Refusal::Final(fate::unknown(operation, &UNCONFIRMED)));
         }
         self.in_force(operation, numbers.revision, seen).await?;
         Ok((done, Committed { revision: Revision::new(numbers.revision) }))

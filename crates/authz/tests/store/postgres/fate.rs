@@ -96,3 +96,25 @@ async fn a_commit_in_which_the_server_crashed_is_not_known() {
     let address: SocketAddr = stage.server.address();
     assert_ne!(address, stage.proxy.address());
 }
+
+/// Commits wait for a replica that there is not, until somebody cancels them: the administrator, or the limit of time for a statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_no_replica_has_confirmed_is_not_known() {
+    let Some(stage) = Stage::set().await else { return };
+    stage
+        .psql
+        .batch_execute("SET synchronous_commit = off; SELECT pg_advisory_unlock(42)")
+        .await
+        .unwrap();
+    stage.psql.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await.unwrap();
+    stage.psql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep' AND query = 'COMMIT'";
+    let waits = async || stage.psql.query_opt(waiting, &[]).await.unwrap().map(|row| row.get::<_, i32>(0));
+    let (origin, store) = (Arc::clone(&stage.world.origin), stage.world.store);
+    let writing = tokio::spawn(async move { origin.write(store, writes(&[ANN])).await });
+    until("its commit waits for a replica", async || waits().await.is_some()).await;
+    let pid = waits().await.unwrap();
+    stage.psql.execute("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap();
+    let refused = writing.await.unwrap();
+    assert!(matches!(refused, Err(StoreError::FateUnknown { .. })), "{refused:?}");
+}
