@@ -312,8 +312,7 @@ impl Following {
             return Ok(());
         }
         let schema = self.pg.schema();
-        let sql =
-            format!("UPDATE {schema}.positions SET seen = $2, seen_in = $3 WHERE incarnation = $1::text::uuid");
+        let sql = format!("UPDATE {schema}.positions SET seen = $2, seen_in = $3 WHERE incarnation = $1::text::uuid");
         let sent = async {
             let statement = link.prepared(&sql).await?;
             let position = position.to_string();
@@ -334,7 +333,9 @@ impl Following {
         let sent = async {
             let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
             match link.client.execute(&statement, &[&channel]).await {
-                Err(error) if error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Error)) => {
+                Err(error)
+                    if error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Error)) =>
+                {
                     if !self.is_mute.swap(true, Ordering::Relaxed) {
                         tracing::warn!(%error, "postgres refuses notifications: changes are in force everywhere a little later");
                     }

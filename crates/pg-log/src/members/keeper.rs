@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio_postgres::types::ToSql;
 
 use super::MemberConfig;
+use super::suspension::Suspension;
 use crate::connect::{Link, OwnLink, backoff, lock};
 use crate::log::Follower;
 use crate::{Pg, PgContext, PgError, PgErrorKind, own_thread};
@@ -80,6 +81,7 @@ impl Keeper {
             channel: format!("{}_members", pg.config().schema),
             pg,
             follower,
+            suspension: Suspension::new(SystemClock::suspended, Arc::clone(&membership.lease)),
             membership,
             reported,
         };
@@ -119,6 +121,7 @@ struct Round {
     channel: String,
     follower: Arc<dyn Follower>,
     membership: Arc<Membership>,
+    suspension: Suspension,
     reported: Arc<Notify>,
 }
 
@@ -133,6 +136,7 @@ impl Round {
             let kept = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
+                never = self.suspension.watch() => match never {},
                 kept = self.keep(&mut link, &mut known, &mut failures) => kept,
             };
             let Err(error) = kept;
@@ -253,6 +257,7 @@ impl Round {
              RETURNING counter"
         );
         let Some(history) = self.follower.history() else { return Ok(false) };
+        let suspended = self.suspension.look();
         let sent = SystemClock.now();
         let renewed = async {
             let statement = link.prepared(&sql).await?;
@@ -265,7 +270,14 @@ impl Round {
         if let Some(counter) = renewed {
             // One that was given up may have been counted too: no less than what was heard of.
             *member = Known { incarnation: Arc::clone(&member.incarnation), counter, renewed: sent };
-            self.membership.lease.extend(sent, self.config.length());
+            if self.suspension.look() == suspended {
+                self.membership.lease.extend(sent, self.config.length());
+            }
+            // Once more, so that none falls between a look and the extension.
+            if self.suspension.look() != suspended {
+                let message = "the machine was suspended while the lease was renewed";
+                return Err(PgError::new(PgErrorKind::Timeout, RENEWING, message));
+            }
         }
         self.membership.kept.send_replace(renewed.is_some());
         Ok(renewed.is_some())

@@ -11,6 +11,7 @@
 mod config;
 mod judge;
 mod keeper;
+mod suspension;
 
 pub use config::{DEFAULT_LEASE, MemberConfig};
 pub(crate) use judge::Judge;

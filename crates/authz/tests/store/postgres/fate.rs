@@ -101,11 +101,7 @@ async fn a_commit_in_which_the_server_crashed_is_not_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_no_replica_has_confirmed_is_not_known() {
     let Some(stage) = Stage::set().await else { return };
-    stage
-        .psql
-        .batch_execute("SET synchronous_commit = off; SELECT pg_advisory_unlock(42)")
-        .await
-        .unwrap();
+    stage.psql.batch_execute("SET synchronous_commit = off; SELECT pg_advisory_unlock(42)").await.unwrap();
     stage.psql.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await.unwrap();
     stage.psql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     let waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep' AND query = 'COMMIT'";
