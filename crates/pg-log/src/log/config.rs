@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::MemberConfig;
 
 /// The default of [`LogConfig::poll_interval`].
-pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(350);
 /// The default of [`LogConfig::poll_timeout`].
 pub const DEFAULT_POLL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The default of [`LogConfig::join_timeout`].

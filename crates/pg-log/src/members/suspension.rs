@@ -9,7 +9,7 @@ use cache_core::Lease;
 use crate::connect::lock;
 
 /// How often it is looked. For so long after the machine wakes up, what is asked may still be answered from before.
-const EVERY: Duration = Duration::from_millis(20);
+const EVERY: Duration = Duration::from_millis(50);
 /// Growth that is none: clocks are corrected in steps that are smaller.
 const NOTICED: Duration = Duration::from_millis(2);
 

@@ -71,7 +71,7 @@ impl Default for Postgres {
             connect_timeout_ms: 2_000,
             statement_timeout_ms: 2_000,
             lock_timeout_ms: 1_000,
-            poll_interval_ms: 100,
+            poll_interval_ms: 350,
             lease_ms: 1_000,
             max_outage_stale_ms: 0,
             acknowledge_timeout_ms: 2_000,
