@@ -45,7 +45,7 @@ async fn a_trim_that_fails_is_tried_again_later_and_the_connection_that_follows_
     .unwrap();
     let (reader, recorder) = reader(&brief(&database, |_| ())).await;
     let listeners = "SELECT coalesce(sum(pid), 0) FROM pg_stat_activity
-                     WHERE datname = current_database() AND (query LIKE '%.poll(%' OR query LIKE '%.positions SET%') AND pid <> pg_backend_pid()";
+                     WHERE datname = current_database() AND (query LIKE '%.poll(%' OR query LIKE '%.positions SET%' OR query LIKE '%pg_notify(%') AND pid <> pg_backend_pid()";
     until("it polls", async || number(&psql, listeners).await > 0).await;
     let follows = number(&psql, listeners).await;
     until("tried several times", async || number(&psql, "SELECT last_value FROM tries").await >= 4).await;
