@@ -5,10 +5,10 @@ use crate::services::Services;
 use crate::workspace::Workspace;
 use crate::{bench, consistency, lint, test};
 
-/// Run what CI runs: lint, test, consistency --dev --calm, bench --quick.
+/// Run what CI runs: lint, test, consistency --dev, bench --quick.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The same as `cargo xtask lint`, `cargo xtask test`, `cargo xtask consistency --dev --calm --seconds 20` and \
+    after_help = "The same as `cargo xtask lint`, `cargo xtask test`, `cargo xtask consistency --dev --seed 3` and \
                         `cargo xtask bench --quick` one after the other, with one table at the end that says how long each step took. It stops at the first \
                         failure."
 )]
