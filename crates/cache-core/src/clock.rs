@@ -82,9 +82,13 @@ impl SystemClock {
                 let time = rustix::time::clock_gettime(clock);
                 Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
             };
-            // In this order: what passes between the two readings makes the difference smaller, and never suspends anybody.
-            let with = read(rustix::time::ClockId::Boottime);
-            with.saturating_sub(read(rustix::time::ClockId::Monotonic))
+            // In this order what passes between the two readings makes the difference smaller, and never suspends anybody. Of a few tries one is not
+            // interrupted in between.
+            let tries = (0..3).map(|_| {
+                let with = read(rustix::time::ClockId::Boottime);
+                with.saturating_sub(read(rustix::time::ClockId::Monotonic))
+            });
+            tries.max().unwrap_or_default()
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         Duration::ZERO

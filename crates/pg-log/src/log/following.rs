@@ -173,12 +173,7 @@ impl Following {
             // Sent together: the others poll while the answer is applied here.
             let told = self.tell_others.swap(false, Ordering::AcqRel);
             let polled = self.bounded(self.config.poll_timeout, POLLING, self.poll(&link));
-            let wakes = async {
-                match told {
-                    true => self.notify(&link, &self.pg.config().schema).await,
-                    false => Ok(()),
-                }
-            };
+            let wakes = async { if told { self.notify(&link, &self.pg.config().schema).await } else { Ok(()) } };
             let (polled, notified) = tokio::join!(polled, wakes);
             notified?;
             if !self.or_settle(&link, polled).await? {
@@ -332,20 +327,19 @@ impl Following {
     async fn notify(&self, link: &Link, channel: &str) -> Result<(), PgError> {
         let sent = async {
             let statement = link.prepared("SELECT pg_catalog.pg_notify($1, '')").await?;
+            let is_refusal = |error: &tokio_postgres::Error| {
+                error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Error))
+            };
             match link.client.execute(&statement, &[&channel]).await {
-                Err(error)
-                    if error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Error)) =>
-                {
+                Ok(_) => self.is_mute.store(false, Ordering::Relaxed),
+                Err(error) if is_refusal(&error) => {
                     if !self.is_mute.swap(true, Ordering::Relaxed) {
                         tracing::warn!(%error, "postgres refuses notifications: changes are in force everywhere a little later");
                     }
-                    Ok(())
                 }
-                told => {
-                    self.is_mute.store(told.is_err(), Ordering::Relaxed);
-                    told.during(WAKING).map(drop)
-                }
+                failed => _ = failed.during(WAKING)?,
             }
+            Ok(())
         };
         self.bounded(self.config.poll_timeout, WAKING, sent).await
     }

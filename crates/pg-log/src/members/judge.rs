@@ -294,17 +294,12 @@ impl Judge {
             let fenced = async {
                 let link = self.link(link).await?;
                 let statement = link.prepared(&self.fence).await?;
-                let before = link.warnings();
-                let fenced = link.client.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)?;
-                Ok::<_, PgError>((fenced, link.warnings() == before))
+                link.client.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
             };
             match tokio::time::timeout(LOOK_LIMIT, fenced).await {
-                Ok(Ok((0, _))) => {}
+                Ok(Ok(0)) => {}
                 // What is asked next would wait behind it.
                 Err(_) => *link = None,
-                Ok(Ok((_, false))) => {
-                    tracing::warn!(member = member.name, "fenced, but the replicas have not confirmed it");
-                }
                 Ok(Ok(_)) => {
                     tracing::warn!(
                         member = member.name,
