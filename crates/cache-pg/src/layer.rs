@@ -1,8 +1,8 @@
 //! The tier behind the contract.
 //!
 //! Invariants:
-//! - A row, the age of its view and whose history that is come from one statement, and so from one snapshot: no row is ever given a stamp
-//!   that does not belong to it.
+//! - The age of a view and whose history that is come from the statement that reads the row, or from an earlier one of the same session: no row is ever
+//!   given a stamp that is newer than what is in it.
 //! - What is not known to be an answer is a miss: a key that no view answers, a view that was never refreshed, one of another history, a row without a
 //!   value. What can't be asked is an error.
 //! - It takes no fills: what it has comes from the tables, and a change of them is in it after the next refresh. Until then the stamp says
@@ -14,14 +14,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use cache_core::{
-    CacheLayer, Capabilities, Clock, Draft, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, Moment, Now,
-    RowValue, Stamp, TypeSet, Usage,
+    CacheLayer, Capabilities, Clock, Draft, Entry, Error, ErrorKind, Fill, Filled, Identity, Key, Moment, Now, RowKey,
+    RowValue, TypeSet, Usage,
 };
 use futures_util::future::try_join_all;
-use pg_log::tokio_postgres::Row;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::core::{Asked, Group, Patience, READ, Xid8};
+use crate::core::{Age, Answer, Asked, Group, Patience, READ, age_in};
 use crate::statistics::Counts;
 use crate::views::{Known, Version, Views};
 use crate::{ConfigError, MAX_KEYS_PER_STATEMENT, ViewConfig, ViewHandle};
@@ -144,9 +143,10 @@ impl<V: RowValue> ViewLayer<V> {
         };
         self.counts().round_trips.add(1);
         // All statements are sent before the first answer is awaited.
-        let answers = try_join_all(groups.iter().map(|group| group.ask(client))).await?;
-        for (group, rows) in groups.iter().zip(answers) {
-            self.take(identity, keys, group, &rows, found)?;
+        let now = self.clock.now();
+        let answers = try_join_all(groups.iter().map(|group| group.ask(client, now))).await?;
+        for (group, answer) in groups.iter().zip(answers) {
+            self.take(identity, keys, group, &answer, found)?;
         }
         Ok(())
     }
@@ -181,15 +181,25 @@ impl<V: RowValue> ViewLayer<V> {
         }
     }
 
-    /// Makes entries of rows.
+    /// Makes entries of an answer.
     fn take(
         &self,
         identity: Identity,
         keys: &[Key<'_>],
         group: &Group<'_>,
-        rows: &[Row],
+        answer: &Answer,
         found: &mut [Option<Entry<V>>],
     ) -> Result<(), PgError> {
+        let rows = match answer {
+            Answer::Rows(rows) => rows,
+            Answer::Value(age, row) => {
+                let value = row.as_ref().map(|row| row.try_get(0).during(READ)).transpose()?;
+                if let [Asked { at, key }] = group.asked.as_slice() {
+                    found[*at] = self.entry(identity, &keys[*at], key, Some(*age), value);
+                }
+                return Ok(());
+            }
+        };
         if rows.is_empty() {
             // This version is gone.
             group.known.set_version(None);
@@ -201,34 +211,47 @@ impl<V: RowValue> ViewLayer<V> {
                 _ => usize::try_from(row.try_get::<_, i64>(4).during(READ)? - 1).unwrap_or(usize::MAX),
             };
             let Some(Asked { at, key }) = group.asked.get(place) else { continue };
-            let (as_of, of): (Option<Xid8>, Option<&[u8]>) =
-                (row.try_get(0).during(READ)?, row.try_get(1).during(READ)?);
-            let Some(Xid8(as_of)) = as_of else {
-                self.counts().unready.add(1);
-                continue;
-            };
-            if of != Some(&identity.0[..]) {
-                self.counts().foreign.add(1);
-                continue;
-            }
             let (is_there, value): (bool, Option<&str>) = (row.try_get(2).during(READ)?, row.try_get(3).during(READ)?);
-            let answer = if is_there && value.is_none() { None } else { V::from_row(key, value) };
-            let Some((value, read_set)) = answer else {
-                self.counts().unanswered.add(1);
-                continue;
-            };
-            let count = if is_there { &self.counts().rows } else { &self.counts().absent };
-            count.add(1);
-            let draft = Draft {
-                value,
-                stamp: Stamp::new(as_of),
-                read_set,
-                types: V::types(key).union(TypeSet::of(keys[*at].cache_type())),
-                hard_expiry: Moment::NEVER,
-            };
-            found[*at] = Some(Entry::decoded(draft, Moment::NEVER));
+            found[*at] = self.entry(identity, &keys[*at], key, age_in(row)?, is_there.then_some(value));
         }
         Ok(())
+    }
+
+    /// What one key finds in a version of this age, where its row has this value; none of both where there is no row.
+    fn entry(
+        &self,
+        identity: Identity,
+        key: &Key<'_>,
+        asked: &RowKey,
+        age: Option<Age>,
+        row: Option<Option<&str>>,
+    ) -> Option<Entry<V>> {
+        let Some(age) = age else {
+            self.counts().unready.add(1);
+            return None;
+        };
+        if age.identity != identity {
+            self.counts().foreign.add(1);
+            return None;
+        }
+        let answer = match row {
+            Some(None) => None,
+            row => V::from_row(asked, row.flatten()),
+        };
+        let Some((value, read_set)) = answer else {
+            self.counts().unanswered.add(1);
+            return None;
+        };
+        let count = if row.is_some() { &self.counts().rows } else { &self.counts().absent };
+        count.add(1);
+        let draft = Draft {
+            value,
+            stamp: age.as_of,
+            read_set,
+            types: V::types(asked).union(TypeSet::of(key.cache_type())),
+            hard_expiry: Moment::NEVER,
+        };
+        Some(Entry::decoded(draft, Moment::NEVER))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cache_core::{Clock, Entropy, RowValue};
 
-use crate::core::sql;
+use crate::core::{Told, sql};
 use crate::{ConfigError, RefreshConfig, Refresher, View, ViewConfig, ViewLayer};
 use pg_log::{Exclusive, Migration, Pg, PgContext, PgError, migrate};
 
@@ -37,8 +37,10 @@ pub(crate) struct Version {
     pub(crate) id: i32,
     /// With its schema, quoted.
     pub(crate) relation: String,
+    pub(crate) value: String,
     pub(crate) one: String,
     pub(crate) many: String,
+    pub(crate) told: Told,
 }
 
 impl Views {
@@ -196,9 +198,11 @@ impl Views {
         let (id, relation): (i32, String) = (row.try_get(0).during(DOING)?, row.try_get(1).during(DOING)?);
         let version = Arc::new(Version {
             id,
+            value: sql::value(&known.view, schema, &relation),
             one: sql::one(&known.view, schema, &relation, id),
             many: sql::many(&known.view, schema, &relation, id),
             relation: format!("{schema}.\"{relation}\""),
+            told: Told::default(),
         });
         Ok(Some(Found { version, is_filled: row.try_get(2).during(DOING)? }))
     }

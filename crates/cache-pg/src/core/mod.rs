@@ -3,9 +3,11 @@
 mod group;
 mod patience;
 pub(crate) mod sql;
+mod told;
 mod xid;
 
 pub use group::MAX_KEYS_PER_STATEMENT;
-pub(crate) use group::{Asked, Group, READ};
+pub(crate) use group::{Answer, Asked, Group, READ, age_in};
 pub(crate) use patience::Patience;
+pub(crate) use told::{Age, Told};
 pub(crate) use xid::Xid8;

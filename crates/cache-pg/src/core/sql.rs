@@ -39,17 +39,27 @@ pub(crate) fn create(view: &View, schema: &str, relation: &str) -> String {
     )
 }
 
+/// One key, by itself: its value. No row where there is none.
+pub(crate) fn value(view: &View, schema: &str, relation: &str) -> String {
+    format!("SELECT v.\"{VALUE}\" FROM {schema}.\"{relation}\" v WHERE {}", is_asked(view))
+}
+
 /// One key: `as_of`, identity, whether there is a row, its value. One row where the version exists, otherwise none.
 pub(crate) fn one(view: &View, schema: &str, relation: &str, id: i32) -> String {
-    let mut on = String::new();
-    for (at, key) in view.keys.iter().enumerate() {
-        let _ = write!(on, "{}v.\"{key}\" = ${}", if at == 0 { "" } else { " AND " }, at + 1);
-    }
-    let first = &view.keys[0];
+    let (first, on) = (&view.keys[0], is_asked(view));
     format!(
         "SELECT s.as_of, s.identity, v.\"{first}\" IS NOT NULL, v.\"{VALUE}\" \
          FROM {schema}.views s LEFT JOIN {schema}.\"{relation}\" v ON {on} WHERE s.id = {id}"
     )
+}
+
+/// The row `v` has the key that the parameters are.
+fn is_asked(view: &View) -> String {
+    let mut on = String::new();
+    for (at, key) in view.keys.iter().enumerate() {
+        let _ = write!(on, "{}v.\"{key}\" = ${}", if at == 0 { "" } else { " AND " }, at + 1);
+    }
+    on
 }
 
 /// Many keys, one array for each column: the same, and the key's place from 1.
@@ -83,6 +93,10 @@ mod tests {
         );
         assert_eq!(relation(&view, 3), "teams_v3");
         assert!(one(&view, "\"s\"", "teams_v3", 7).ends_with("ON v.\"a\" = $1 AND v.\"b\" = $2 WHERE s.id = 7"));
+        assert!(
+            value(&view, "\"s\"", "teams_v3")
+                .ends_with("FROM \"s\".\"teams_v3\" v WHERE v.\"a\" = $1 AND v.\"b\" = $2")
+        );
         let many = many(&view, "\"s\"", "teams_v3", 7);
         assert!(many.contains("unnest($1::text[], $2::text[])) WITH ORDINALITY AS k(k0, k1, at)"), "{many}");
     }

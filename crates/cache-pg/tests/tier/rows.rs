@@ -1,8 +1,14 @@
 //! What a row says, what its absence says, and what says nothing.
 
-use crate::support::{Database, User, UserKey, name, stamp_of, user, user_tag};
+use std::time::Duration;
+
+use crate::support::{Database, User, UserKey, name, stamp_of, until, user, user_tag};
 use cache_core::{CacheLayer, CacheLayerExt, Identity, Keyer, Kill, Lookup, Now, Stamp};
 use cache_pg::{View, ViewConfig, Views};
+use pg_log::{Pg, PgConfig};
+
+/// After that a session asks again how old a view is.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn a_row_is_a_hit_and_its_absence_a_negative_hit_in_one_round_trip_each() {
@@ -69,7 +75,7 @@ async fn a_view_that_was_never_refreshed_has_nothing_not_even_absences() {
     // Another process refreshes it.
     let elsewhere = Views::new(database.pg.clone(), vec![Database::users()]).unwrap();
     stamp_of(database.refresher(&elsewhere).refresh_now("users").await.unwrap());
-    database.look_ups.advance(std::time::Duration::from_secs(1));
+    database.look_ups.advance(Duration::from_secs(1));
     assert_eq!(name(&chain, 7).await.as_deref(), Some("user 7"));
 }
 
@@ -103,9 +109,49 @@ async fn a_view_of_another_history_means_nothing() {
 
     // The other way round: the process knows its history, and the view was refreshed in another.
     database.change("UPDATE views SET identity = decode(repeat('07', 16), 'hex')").await;
+    database.look_ups.advance(A_MOMENT);
     assert!(layer.get(&key).await.unwrap().is_none());
     database.refresher(&views).refresh_now("users").await.unwrap();
     assert!(layer.get(&key).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn for_a_moment_a_row_has_the_age_that_its_session_was_told_before_never_a_newer_one() {
+    let Some(database) = Database::new().await else { return };
+    let pg = Pg::new(PgConfig { shared_connections: 1, ..PgConfig::new(&database.url) }).unwrap();
+    let views = Views::new(pg.clone(), vec![Database::users()]).unwrap();
+    views.migrate().await.unwrap();
+    let layer = views.layer::<User>(ViewConfig::default(), database.time()).unwrap();
+    layer.bind(database.identity);
+    let elsewhere = Views::new(database.pg.clone(), vec![Database::users()]).unwrap();
+    let refresher = database.refresher(&elsewhere);
+    let renamed = async |name: &str| {
+        database.change(&format!("UPDATE users SET name = '{name}' WHERE id = 7")).await;
+        stamp_of(refresher.refresh_now("users").await.unwrap())
+    };
+    let (keyer, source) = (Keyer::with_secret((1, 2)), user(7));
+    let found = async || {
+        let entry = layer.get(&keyer.key(&source)).await.unwrap().unwrap();
+        (entry.value().0.clone().unwrap(), entry.stamp())
+    };
+    let named = |name: &str, stamp| (name.to_owned(), stamp);
+
+    let first = renamed("ann").await;
+    assert_eq!(found().await, named("ann", first));
+    let second = renamed("bob").await;
+    assert!(second > first);
+    assert_eq!(found().await, named("bob", first), "the row is asked for by itself");
+    database.look_ups.advance(A_MOMENT);
+    assert_eq!(found().await, named("bob", second));
+    let third = renamed("eve").await;
+    pg.shared().await.unwrap().discard();
+    // Whoever comes before its end is seen gets an error.
+    until("another session", async || layer.get(&keyer.key(&source)).await.is_ok()).await;
+    assert_eq!(found().await, named("eve", third), "another session was told nothing yet");
+    database.change("DELETE FROM users WHERE id = 7").await;
+    refresher.refresh_now("users").await.unwrap();
+    let entry = layer.get(&keyer.key(&source)).await.unwrap().unwrap();
+    assert_eq!((entry.value(), entry.stamp()), (&User(None), third), "an absence is as old");
 }
 
 #[tokio::test]

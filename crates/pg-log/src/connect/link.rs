@@ -37,6 +37,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// An open connection.
 pub(crate) struct Link {
+    /// No other link of this process has it.
+    pub(crate) number: u64,
     pub(crate) client: Client,
     prepared: Mutex<HashMap<Box<str>, Statement>>,
     pub(crate) wire: Arc<WireState>,
@@ -47,8 +49,10 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(client: Client, wire: Arc<WireState>, home: Arc<Home>, counters: Arc<Counters>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         counters.opened.add(1);
-        Self { client, prepared: Mutex::default(), wire, home, idle_since: Instant::now(), counters }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { number, client, prepared: Mutex::default(), wire, home, idle_since: Instant::now(), counters }
     }
 
     /// The statement, prepared now or by an earlier call on this connection.

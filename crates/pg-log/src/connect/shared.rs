@@ -80,6 +80,12 @@ impl Shared {
         self.link.close();
     }
 
+    /// Which session it is: a number that no other one of this process has.
+    #[must_use]
+    pub fn session(&self) -> u64 {
+        self.link.number
+    }
+
     /// How many round trips this connection has made so far: requests that were sent while an answer was due count as one.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
