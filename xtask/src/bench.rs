@@ -1,20 +1,22 @@
 //! `cargo xtask bench`: the benchmarks that live in the crates, found through cargo and run as cargo runs them.
 
-use crate::process;
 use crate::report::{Outcome, Report};
 use crate::services::Services;
 use crate::workspace::{Bench, Package, Workspace};
+use crate::{process, test};
 
 /// Run the benchmarks of the crates.
 #[derive(Debug, Default, clap::Args)]
 #[command(
     after_help = "Each file in crates/*/benches is a program that prints its figures, as ratios wherever one can \
                         be made, and that fails where it misses one that was promised. With --quick it measures briefly, \
-                        shows that it works, and judges nothing.\n\n\
+                        shows that it works, and judges nothing; with --dev too it is built like the tests, which is soon done \
+                        after them.\n\n\
                         Examples:\n  \
                         cargo xtask bench --list\n  \
                         cargo xtask bench l1\n  \
-                        cargo xtask bench --quick"
+                        cargo xtask bench --quick\n  \
+                        cargo xtask bench --quick --dev"
 )]
 pub(crate) struct Args {
     /// Only the benchmark with this name, or those of the package with this name
@@ -23,12 +25,22 @@ pub(crate) struct Args {
     /// Measure briefly and do not judge; passed on to the benchmarks
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Build without optimization, with what the tests are built with: no figure for anybody, but soon there
+    #[arg(long, requires = "quick")]
+    pub(crate) dev: bool,
     /// Only say which benchmarks there are
     #[arg(long)]
     pub(crate) list: bool,
     /// Install nothing: what measures Redis or PostgreSQL is skipped where those are missing
     #[arg(long)]
     pub(crate) no_install: bool,
+}
+
+impl Args {
+    /// That each benchmark works, for `cargo xtask ci`.
+    pub(crate) fn brief() -> Self {
+        Self { quick: true, dev: true, ..Self::default() }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
@@ -54,12 +66,14 @@ pub(crate) fn run_with(
     }
     for (package, bench) in chosen {
         report.step(format!("bench {}", bench.name), || {
-            let mut command = process::cargo(
-                &workspace.root,
-                ["bench", "--locked", "--package", package.name.as_str(), "--bench", bench.name.as_str()],
-            );
-            if !bench.features.is_empty() {
-                command.arg("--features").arg(bench.features.join(","));
+            let mut command = process::cargo(&workspace.root, ["bench", "--bench", bench.name.as_str()]);
+            if args.dev {
+                command.args(test::FORM).args(["--profile", "dev"]);
+            } else {
+                command.args(["--locked", "--package", package.name.as_str()]);
+            }
+            for feature in &bench.features {
+                command.arg("--features").arg(format!("{}/{feature}", package.name));
             }
             services.name_to(&mut command);
             if args.quick {

@@ -6,10 +6,13 @@ use test_services::Backend;
 
 use crate::process;
 use crate::report::{Outcome, Report};
-use crate::services;
 use crate::workspace::Workspace;
+use crate::{services, test};
 
 const SERVER: &str = "tiergate-server";
+const BINARY: &str = "tiergate";
+/// A small one, of any crate.
+const ANY_TEST: &str = "several";
 /// What servers that were built without optimization bear without being late.
 const DEV_BATCH: u32 = 10;
 /// Decides the faults of the short run.
@@ -97,11 +100,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     let mistakes = output.join("tiergate-with-mistakes");
     let server = output.join("tiergate");
     if !args.no_mistakes {
-        report.step("a server that can make mistakes", || {
-            build(workspace, false, &["--features", "mistakes"], &mistakes)
-        });
+        report.step("a server that can make mistakes", || build(workspace, Form::WithMistakes, &mistakes));
     }
-    report.step("server", || build(workspace, !args.dev, &[], &server));
+    report.step("server", || build(workspace, if args.dev { Form::Dev } else { Form::Release }, &server));
     report.step("consistency", || {
         if missing {
             return Outcome::Skipped("it needs Redis and PostgreSQL".to_owned());
@@ -143,19 +144,30 @@ fn checker(workspace: &Workspace) -> std::process::Command {
     process::cargo(&workspace.root, ["run", "--quiet", "--locked", "--package", CHECKER, "--"])
 }
 
+/// What a server is built as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Release,
+    Dev,
+    /// Able to make the mistakes that must be found.
+    WithMistakes,
+}
+
 /// Builds the server, and puts it where the next build does not replace it.
-fn build(workspace: &Workspace, release: bool, more: &[&str], to: &Path) -> Outcome {
-    let mut command = process::cargo(&workspace.root, ["build", "--locked", "--package", SERVER]);
-    command.args(more);
-    if release {
-        command.arg("--release");
-    }
+fn build(workspace: &Workspace, form: Form, to: &Path) -> Outcome {
+    let mut command = process::cargo(&workspace.root, ["build", "--bin", BINARY]);
+    match form {
+        Form::Release => command.args(["--locked", "--package", SERVER, "--release"]),
+        Form::Dev => command.args(["--locked", "--package", SERVER]),
+        // With a test in the same call cargo chooses the features that all tests are built with: after those it is there.
+        Form::WithMistakes => command.args(test::FORM).args(["--test", ANY_TEST]),
+    };
     match process::run(&mut command) {
         Outcome::Passed => {}
         other => return other,
     }
-    let profile = if release { "release" } else { "debug" };
-    let built = workspace.target.join(profile).join(format!("tiergate{}", std::env::consts::EXE_SUFFIX));
+    let profile = if form == Form::Release { "release" } else { "debug" };
+    let built = workspace.target.join(profile).join(format!("{BINARY}{}", std::env::consts::EXE_SUFFIX));
     let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
         // One that still runs can't be written over.
         let _ = std::fs::remove_file(to);

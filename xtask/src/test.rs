@@ -15,8 +15,10 @@ use crate::workspace::Workspace;
 /// Names the directory of further store files for the tests that read such files.
 const STORES: &str = "TIERGATE_TEST_STORES";
 
-/// Whose tests plant mistakes behind a feature of their own.
-const WITH_MISTAKES: [&str; 4] = ["tiergate-authz", "tiergate-pg-log", "tiergate-cache-pg", "tiergate-server"];
+/// What the tests are built as: all crates, with the mistakes that some tests plant. Whatever else is built like this is there already.
+pub(crate) const FORM: [&str; 4] = ["--locked", "--workspace", "--features", WITH_MISTAKES];
+const WITH_MISTAKES: &str =
+    "tiergate-authz/mistakes,tiergate-pg-log/mistakes,tiergate-cache-pg/mistakes,tiergate-server/mistakes";
 
 /// Build everything and run every test.
 #[derive(Debug, Default, clap::Args)]
@@ -112,11 +114,12 @@ pub(crate) fn run_with(
         }
         command
     };
+    let nextest = process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES));
     report.step("unit and integration tests", || {
-        let nextest = process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES));
         let mut command = match (&nextest, &filter) {
             (Ok(_), filter) => {
-                let mut command = cargo(&["nextest", "run", "--workspace", "--locked"]);
+                let mut command = cargo(&["nextest", "run"]);
+                command.args(FORM);
                 filter.iter().for_each(|filter| filter.narrow_nextest(&mut command));
                 command
             }
@@ -142,28 +145,20 @@ pub(crate) fn run_with(
         };
         process::run(&mut command)
     });
-    // Those of the cache core are found above; these need the feature in their own crates, which no other build should have.
-    report.step("planted mistakes", || {
-        if filter.is_some() {
-            return Outcome::Skipped("a filter was given; without one they are run".to_owned());
-        }
-        let nextest =
-            process::ask(process::cargo(&workspace.root, ["nextest", "--version"]).env_remove(STORES)).is_ok();
-        let words: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
-        let mut command = cargo(words);
-        command.args(["--locked", "--tests", "--no-fail-fast"]);
-        for package in WITH_MISTAKES {
-            command.args(["-p", package, "--features", &format!("{package}/mistakes")]);
-        }
-        command.arg("mistake");
-        // Without nextest all tests share a process, in which one mistake can be planted at a time.
-        if !nextest {
-            command.args(["--", "--test-threads", "1"]);
-        }
-        process::run(&mut command)
-    });
+    if nextest.is_err() {
+        // Tests of one binary share a process here, in which one mistake can be planted at a time, and is met by all.
+        report.step("planted mistakes", || {
+            if filter.is_some() {
+                return Outcome::Skipped("a filter was given; without one they are run".to_owned());
+            }
+            let mut command = cargo(&["test"]);
+            command.args(FORM).args(["--tests", "--no-fail-fast", "mistake", "--", "--test-threads", "1"]);
+            process::run(&mut command)
+        });
+    }
     report.step("doc tests", || {
-        let mut command = cargo(&["test", "--doc", "--workspace", "--locked"]);
+        let mut command = cargo(&["test", "--doc"]);
+        command.args(FORM);
         match &filter {
             Some(Filter::Expression(_)) => {
                 return Outcome::Skipped("a filter expression does not apply to doc tests".to_owned());

@@ -22,6 +22,8 @@ pub(crate) struct Effort {
     pub(crate) gets: usize,
     /// Pairs of measurements.
     pub(crate) pairs: usize,
+    /// Of the tier whose memory is measured.
+    pub(crate) budget_bytes: u64,
 }
 
 /// One line of the table.
@@ -108,9 +110,9 @@ fn main() {
         return;
     }
     let effort = if has("--quick") {
-        Effort { keys: 1_000_000, gets: 300_000, pairs: 7 }
+        Effort { keys: 50_000, gets: 50_000, pairs: 3, budget_bytes: 10_000_000 }
     } else {
-        Effort { keys: 1_000_000, gets: 500_000, pairs: 7 }
+        Effort { keys: 1_000_000, gets: 500_000, pairs: 7, budget_bytes: 200_000_000 }
     };
     let only = |name: &str| {
         let named = arguments.iter().any(|argument| ["hits", "kills", "memory"].contains(&argument.as_str()));
@@ -120,7 +122,7 @@ fn main() {
     let mut lines = Vec::new();
     if only("memory") {
         // First, because memory that others have freed would be used again and not show.
-        lines.extend(memory::run());
+        lines.extend(memory::run(effort));
     }
     if only("hits") {
         lines.extend(hits::run(effort));

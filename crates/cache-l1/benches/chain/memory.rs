@@ -5,10 +5,10 @@ use cache_l1::{MemoryConfig, MemoryLayer};
 
 use super::hits::fill;
 use super::workload::Question;
-use super::{Figure, Line};
+use super::{Effort, Figure, Line};
 
-const BUDGET_BYTES: u64 = 200_000_000;
-const ENTRIES: usize = 1_200_000;
+/// More entries of this size than there is room for.
+const BYTES_PER_ENTRY: u64 = 166;
 
 /// What the process has in memory, in bytes, as the kernel counts it.
 fn resident_bytes() -> u64 {
@@ -17,11 +17,13 @@ fn resident_bytes() -> u64 {
     pages * 4_096
 }
 
-pub(crate) fn run() -> Vec<Line> {
-    let layer = MemoryLayer::new(MemoryConfig { budget_bytes: BUDGET_BYTES, ..MemoryConfig::default() });
+pub(crate) fn run(effort: Effort) -> Vec<Line> {
+    let budget_bytes = effort.budget_bytes;
+    let entries = (budget_bytes / BYTES_PER_ENTRY) as usize;
+    let layer = MemoryLayer::new(MemoryConfig { budget_bytes, ..MemoryConfig::default() });
     let chain =
         Chain::builder().tier(layer.expect("the settings are within their bounds")).build().expect("the parts fit");
-    let questions: Vec<Question> = (0..ENTRIES).map(Question::number).collect();
+    let questions: Vec<Question> = (0..entries).map(Question::number).collect();
     // What a fill allocates besides, it allocates here.
     fill(&chain, &questions[..1_000], |number| 8 + number % 5);
     let before = resident_bytes();
@@ -29,17 +31,17 @@ pub(crate) fn run() -> Vec<Line> {
     let grown = resident_bytes().saturating_sub(before);
     let usage = chain.statistics().tiers[0].usage;
     println!(
-        "memory: {} entries of 8 to 12 tags held out of {ENTRIES}, {} bytes an entry by weight, {} by resident memory",
+        "memory: {} entries of 8 to 12 tags held out of {entries}, {} bytes an entry by weight, {} by resident memory",
         usage.entries,
         usage.weight_bytes / usage.entries,
         grown / usage.entries,
     );
     vec![Line {
-        what: format!("resident memory of a tier of {} MB", BUDGET_BYTES / 1_000_000),
-        base: format!("{:.0} MB", BUDGET_BYTES as f64 / 1e6),
+        what: format!("resident memory of a tier of {} MB", budget_bytes / 1_000_000),
+        base: format!("{:.0} MB", budget_bytes as f64 / 1e6),
         measured: format!("{:.0} MB", grown as f64 / 1e6),
         more: 0.0,
-        figure: Figure::Ratio(grown as f64 / BUDGET_BYTES as f64),
+        figure: Figure::Ratio(grown as f64 / budget_bytes as f64),
         goal: 1.1,
     }]
 }
