@@ -31,6 +31,7 @@ const CHECKER: &str = "tiergate-consistency";
                         cargo xtask consistency --seconds 600           ten\n  \
                         cargo xtask consistency --calm --no-mistakes    without faults, all that the machine bears\n  \
                         cargo xtask consistency --calm --no-mistakes --changes 10 --pace 20    how fast is it?\n  \
+                        cargo xtask consistency --beside ../before/target/release/tiergate    a release beside the one before\n  \
                         cargo xtask consistency --judge target/consistency/history.jsonl"
 )]
 pub(crate) struct Args {
@@ -64,6 +65,9 @@ pub(crate) struct Args {
     /// Build without optimization: no figure for anybody, but soon there
     #[arg(long)]
     dev: bool,
+    /// The program of another release: instances run it and the one of here side by side, and in turns at each of their starts
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
     /// Judge a history of before, and run nothing
     #[arg(long, value_name = "FILE")]
     judge: Option<PathBuf>,
@@ -85,6 +89,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         report.step("judge", || process::run(checker(workspace).arg("--judge").arg(&history)));
         return Ok(());
     }
+    let beside = args
+        .beside
+        .as_ref()
+        .map(|program| program.canonicalize().map_err(|error| format!("--beside {}: {error}", program.display())));
+    let beside = beside.transpose()?;
     let place = services::place(workspace);
     let mut missing = false;
     for backend in Backend::ALL {
@@ -111,6 +120,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         command.arg("--binary").arg(&server).arg("--output").arg(&output).arg("--target").arg(&workspace.target);
         if !args.no_mistakes {
             command.arg("--mistakes").arg(&mistakes);
+        }
+        if let Some(beside) = &beside {
+            command.arg("--beside").arg(beside);
         }
         if args.calm {
             command.arg("--calm");

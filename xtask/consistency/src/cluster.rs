@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -42,7 +43,9 @@ pub(crate) struct Instance {
     number: usize,
     command: Vec<String>,
     mistake: Option<String>,
-    binary: PathBuf,
+    /// Run in turns, one at each start.
+    programs: Vec<PathBuf>,
+    starts: AtomicUsize,
     log: PathBuf,
     pub(crate) postgres: Proxy,
     pub(crate) redis: Proxy,
@@ -63,10 +66,11 @@ impl Backends {
 }
 
 impl<'b> Cluster<'b> {
-    /// Starts instances, each with other tiers in front: all; a memory that holds little; no memory.
+    /// Starts instances, each with other tiers in front: all; a memory that holds little; no memory. Where there are several programs, they run
+    /// side by side.
     pub(crate) fn start(
         backends: &'b Backends,
-        binary: &Path,
+        programs: &[&Path],
         schema: &str,
         count: usize,
         mistake: Option<&str>,
@@ -74,7 +78,7 @@ impl<'b> Cluster<'b> {
     ) -> Result<Self, String> {
         let mut instances = Vec::new();
         for number in 0..count {
-            instances.push(Instance::new(backends, binary, schema, number, mistake, logs)?);
+            instances.push(Instance::new(backends, programs, schema, number, mistake, logs)?);
         }
         let cluster = Self { backends, schema: schema.to_owned(), instances };
         for instance in &cluster.instances {
@@ -103,7 +107,7 @@ impl<'b> Cluster<'b> {
 impl Instance {
     fn new(
         backends: &Backends,
-        binary: &Path,
+        programs: &[&Path],
         schema: &str,
         number: usize,
         mistake: Option<&str>,
@@ -135,7 +139,9 @@ impl Instance {
             number,
             command,
             mistake: mistake.map(str::to_owned),
-            binary: binary.to_owned(),
+            programs: programs.iter().map(|program| (*program).to_owned()).collect(),
+            // Neighbours begin with different ones.
+            starts: AtomicUsize::new(number),
             log: logs.join(format!("{schema}-{number}.log")),
             postgres,
             redis,
@@ -156,9 +162,10 @@ impl Instance {
 
     /// Starts it, and waits for its addresses.
     pub(crate) fn start(&self) -> Result<(), String> {
-        let said = |error: std::io::Error| format!("{}: {error}", self.binary.display());
+        let program = &self.programs[self.starts.fetch_add(1, Ordering::Relaxed) % self.programs.len()];
+        let said = |error: std::io::Error| format!("{}: {error}", program.display());
         let log = File::options().create(true).append(true).open(&self.log).map_err(said)?;
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIERGATE_")) {
             command.env_remove(name);
         }

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// The server's program
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+    /// The program of another release, which instances run in turns with the server's: side by side, and each at its own starts
+    #[arg(long, value_name = "FILE", requires = "binary")]
+    beside: Option<PathBuf>,
     /// The server's program that can make mistakes; without it none is planted
     #[arg(long, value_name = "FILE")]
     mistakes: Option<PathBuf>,

@@ -46,7 +46,8 @@ pub(crate) fn find(
     for (number, (name, troubles)) in chosen.enumerate() {
         let schema = format!("mistake_{number}");
         let begun = Instant::now();
-        let cluster = Cluster::start(backends, binary, &schema, usize::from(args.instances), Some(name), &args.output)?;
+        let cluster =
+            Cluster::start(backends, &[binary], &schema, usize::from(args.instances), Some(name), &args.output)?;
         let path = history_of(&args.output, name);
         let mut after = None;
         for round in 0..ROUNDS {

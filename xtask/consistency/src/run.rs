@@ -1,6 +1,6 @@
 //! One run from its beginning to its verdict.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -57,7 +57,8 @@ pub(crate) fn all(args: &Args) -> Result<bool, String> {
         instances: usize::from(args.instances),
         binary: binary.display().to_string(),
     });
-    let cluster = Cluster::start(&backends, binary, "tiergate", usize::from(args.instances), None, &args.output)?;
+    let programs: Vec<&Path> = std::iter::once(binary).chain(&args.beside).map(PathBuf::as_path).collect();
+    let cluster = Cluster::start(&backends, &programs, "tiergate", usize::from(args.instances), None, &args.output)?;
     let troubles = if args.calm { &[] } else { Trouble::ALL };
     let outside = under_load(args, &cluster, &recorder, troubles, Duration::from_secs(args.seconds), seed, true)?;
     recorder.close().map_err(|error| error.to_string())?;
