@@ -37,6 +37,9 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 pub struct PgConfig {
     /// `postgresql://user:password@host:port/database?sslmode=…`. Besides what tokio-postgres reads, `sslmode` may be `verify-ca` or
     /// `verify-full`, and `sslrootcert` a file in PEM, or `system` (the default of the verifying modes) for the machine's own store.
+    ///
+    /// Of several hosts (`host:port,host:port`) one after the other is tried. Say `target_session_attrs=read-write` then: it finds the primary among
+    /// them, and a standby is refused.
     pub url: String,
     /// The schema of the log and of whatever else is made here. Letters, digits and underscores.
     pub schema: String,
@@ -50,7 +53,7 @@ pub struct PgConfig {
     pub max_waiting: usize,
     /// How long a caller waits for an exclusive connection.
     pub wait: Duration,
-    /// How long opening a connection may take, TLS and authentication included.
+    /// How long opening a connection to one host may take, TLS and authentication included.
     pub connect_timeout: Duration,
     /// `statement_timeout` of every session.
     pub statement_timeout: Duration,

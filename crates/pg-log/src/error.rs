@@ -77,6 +77,16 @@ impl PgError {
         Self(Arc::new(Inner { kind, operation, message, code }))
     }
 
+    /// The same, where others had failed before it was tried: it tells of them too.
+    pub(crate) fn after(self, others: &[Self]) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        let told: Vec<_> = others.iter().chain([&self]).map(Self::message).collect();
+        let (message, code) = (told.join("; "), self.0.code.clone());
+        Self(Arc::new(Inner { kind: self.0.kind, operation: self.0.operation, message, code }))
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> PgErrorKind {

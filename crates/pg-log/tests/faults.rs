@@ -232,6 +232,20 @@ async fn a_new_epoch_is_another_history() {
 }
 
 #[tokio::test]
+async fn a_new_epoch_forgets_rows_with_numbers_that_this_server_has_yet_to_give() {
+    let Some(database) = Database::with_log() else { return };
+    let mut psql = database.foreign().await;
+    // As a dump of another server brings them.
+    psql.batch_execute("INSERT INTO tiergate.log (xid, kind) VALUES ('1000000000000', 'all')").await.unwrap();
+    psql.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
+    assert_eq!(rows(&psql).await, 0);
+    let (_reader, recorder) = reader(&database.pg()).await;
+    let last = insert(&mut psql, "after").await;
+    until("applied", async || recorder.knows("after")).await;
+    assert!(last > recorder.told().floor, "what is read from now on can be cached");
+}
+
+#[tokio::test]
 async fn a_copy_of_the_files_from_before_is_noticed_where_it_is_behind() {
     let Some(server) = Postgres::start(&PostgresOptions::default()) else { return };
     let database = Database::with_log_on(&server);

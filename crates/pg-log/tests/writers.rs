@@ -128,6 +128,43 @@ async fn triggers_fire_where_replication_switches_them_off() {
     until("applied", async || recorder.knows("truncated")).await;
 }
 
+/// Rows, and a TRUNCATE, that a subscription applies: by a worker that is a replica, and has an empty search path.
+#[tokio::test]
+async fn what_a_subscription_applies_is_told() {
+    let logical = PostgresOptions::default().setting("wal_level", "logical");
+    let Some(server) = Postgres::start(&logical) else { return };
+    let (source, database) = (Database::on(&server), Database::with_log_on(&server));
+    let (_reader, recorder) = reader(&database.pg()).await;
+    let (publisher, subscriber) = (source.foreign().await, database.foreign().await);
+    publisher
+        .batch_execute(
+            "CREATE TABLE things (name text, owner text, note text); ALTER TABLE things REPLICA IDENTITY FULL;
+             CREATE PUBLICATION things FOR TABLE things",
+        )
+        .await
+        .unwrap();
+    // Within one server a subscription can't create the slot itself: it would wait for its own transaction.
+    publisher.batch_execute("SELECT pg_create_logical_replication_slot('things', 'pgoutput')").await.unwrap();
+    let subscribe = format!(
+        "CREATE SUBSCRIPTION things CONNECTION '{}' PUBLICATION things WITH (create_slot = false, copy_data = false)",
+        source.url
+    );
+    subscriber.batch_execute(&subscribe).await.unwrap();
+    publisher.batch_execute("INSERT INTO things VALUES ('a', 'ann', ''), ('b', 'bob', '')").await.unwrap();
+    until("rows came", async || names(&recorder.told().rows, Operation::Insert) == ["a", "b"]).await;
+    publisher
+        .batch_execute("UPDATE things SET name = 'c' WHERE name = 'a'; DELETE FROM things WHERE name = 'b'")
+        .await
+        .unwrap();
+    until("a row went", async || names(&recorder.told().rows, Operation::Delete) == ["b"]).await;
+    let rows = recorder.told().rows;
+    assert_eq!(names(&rows, Operation::Before), ["a"]);
+    assert_eq!(names(&rows, Operation::After), ["c"]);
+    publisher.batch_execute("TRUNCATE things").await.unwrap();
+    until("all went", async || recorder.told().rows.iter().any(|row| row.kind == KIND_ALL)).await;
+    subscriber.batch_execute("ALTER SUBSCRIPTION things DISABLE").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_writer_needs_no_rights_on_the_log() {
     let Some(database) = Database::with_log() else { return };

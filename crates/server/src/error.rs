@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use authz::relation::IdentError;
 use axum::response::{IntoResponse, Response};
 
+pub(crate) use authz_error::CHANGE_NOT_KNOWN;
 pub(crate) use shape::ErrorBody;
 pub use shape::{Api, AuthZen, Gateway, OpenFga, Shape};
 

@@ -40,6 +40,30 @@ async fn a_handler_that_takes_too_long_is_503_with_retry_after() {
     assert_eq!(reply.body, "no answer within 1234 ms; try again");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_change_that_takes_too_long_is_not_known_and_a_question_is_asked_again() {
+    let world = World::empty().await;
+    let questions = ["check", "batch-check", "read", "expand", "list-objects", "streamed-list-objects", "list-users"];
+    let questions = questions.map(|name| (Method::POST, format!("/stores/x/{name}"), "; try again"));
+    let others = [
+        (Method::GET, "/stores", "; try again"),
+        (Method::POST, "/admin/v1/explain", "; try again"),
+        (Method::POST, "/stores", "is not known"),
+        (Method::POST, "/stores/x/write", "is not known"),
+        (Method::POST, "/stores/x/authorization-models", "is not known"),
+        (Method::PUT, "/stores/x/assertions/y", "is not known"),
+        (Method::DELETE, "/stores/x", "is not known"),
+        (Method::POST, "/admin/v1/invalidate", "is not known"),
+    ];
+    let others = others.map(|(method, path, says)| (method, path.to_owned(), says));
+    let edge = Edge::new(Router::new().fallback(std::future::pending::<()>), &world.app);
+    for (method, path, says) in questions.into_iter().chain(others) {
+        let reply = answered(&edge, json_request(method, &path, ""), LOCAL).await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));
+        assert!(reply.body["message"].as_str().unwrap().contains(says), "{path}: {}", reply.body);
+    }
+}
+
 #[tokio::test]
 async fn one_request_too_many_is_503_while_probes_get_in() {
     let world = World::with(settings(|settings| settings.http.max_requests = 1)).await;

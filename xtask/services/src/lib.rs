@@ -20,11 +20,12 @@
 //! let database = TestDatabase::create_on(&postgres.url(), "CREATE TABLE users (id bigint)").unwrap();
 //! ```
 //!
-//! Whoever takes this crate from the workspace's dependencies asks for the features `databases` ([`TestDatabase`], [`psql`])
-//! and `certificates` ([`Certificates`]), which are not on there: `cargo xtask` itself needs neither.
+//! Whoever takes this crate from the workspace's dependencies asks for the features `databases` ([`TestDatabase`], [`psql`],
+//! [`ReplicatedPostgres`]) and `certificates` ([`Certificates`]), which are not on there: `cargo xtask` itself needs neither.
 //!
-//! Beside single servers there are [`RedisCluster`] and [`RedisSentinel`], for `MOVED`, `READONLY` and failovers. All methods
-//! block, for milliseconds mostly: a test on a runtime with one thread lets nothing else run meanwhile.
+//! Beside single servers there are [`RedisCluster`] and [`RedisSentinel`], for `MOVED`, `READONLY` and failovers, and
+//! [`ReplicatedPostgres`], for replicas that lag and for failovers that lose commits. All methods block, for milliseconds
+//! mostly: a test on a runtime with one thread lets nothing else run meanwhile.
 //!
 //! # Where servers come from
 //!
@@ -54,6 +55,8 @@ mod port;
 mod postgres;
 mod process;
 mod redis;
+#[cfg(feature = "databases")]
+mod replica;
 mod resp;
 mod sentinel;
 mod skip;
@@ -72,6 +75,8 @@ pub use find::{OLDEST_POSTGRES, POSTGRES_PROGRAMS, Program, REDIS_PROGRAM};
 pub use place::Place;
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions};
+#[cfg(feature = "databases")]
+pub use replica::ReplicatedPostgres;
 pub use resp::Reply;
 pub use sentinel::RedisSentinel;
 #[cfg(feature = "certificates")]

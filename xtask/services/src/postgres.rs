@@ -20,6 +20,8 @@ use crate::process::{Plan, Process};
 use crate::tls::Tls;
 use crate::{port, process, skip, system};
 
+/// What the directories of such servers are called.
+pub(crate) const KIND: &str = "postgres";
 /// How often another port is tried when somebody else was faster.
 const PORTS: usize = 3;
 /// Connections that a server of tests allows unless it is told otherwise.
@@ -83,47 +85,26 @@ impl Postgres {
         skip::unless_present(Self::try_start(&Place::of_this_build(), options))
     }
 
+    /// A program that comes with the server and talks to one, such as `pg_dump`. It runs as whoever we are: only servers refuse root.
+    ///
+    /// # Errors
+    ///
+    /// When there is no server on this machine.
+    pub fn client(name: &str) -> Result<Command, Error> {
+        Ok(find::postgres(&Place::of_this_build().tools()?)?.beside(name).command())
+    }
+
     /// Starts a private server at a place.
     ///
     /// # Errors
     ///
     /// When there is no program, or when it does not start.
     pub fn try_start(place: &Place, options: &PostgresOptions) -> Result<Self, Error> {
-        // Somebody else may take a port between our look and the server's.
-        let mut tries = (0..PORTS).map(|_| Self::start_in(place, place.private("postgres")?, options));
-        let first = tries.next().unwrap_or_else(|| Err(Error::failed("no port was tried")));
-        match first {
-            Err(Error::Failed(why)) if why.contains("Address already in use") => {
-                tries.find(Result::is_ok).unwrap_or(Err(Error::Failed(why)))
-            }
-            other => other,
-        }
+        on_a_free_port(|| Self::start_in(place, place.private(KIND)?, options))
     }
 
     pub(crate) fn start_in(place: &Place, home: Home, options: &PostgresOptions) -> Result<Self, Error> {
-        let program = find::postgres(&place.tools()?)?;
-        let user = system::other_than_root()?;
-        let (port, password) = (port::free()?, port::password()?);
-        let data = home.path().join("data");
-        initialize(&program, &home, &data, user, &password)?;
-        configure(&data, port, options)?;
-        if let Some(tls) = &options.tls {
-            offer_tls(&data, tls, user)?;
-        }
-        let (of, pid_file) = (data.clone(), data.join("postmaster.pid"));
-        let plan = Plan {
-            what: format!("postgres on port {port}"),
-            command: Box::new(move || {
-                let mut command = as_user(program.command(), user, &of);
-                command.arg("-D").arg(&of);
-                command
-            }),
-            stop: Signal::INT,
-            quit: Signal::QUIT,
-            ready: Box::new(move |pid| Ok(says_ready(&pid_file, pid))),
-        };
-        let process = Mutex::new(Process::start(plan, home)?);
-        Ok(Self { process, data, port, password })
+        Prepared::make(place, home, options)?.start()
     }
 
     /// What a client connects to as superuser: `postgres://postgres:password@127.0.0.1:port/postgres`.
@@ -196,6 +177,80 @@ impl Drop for Postgres {
         {
             let _ = Command::new("ipcrm").args(["-m", segment]).output();
         }
+    }
+}
+
+/// Starts servers on ports that were free a moment ago; on others where somebody else was faster.
+pub(crate) fn on_a_free_port<T>(start: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut tries = std::iter::repeat_with(start).take(PORTS);
+    let first = tries.next().unwrap_or_else(|| Err(Error::failed("no port was tried")));
+    match first {
+        Err(Error::Failed(why)) if why.contains("Address already in use") => {
+            tries.find(Result::is_ok).unwrap_or(Err(Error::Failed(why)))
+        }
+        other => other,
+    }
+}
+
+/// The data of a server that does not run yet.
+pub(crate) struct Prepared {
+    program: Program,
+    user: Option<(u32, u32)>,
+    data: PathBuf,
+    port: u16,
+    password: String,
+    home: Home,
+}
+
+impl Prepared {
+    pub(crate) fn make(place: &Place, home: Home, options: &PostgresOptions) -> Result<Self, Error> {
+        let program = find::postgres(&place.tools()?)?;
+        let user = system::other_than_root()?;
+        let (port, password) = (port::free()?, port::password()?);
+        let data = home.path().join("data");
+        initialize(&program, &home, &data, user, &password)?;
+        configure(&data, port, options)?;
+        if let Some(tls) = &options.tls {
+            offer_tls(&data, tls, user)?;
+        }
+        Ok(Self { program, user, data, port, password, home })
+    }
+
+    /// The same data for a server on another port that repeats what this one writes, once that runs.
+    #[cfg(feature = "databases")]
+    pub(crate) fn standby(&self, home: Home) -> Result<Self, Error> {
+        let (port, data) = (port::free()?, home.path().join("data"));
+        process::run(Command::new("cp").arg("-a").arg(&self.data).arg(&data))?;
+        let primary = format!("host=127.0.0.1 port={} user=postgres password={}", self.port, self.password);
+        // It looks for its primary again at once where that was not there yet, and not after five seconds.
+        let settings =
+            [("port", &*port.to_string()), ("primary_conninfo", &primary), ("wal_retrieve_retry_interval", "100ms")];
+        append(&data, settings.into_iter())?;
+        let signal = data.join("standby.signal");
+        fs::write(&signal, "").map_err(Error::at(&signal))?;
+        self.user
+            .map_or(Ok(()), |(user, group)| chown(&signal, Some(user), Some(group)))
+            .map_err(Error::at(&signal))?;
+        let (program, password) = (self.program.clone(), self.password.clone());
+        Ok(Self { program, user: self.user, data, port, password, home })
+    }
+
+    pub(crate) fn start(self) -> Result<Postgres, Error> {
+        let Self { program, user, data, port, password, home } = self;
+        let (of, pid_file) = (data.clone(), data.join("postmaster.pid"));
+        let plan = Plan {
+            what: format!("postgres on port {port}"),
+            command: Box::new(move || {
+                let mut command = as_user(program.command(), user, &of);
+                command.arg("-D").arg(&of);
+                command
+            }),
+            stop: Signal::INT,
+            quit: Signal::QUIT,
+            ready: Box::new(move |pid| Ok(says_ready(&pid_file, pid))),
+        };
+        let process = Mutex::new(Process::start(plan, home)?);
+        Ok(Postgres { process, data, port, password })
     }
 }
 

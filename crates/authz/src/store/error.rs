@@ -19,7 +19,9 @@ pub enum StoreError {
     #[error("there is no model {} in this store; list the models, or write one", .0.0)]
     UnknownModel(ModelId),
     /// A place in the changes to go on from that this origin did not give.
-    #[error("the place in the changes is none of this origin's; read them from the beginning")]
+    #[error(
+        "the place in the changes is none of this origin's, or of before it was restored or failed over; read them from the beginning"
+    )]
     UnknownPlace,
     /// A change, or a position, that is older than the log reaches.
     #[error(

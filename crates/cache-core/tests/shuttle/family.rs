@@ -114,7 +114,7 @@ pub(crate) fn finds(mistake: Mistake, scenario: fn()) {
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("(no message)");
-    assert!(message.contains(super::scenario::FOUND), "{mistake:?} made something else fail: {message}");
+    assert!(message.contains(super::world::FOUND), "{mistake:?} made something else fail: {message}");
 }
 
 fn explore(scenario: fn()) {

@@ -6,7 +6,53 @@
 //! broken product proves nothing about a sound one.
 
 mod family;
+mod race;
 mod scenario;
+mod world;
+
+/// A test for each scope of an invalidation: what is done with the scenario of a path, and with which mistake planted.
+macro_rules! in_every_scope {
+    ($name:ident, $path:ident, $judge:ident($($mistake:expr)?)) => {
+        mod $name {
+            use super::super::race::{Scope, $path};
+            use super::*;
+
+            fn judge(scenario: fn()) {
+                $judge($($mistake,)? scenario);
+            }
+
+            #[test]
+            fn by_a_tag() {
+                judge(|| $path(Scope::Tag));
+            }
+
+            #[test]
+            fn by_a_whole_type() {
+                judge(|| $path(Scope::Type));
+            }
+
+            #[test]
+            fn by_a_pattern() {
+                judge(|| $path(Scope::Pattern));
+            }
+
+            #[test]
+            fn by_everything() {
+                judge(|| $path(Scope::Everything));
+            }
+
+            #[test]
+            fn by_everything_with_the_tiers_cleared() {
+                judge(|| $path(Scope::Clear));
+            }
+
+            #[test]
+            fn by_a_tag_with_the_tiers_cleared() {
+                judge(|| $path(Scope::TagAndClear));
+            }
+        }
+    };
+}
 
 mod holds {
     use super::family::holds;
@@ -61,6 +107,11 @@ mod holds {
     fn callers_of_one_key_load_it_twice_at_most_when_it_changes_once() {
         holds(scenario::callers_of_one_key_and_a_change);
     }
+
+    in_every_scope!(a_load_is_overtaken, load, holds());
+    in_every_scope!(a_promotion_is_overtaken, promotion, holds());
+    in_every_scope!(a_refresh_is_overtaken, refresh, holds());
+    in_every_scope!(a_batch_is_overtaken, batch, holds());
 }
 
 mod finds {
@@ -123,4 +174,9 @@ mod finds {
     fn a_key_without_its_fields() {
         finds(Mistake::KeyWithoutAField, scenario::check_against_two_writers);
     }
+
+    in_every_scope!(a_load_that_is_stamped_after_its_read, load, finds(Mistake::StampAfterRead));
+    in_every_scope!(a_promotion_that_is_stamped_anew, promotion, finds(Mistake::PromotionStampedNow));
+    in_every_scope!(a_refresh_that_is_stamped_after_its_read, refresh, finds(Mistake::StampAfterRead));
+    in_every_scope!(a_batch_that_counts_as_checked_at_its_end, batch, finds(Mistake::CheckedAtFill));
 }

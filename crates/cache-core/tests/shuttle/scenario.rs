@@ -1,144 +1,14 @@
-//! What is explored: an origin that changes, a chain in front of it, and callers that compare what they get with what was acknowledged
-//! before they asked.
-//!
-//! The invariant of all scenarios is one: **an answer to a call that was invoked after a change was acknowledged contains the change.** A
-//! writer commits to the origin, invalidates, and acknowledges, in this order. Versions of the origin only grow, so that "contains" is a comparison.
+//! What is explored, each thing by itself; what races with invalidations of every scope is in [`race`](super::race).
 
 use std::sync::Arc;
 
-use cache_core::testing::{ALPHA, BETA, FakeLayer, FixedEntropy, TestKey, TestValue};
-use cache_core::{
-    Answer, Chain, Draft, Error, HorizonConfig, Kill, MIN_HORIZON_BYTES, Moment, PartRole, Policy, Tag, TypeSet, tag,
-};
+use cache_core::testing::{BETA, TestKey, TestValue};
+use cache_core::{Draft, Error, Kill, Moment, PartRole, TypeSet, tag};
 use shuttle::future::block_on;
-use shuttle::sync::atomic::{AtomicU64, Ordering};
+use shuttle::sync::atomic::Ordering;
 use shuttle::thread;
 
-use super::family::{ShuttleSync, Still};
-
-/// What the message of a failure begins with when the invariant was broken.
-pub(crate) const FOUND: &str = "an answer is older than what was acknowledged";
-
-/// One fact of the origin.
-#[derive(Default)]
-struct Fact {
-    version: AtomicU64,
-    acknowledged: AtomicU64,
-}
-
-struct World {
-    chain: Chain<TestValue, ShuttleSync>,
-    remote: Option<FakeLayer<ShuttleSync>>,
-    facts: [Fact; 2],
-}
-
-fn key(fact: usize) -> TestKey {
-    TestKey::new(ALPHA, fact.to_string())
-}
-
-fn fact_tag(fact: usize) -> Tag {
-    tag!("fact", fact)
-}
-
-/// Names the fact besides the version: a value that comes back under another key is found out.
-fn value(fact: usize, version: u64) -> TestValue {
-    TestValue::new(format!("{fact}:{version}"))
-}
-
-fn version(fact: usize, value: &TestValue) -> u64 {
-    let (named, version) = value.text().split_once(':').expect("a value of this test");
-    assert_eq!(named, fact.to_string(), "{FOUND}: it is another key's");
-    version.parse().expect("a version")
-}
-
-impl World {
-    fn new(with_remote: bool) -> Arc<Self> {
-        let mut builder = Chain::builder_with().tier(FakeLayer::<ShuttleSync>::local_with("local"));
-        let remote = with_remote.then(|| FakeLayer::<ShuttleSync>::remote_with("remote"));
-        if let Some(remote) = &remote {
-            builder = builder.tier(remote.clone());
-        }
-        let chain = builder
-            .clock(Arc::new(Still))
-            .entropy(Arc::new(FixedEntropy(0)))
-            .policy(Policy::default().jitter_percent(0))
-            .horizon(HorizonConfig { budget_bytes: MIN_HORIZON_BYTES, max_rules: 2 })
-            .build()
-            .expect("the parts fit");
-        Arc::new(Self { chain, remote, facts: Default::default() })
-    }
-
-    fn read(&self, fact: usize) -> u64 {
-        self.facts[fact].version.load(Ordering::SeqCst)
-    }
-
-    /// Commit, invalidate, acknowledge.
-    async fn change_with(&self, fact: usize, kills: Vec<Kill>) {
-        let version = self.facts[fact].version.fetch_add(1, Ordering::SeqCst) + 1;
-        self.chain.invalidate_all_of(kills).await.expect("the log takes it");
-        self.facts[fact].acknowledged.fetch_max(version, Ordering::SeqCst);
-    }
-
-    async fn change(&self, fact: usize) {
-        self.change_with(fact, vec![Kill::Tag(fact_tag(fact))]).await;
-    }
-
-    async fn load(&self, fact: usize) -> Result<Answer<TestValue>, Error> {
-        let load = |load: cache_core::Load| async move {
-            load.read(fact_tag(fact));
-            Ok::<_, std::io::Error>(value(fact, self.read(fact)))
-        };
-        self.chain.get_or_load(&key(fact), load).await
-    }
-
-    /// Asks by way of get-or-load, and judges.
-    async fn ask(&self, fact: usize) {
-        let acknowledged = self.facts[fact].acknowledged.load(Ordering::SeqCst);
-        let answer = self.load(fact).await.expect("the origin answers");
-        assert!(version(fact, answer.value()) >= acknowledged, "{FOUND}: {answer:?}, acknowledged {acknowledged}");
-    }
-
-    /// Asks the tiers alone, and judges.
-    async fn look(&self, fact: usize) {
-        let acknowledged = self.facts[fact].acknowledged.load(Ordering::SeqCst);
-        if let Some(hit) = self.chain.get(&key(fact)).await.hit() {
-            assert!(version(fact, hit.value()) >= acknowledged, "{FOUND}: {hit:?}, acknowledged {acknowledged}");
-        }
-    }
-
-    /// Reads and fills without single flight, as a warm-up does.
-    async fn warm(&self, fact: usize) {
-        let ticket = self.chain.ticket();
-        let draft = Draft {
-            value: value(fact, self.read(fact)),
-            stamp: ticket.stamp(),
-            read_set: [fact_tag(fact)].into_iter().collect(),
-            types: TypeSet::default(),
-            hard_expiry: Moment::NEVER,
-        };
-        self.chain.fill(&ticket, &key(fact), draft).await;
-    }
-}
-
-/// Runs tasks side by side. They are boxed, so that a scenario can list tasks of different kinds.
-fn together(world: &Arc<World>, tasks: Vec<Task>) {
-    let handles: Vec<_> = tasks
-        .into_iter()
-        .map(|task| {
-            let world = Arc::clone(world);
-            thread::spawn(move || task(&world))
-        })
-        .collect();
-    for handle in handles {
-        handle.join().expect("a task panicked");
-    }
-}
-
-type Task = Box<dyn FnOnce(&World) + Send>;
-
-fn task(run: impl AsyncFnOnce(&World) + Send + 'static) -> Task {
-    Box::new(move |world| block_on(run(world)))
-}
+use super::world::{FOUND, Task, World, fact_tag, key, task, together, value, version};
 
 /// A fill is under way while its tag is killed. The last look-up comes after everything: what was left behind must not be served either.
 pub(crate) fn fill_against_invalidation() {

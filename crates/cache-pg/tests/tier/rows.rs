@@ -118,7 +118,9 @@ async fn a_view_of_another_history_means_nothing() {
 #[tokio::test]
 async fn for_a_moment_a_row_has_the_age_that_its_session_was_told_before_never_a_newer_one() {
     let Some(database) = Database::new().await else { return };
-    let pg = Pg::new(PgConfig { shared_connections: 1, ..PgConfig::new(&database.url) }).unwrap();
+    let mut config = PgConfig::new(&database.url);
+    config.shared_connections = 1;
+    let pg = Pg::new(config).unwrap();
     let views = Views::new(pg.clone(), vec![Database::users()]).unwrap();
     views.migrate().await.unwrap();
     let layer = views.layer::<User>(ViewConfig::default(), database.time()).unwrap();

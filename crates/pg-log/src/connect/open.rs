@@ -1,7 +1,10 @@
 //! Opens connections. While PostgreSQL can't be reached callers are answered at once, and only one attempt is made at a time that doubles with
 //! each failure: a server that starts again is not met by everybody at once.
+//!
+//! Of several hosts one after the other is tried, each for as long as one may take, and whether one has TLS says nothing of the others: one that is
+//! gone, or hangs, stands in the way of none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use tokio_postgres::config::{Host, SslNegotiation};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::{CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -32,17 +35,25 @@ const OPENING: &str = "open a connection";
 
 /// Opens connections to one PostgreSQL.
 pub(crate) struct Opener {
-    config: Config,
+    hosts: Vec<Endpoint>,
+    /// Where to begin: at the last one that was there, where any one that takes writes is as good.
+    first: AtomicUsize,
     mode: Mode,
     tls: Option<MakeRustlsConnect>,
     local: bool,
     place: String,
     timeout: Duration,
-    /// `prefer` met a server without TLS.
-    plain: AtomicBool,
     opening: Semaphore,
     failed: Mutex<Option<Failed>>,
     pub(crate) counters: Arc<Counters>,
+}
+
+/// One host of the URL.
+struct Endpoint {
+    config: Config,
+    place: String,
+    /// `prefer` met a server without TLS.
+    plain: AtomicBool,
 }
 
 struct Failed {
@@ -55,14 +66,17 @@ impl Opener {
     pub(crate) fn new(settings: &PgConfig) -> Result<Self, PgError> {
         let target = url::read(settings)?;
         let tls = tls::client_config(target.mode, target.roots.as_deref())?.map(MakeRustlsConnect::new);
+        let hosts = target.hosts.into_iter();
         Ok(Self {
-            config: target.config,
+            hosts: hosts
+                .map(|config| Endpoint { place: url::place(&config), config, plain: AtomicBool::new(false) })
+                .collect(),
+            first: AtomicUsize::new(0),
             mode: target.mode,
             tls,
             local: target.local,
             place: target.place,
             timeout: settings.connect_timeout,
-            plain: AtomicBool::new(false),
             opening: Semaphore::new(MAX_OPENING),
             failed: Mutex::new(None),
             counters: Arc::default(),
@@ -82,12 +96,7 @@ impl Opener {
         };
         // Whoever waited for the permit meanwhile may know more.
         self.check_recent_failure()?;
-        let result = match tokio::time::timeout(self.timeout, self.connect(&heard)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(self.error(PgErrorKind::Timeout, format!("no answer within {} ms", self.timeout.as_millis())))
-            }
-        };
+        let result = self.connect(&heard).await;
         match &result {
             Ok(_) => *lock(&self.failed) = None,
             Err(error) => self.note_failure(error.clone()),
@@ -110,24 +119,61 @@ impl Opener {
     }
 
     async fn connect(&self, heard: &Heard) -> Result<Link, PgError> {
+        let mut errors: Vec<PgError> = Vec::new();
+        for index in self.order() {
+            let host = &self.hosts[index];
+            let error = match tokio::time::timeout(self.timeout, self.connect_to(host, heard)).await {
+                Ok(Ok(link)) => {
+                    self.first.store(index, Ordering::Relaxed);
+                    return Ok(link);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => host.error(PgErrorKind::Timeout, format!("no answer within {} ms", self.timeout.as_millis())),
+            };
+            errors.push(error);
+        }
+        let last = errors.pop().unwrap_or_else(|| self.error(PgErrorKind::Config, "the URL names no host".to_owned()));
+        Err(last.after(&errors))
+    }
+
+    /// In which order the hosts are tried: that of the URL, and where only one that takes writes will do, the one that did last before the others. So a
+    /// host that hangs costs whoever notices it first, and not everybody.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
+        let Some(Endpoint { config, .. }) = self.hosts.first() else { return order };
+        if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            fastrand::shuffle(&mut order);
+        } else if config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+            let first = self.first.load(Ordering::Relaxed);
+            order.sort_by_key(|index| *index != first);
+        }
+        order
+    }
+
+    async fn connect_to(&self, host: &Endpoint, heard: &Heard) -> Result<Link, PgError> {
         if self.local {
-            return self.connect_locally(heard).await;
+            return self.connect_locally(host, heard).await;
         }
-        if self.mode == Mode::Disable || self.plain.load(Ordering::Relaxed) {
-            return self.connect_by(None, heard).await.map_err(|error| self.placed(&error));
+        if self.mode == Mode::Disable || host.plain.load(Ordering::Relaxed) {
+            return self.connect_by(host, None, heard).await.map_err(|error| host.failed(&error));
         }
-        match self.connect_by(self.tls.clone(), heard).await {
+        match self.connect_by(host, self.tls.clone(), heard).await {
             Err(error) if self.mode == Mode::Prefer && without_tls(&error) => {
-                self.plain.store(true, Ordering::Relaxed);
-                self.connect_by(None, heard).await
+                host.plain.store(true, Ordering::Relaxed);
+                self.connect_by(host, None, heard).await
             }
             result => result,
         }
-        .map_err(|error| self.placed(&error))
+        .map_err(|error| host.failed(&error))
     }
 
-    async fn connect_by(&self, tls: Option<MakeRustlsConnect>, heard: &Heard) -> Result<Link, tokio_postgres::Error> {
-        let mut config = self.config.clone();
+    async fn connect_by(
+        &self,
+        host: &Endpoint,
+        tls: Option<MakeRustlsConnect>,
+        heard: &Heard,
+    ) -> Result<Link, tokio_postgres::Error> {
+        let mut config = host.config.clone();
         if tls.is_none() {
             config.ssl_negotiation(SslNegotiation::Direct);
         }
@@ -142,8 +188,8 @@ impl Opener {
         Ok(self.started(client, connection, wire, Box::new(cancel), heard))
     }
 
-    async fn connect_locally(&self, heard: &Heard) -> Result<Link, PgError> {
-        let mut config = self.config.clone();
+    async fn connect_locally(&self, at: &Endpoint, heard: &Heard) -> Result<Link, PgError> {
+        let mut config = at.config.clone();
         config.ssl_negotiation(SslNegotiation::Direct);
         let connecting = |state| Connecting { connector: Connector { tls: None, state }, host: String::new() };
         let mut last = None;
@@ -154,7 +200,7 @@ impl Opener {
             let stream = match UnixStream::connect(&path).await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    last = Some(self.error(PgErrorKind::Unavailable, format!("{}: {error}", path.display())));
+                    last = Some(at.error(PgErrorKind::Unavailable, format!("{}: {error}", path.display())));
                     continue;
                 }
             };
@@ -171,10 +217,10 @@ impl Opener {
                     };
                     return Ok(self.started(client, connection, wire, Box::new(cancel), heard));
                 }
-                Err(error) => last = Some(self.placed(&error)),
+                Err(error) => last = Some(at.failed(&error)),
             }
         }
-        Err(last.unwrap_or_else(|| self.error(PgErrorKind::Config, "the URL names no host".to_owned())))
+        Err(last.unwrap_or_else(|| at.error(PgErrorKind::Config, "the URL names no host".to_owned())))
     }
 
     fn started<S, T>(
@@ -197,8 +243,14 @@ impl Opener {
     fn error(&self, kind: PgErrorKind, message: String) -> PgError {
         PgError::new(kind, OPENING, format!("{}: {message}", self.place))
     }
+}
 
-    fn placed(&self, error: &tokio_postgres::Error) -> PgError {
+impl Endpoint {
+    fn error(&self, kind: PgErrorKind, message: String) -> PgError {
+        PgError::new(kind, OPENING, format!("{}: {message}", self.place))
+    }
+
+    fn failed(&self, error: &tokio_postgres::Error) -> PgError {
         PgError::from_postgres_at(&self.place, OPENING, error)
     }
 }

@@ -20,7 +20,8 @@ const READING: &str = "read its URL";
 
 /// A URL, read.
 pub(super) struct Target {
-    pub(super) config: Config,
+    /// Each host by itself, in the order of the URL. Hosts that only parameters name are together in one.
+    pub(super) hosts: Vec<Config>,
     pub(super) mode: Mode,
     pub(super) roots: Option<String>,
     /// Where it is, without credentials.
@@ -51,12 +52,13 @@ pub(super) fn read(settings: &PgConfig) -> Result<Target, PgError> {
             _ => left.push(pair),
         }
     }
-    let url = if left.is_empty() { base.to_owned() } else { format!("{base}?{}", left.join("&")) };
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+    if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
         return Err(malformed());
     }
+    let parameters = if left.is_empty() { String::new() } else { format!("?{}", left.join("&")) };
     // The library's own message may quote a part of the URL, and a badly escaped password is such a part.
-    let mut config: Config = url.parse().map_err(|_| malformed())?;
+    let parsed = |base: &str| format!("{base}{parameters}").parse::<Config>().map_err(|_| malformed());
+    let config = parsed(base)?;
     if config.get_hosts().is_empty() {
         return Err(malformed());
     }
@@ -71,10 +73,31 @@ pub(super) fn read(settings: &PgConfig) -> Result<Target, PgError> {
     if config.get_ssl_negotiation() == SslNegotiation::Direct && mode <= Mode::Prefer {
         return Err(refuse("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full".to_owned()));
     }
-    let place = place(&config);
-    complete(&mut config, settings);
-    config.ssl_mode(SslMode::Require);
-    Ok(Target { config, mode, roots, place, local })
+    let mut hosts = if left.iter().any(|pair| names_hosts(pair)) {
+        vec![config.clone()]
+    } else {
+        each(base).iter().map(|base| parsed(base)).collect::<Result<_, _>>()?
+    };
+    for host in &mut hosts {
+        if host.get_hosts().is_empty() {
+            return Err(malformed());
+        }
+        complete(host, settings);
+        host.ssl_mode(SslMode::Require);
+    }
+    Ok(Target { hosts, mode, roots, place: place(&config), local })
+}
+
+/// A URL of its own for each host of one, which has no parameters.
+fn each(base: &str) -> Vec<String> {
+    let begin = base.find('@').or_else(|| base.find("://").map(|at| at + 2)).map_or(0, |at| at + 1);
+    let end = base[begin..].find('/').map_or(base.len(), |at| begin + at);
+    base[begin..end].split(',').map(|host| format!("{}{host}{}", &base[..begin], &base[end..])).collect()
+}
+
+/// Whether a parameter belongs to the hosts in their order, so that they can't be taken apart.
+fn names_hosts(pair: &str) -> bool {
+    pair.split_once('=').is_some_and(|(name, _)| matches!(name, "host" | "hostaddr" | "port"))
 }
 
 fn mode_of(value: &str) -> Result<Mode, PgError> {
@@ -116,7 +139,7 @@ fn complete(config: &mut Config, settings: &PgConfig) {
     config.options(options);
 }
 
-fn place(config: &Config) -> String {
+pub(super) fn place(config: &Config) -> String {
     let hosts: Vec<_> = config
         .get_hosts()
         .iter()
@@ -146,6 +169,8 @@ fn malformed() -> PgError {
 
 #[cfg(test)]
 mod tests {
+    use tokio_postgres::config::TargetSessionAttrs;
+
     use super::*;
 
     fn target(url: &str) -> Result<Target, PgError> {
@@ -191,8 +216,25 @@ mod tests {
     #[test]
     fn options_of_the_url_stay() {
         let target = target("postgres://h/d?options=-c%20geqo%3Doff&application_name=mine").unwrap();
-        let options = target.config.get_options().unwrap();
+        let options = target.hosts[0].get_options().unwrap();
         assert!(options.starts_with("-c geqo=off -c statement_timeout=10000"), "{options}");
-        assert_eq!(target.config.get_application_name(), Some("mine"));
+        assert_eq!(target.hosts[0].get_application_name(), Some("mine"));
+    }
+
+    #[test]
+    fn each_host_stands_by_itself_with_all_that_belongs_to_it() {
+        let several = target("postgres://ann:a%2Cb@one:1,[::1]:2,three/d?target_session_attrs=read-write").unwrap();
+        assert_eq!(several.hosts.iter().map(place).collect::<Vec<_>>(), ["one:1/d", "::1:2/d", "three:5432/d"]);
+        for host in &several.hosts {
+            assert_eq!((host.get_user(), host.get_password()), (Some("ann"), Some(&b"a,b"[..])));
+            assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+            assert!(host.get_options().unwrap().contains("statement_timeout"));
+        }
+        assert_eq!(several.place, "one:1,::1:2,three:5432/d");
+        let local = target("postgres://%2Ftmp,%2Frun/d").unwrap();
+        assert_eq!((local.hosts.len(), local.local), (2, true));
+        // Which port belongs to which of them is known of all together only.
+        assert_eq!(target("postgres:///d?host=a&host=b&port=1,2").unwrap().hosts.len(), 1);
+        assert!(target("postgres://a,,b/d").is_err());
     }
 }

@@ -142,7 +142,9 @@ impl Applied {
             self.tell(&rows);
         }
         self.trim(header.trimmed_below);
-        Ok(Polled { snapshot: self.publish(header, !rows.is_empty()), rows: rows.len() })
+        // Rows that were trimmed before they came here are made up for by the floor, and somebody may wait to hear that they are.
+        let missed = header.base.as_ref().is_some_and(|base| header.trimmed_below > base.snapshot.xmin());
+        Ok(Polled { snapshot: self.publish(header, missed || !rows.is_empty()), rows: rows.len() })
     }
 
     /// What [`Mistake::ConfirmationAtTheSnapshot`] does before an answer is applied.
@@ -203,15 +205,15 @@ impl Applied {
             // A poll is sent after the position was known: whatever that saw, this sees too, or history went backwards.
             if !snapshot.covers(&base.snapshot) {
                 let saw = &base.snapshot;
-                return Err(
-                    self.die(&format!("{snapshot} does not see what {saw} saw before it: transactions were lost"))
-                );
+                return Err(self.die(&format!(
+                    "{snapshot} does not see what {saw} saw before it: transactions were lost, so call new_epoch() there first"
+                )));
             }
         } else if *trimmed_below < base.snapshot.xmax() {
             // Numbers may have been given twice across a crash; the floor has to lie above all that were given before.
             let (floor, xmax) = (trimmed_below, base.snapshot.xmax());
             return Err(self.die(&format!(
-                "it lost transactions up to {xmax} in a crash, and has settled those below {floor} only"
+                "it lost transactions up to {xmax} in a crash, and has settled those below {floor} only, so call new_epoch() there first"
             )));
         }
         Ok(())

@@ -186,6 +186,12 @@ impl LogReader {
         &self.following.membership.lease
     }
 
+    /// Under which incarnation this process is a member of those who follow the log; none before it is one.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<Arc<str>> {
+        self.following.membership.incarnation()
+    }
+
     /// Waits until the lease holds, for as long as that takes.
     pub async fn leased(&self) {
         self.following.membership.kept().await;

@@ -57,6 +57,18 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0009_who_writes_wakes.sql"),
         needs: 0,
     },
+    Migration {
+        version: 10,
+        name: "the first history of all",
+        sql: include_str!("../../migrations/0010_never_failed_over.sql"),
+        needs: 0,
+    },
+    Migration {
+        version: 11,
+        name: "a new epoch keeps no rows",
+        sql: include_str!("../../migrations/0011_new_epoch.sql"),
+        needs: 0,
+    },
 ];
 
 /// The migrations of the log, for [`migrate`](crate::migrate()).

@@ -297,7 +297,9 @@ impl Round {
             None => SystemClock.now().since(member.renewed) < KEPT,
         };
         if lost {
-            self.follower.lose("an older copy of the database is in its place: what this instance wrote there is gone");
+            self.follower.lose(
+                "an older copy of the database is in its place, where what this instance wrote is gone: call new_epoch() there first",
+            );
         }
         Ok(())
     }

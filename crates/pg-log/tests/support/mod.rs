@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod process;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -20,6 +22,11 @@ impl Database {
     /// An empty one, or `None` where there is no server.
     pub(crate) fn empty() -> Option<Self> {
         TestDatabase::create(Template::empty()).map(Self::of)
+    }
+
+    /// An empty one on a server of the test's own.
+    pub(crate) fn on(server: &Postgres) -> Self {
+        Self::of(TestDatabase::create_on(&server.url(), Template::empty()).unwrap())
     }
 
     /// One with the log, and a table `things (name, owner, note)` attached to it.
@@ -147,7 +154,8 @@ fn with_log() -> Template<'static> {
     })
 }
 
-async fn connect(url: &str) -> Client {
+/// A client that is none of ours, at a URL of one's own.
+pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client

@@ -7,6 +7,10 @@ use authz::store::{StoreError, WriteConflict};
 use super::{Fault, FaultKind};
 use crate::limits::seconds;
 
+/// What is told to whoever wants to change something where nobody can tell what became of it.
+pub(crate) const CHANGE_NOT_KNOWN: &str =
+    "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already";
+
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
         let code = match &error {
@@ -72,9 +76,7 @@ fn store_fault(error: &CheckError) -> Fault {
         }
         StoreError::FateUnknown { .. } => {
             tracing::error!(%error, "the origin was lost while it committed");
-            Fault::unavailable(
-                "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already",
-            )
+            Fault::unavailable(CHANGE_NOT_KNOWN)
         }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),

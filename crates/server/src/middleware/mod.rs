@@ -32,7 +32,7 @@ use tower::Service;
 
 use crate::acknowledge;
 use crate::app::App;
-use crate::error::{Api, Fault};
+use crate::error::{Api, CHANGE_NOT_KNOWN, Fault};
 use crate::limits::{Limits, Meter};
 use gate::{Gate, Inside};
 use hosts::Hosts;
@@ -40,6 +40,17 @@ use request_id::RequestId;
 
 /// The longest part of a path that is logged.
 const MAX_LOGGED_PATH: usize = 128;
+/// The ends of the paths of what is asked by `POST`. Whatever else is sent by another method than `GET` may change something.
+const QUESTIONS: [&str; 8] = [
+    "/batch-check",
+    "/check",
+    "/expand",
+    "/explain",
+    "/list-objects",
+    "/list-users",
+    "/read",
+    "/streamed-list-objects",
+];
 
 /// A router with what happens around it.
 pub struct Edge {
@@ -115,6 +126,7 @@ impl Edge {
 
     async fn answer(&self, request: Request<Body>, api: Api) -> Response {
         let mut router = self.router.clone();
+        let may_change = may_change(&request, api);
         let answer = async {
             if request.headers().contains_key(acknowledge::AT_LEAST_HEADER)
                 && let Err(fault) = acknowledge::contain_what_the_header_names(&self.app, request.headers()).await
@@ -131,10 +143,18 @@ impl Edge {
             Ok(Err(_panic)) => api.response(&Fault::internal()),
             Err(_) => {
                 let ms = self.timeout.as_millis();
-                api.response(&Fault::unavailable(format!("no answer within {ms} ms; try again")))
+                // A change that was begun goes on without its writer.
+                let advice = if may_change { CHANGE_NOT_KNOWN } else { "try again" };
+                api.response(&Fault::unavailable(format!("no answer within {ms} ms; {advice}")))
             }
         }
     }
+}
+
+/// Whether whoever gets no answer to a request has to know that it may have been done.
+fn may_change(request: &Request<Body>, api: Api) -> bool {
+    let is_question = |path: &str| QUESTIONS.iter().any(|end| path.ends_with(end));
+    api == Api::OpenFga && request.method() != Method::GET && !is_question(request.uri().path())
 }
 
 /// What the log says of a request: no query, no body, no names of subjects.

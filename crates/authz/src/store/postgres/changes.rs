@@ -3,6 +3,7 @@
 //! Invariants: what a [`Place`] says was told is never told again, and whatever else is in the state comes after it; and a page looks at
 //! [`MAX_CHANGES_LOOKED_AT`] rows of the store's history at most, however little matches.
 
+use cache_core::Identity;
 use futures_util::future::join;
 use pg_log::tokio_postgres::Row;
 use pg_log::tokio_postgres::types::ToSql;
@@ -25,15 +26,17 @@ pub(super) async fn page(
     client: &Exclusive,
     schema: &str,
     store: (StoreId, &str),
+    identity: Identity,
     filter: &ChangeFilter,
     page: &PageRequest<ChangePlace>,
 ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
     let given = page.after.as_ref().map(Place::read).transpose()?;
-    let history = History { client, schema, store: store.1 };
+    let history = History { client, schema, store: store.1, identity };
     let now = history.begin(store.0).await?;
     let mut reading = Reading { filter, limit: page.bounded(), looked_at: 0, items: Vec::new() };
     let mut place = match given {
-        // What it has seen is still to come here: another history, which was set back.
+        Some(given) if given.history != identity => return Err(StoreError::UnknownPlace),
+        // What it has seen is still to come here: the history was set back, and nobody has said so.
         Some(given) if given.batch.xmax() > now.xmax() => return Err(StoreError::UnknownPlace),
         Some(given) => given,
         None => history.first(&now, filter.since).await?,
@@ -57,6 +60,7 @@ struct History<'a> {
     client: &'a Exclusive,
     schema: &'a str,
     store: &'a str,
+    identity: Identity,
 }
 
 impl History<'_> {
@@ -106,7 +110,13 @@ impl History<'_> {
         let since = since.map_or(0, |since| signed(since.saturating_sub(CLOCK_SLACK)));
         let rows = self.rows(&sql, &[&self.store, &since]).await?;
         let (last, after): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
-        Ok(Place { told: None, batch: now.clone(), last: unsigned(last), after: unsigned(after) })
+        Ok(Place {
+            told: None,
+            batch: now.clone(),
+            last: unsigned(last),
+            after: unsigned(after),
+            history: self.identity,
+        })
     }
 
     /// The batch after one; none where nothing has come to light.
@@ -125,6 +135,7 @@ impl History<'_> {
             batch: now.clone(),
             last: unsigned(last),
             after: unsigned(first).saturating_sub(1),
+            history: self.identity,
         }))
     }
 

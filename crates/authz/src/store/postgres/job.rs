@@ -2,6 +2,7 @@
 
 use pg_log::Exclusive;
 
+use super::super::columns::{IdText, TupleColumns};
 use super::super::{InvalidationScope, ModelId, StoreId, UnixMillis, WriteBatch};
 use super::transaction::Refusal;
 use super::{load, writes};
@@ -41,6 +42,33 @@ impl Job {
     /// Whether its statements write the history and the log themselves, so that no trigger has to: that takes a third of the time.
     pub(super) const fn keeps_books(&self) -> bool {
         matches!(self, Self::Write(..))
+    }
+
+    /// The row of the log that tells of it again where nothing had to be changed, because somebody else had changed it before: its kind, and its fields.
+    pub(super) fn retold(&self) -> Option<(&'static str, Vec<String>)> {
+        match self {
+            Self::Write(store, batch, _) => {
+                let added = batch.writes.first().map(|write| ("inserted", &write.tuple));
+                let (kind, tuple) = batch.deletes.first().map(|tuple| ("deleted", tuple)).or(added)?;
+                let id = IdText::of(store.0);
+                let TupleColumns {
+                    store,
+                    object_type,
+                    object_id,
+                    relation,
+                    subject_type,
+                    subject_relation,
+                    subject_id,
+                } = TupleColumns::of(id.as_str(), tuple);
+                let fields = [store, object_type, object_id, relation, subject_type, subject_relation, subject_id];
+                Some((kind, fields.map(str::to_owned).into()))
+            }
+            Self::WriteProperties(store, given) => {
+                let (object, _) = given.first()?;
+                Some(("properties", vec![store.0.to_string(), object.type_name.to_string(), object.id.to_string()]))
+            }
+            _ => None,
+        }
     }
 
     /// Does it, in the open transaction. Returns how many things were deleted or loaded, where that is asked for.

@@ -61,6 +61,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0005_who_writes_wakes.sql"),
         needs: 0,
     },
+    Migration {
+        version: 6,
+        name: "with another history changes are past",
+        sql: include_str!("../../../migrations/postgres/0006_another_history.sql"),
+        needs: 0,
+    },
 ];
 
 /// The bytes of a secret that is drawn here.
@@ -343,10 +349,11 @@ impl Store for PostgresStore {
         filter: ChangeFilter,
         page: PageRequest<ChangePlace>,
     ) -> Result<Page<TupleChange, ChangePlace>, StoreError> {
-        self.reader()?;
+        let reader = self.reader()?;
+        let identity = reader.identity().ok_or_else(|| not_joined(reader))?;
         let client = self.pg.exclusive().await.map_err(connecting("listing changes"))?;
         let id = IdText::of(store.0);
-        changes::page(&client, self.pg.schema(), (store, id.as_str()), &filter, &page).await
+        changes::page(&client, self.pg.schema(), (store, id.as_str()), identity, &filter, &page).await
     }
 
     async fn write_assertions(&self, store: StoreId, model: ModelId, body: &str) -> Result<(), StoreError> {

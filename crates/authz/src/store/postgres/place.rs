@@ -6,13 +6,17 @@
 //! changed. A change that rests on another one is never seen without it, so that across batches that order holds as well.
 //!
 //! A place is therefore two snapshots and an id. It is written in a compact form, because it travels in the tokens of readers.
+//!
+//! It also says of which history it is: in one that was restored the same numbers are those of other transactions, and who went on by them would be
+//! told some changes never.
 
+use cache_core::Identity;
 use pg_log::PgSnapshot;
 
 use super::super::{ChangePlace, StoreError};
 
 /// The form below.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The most transactions that are open at once in a snapshot of a place, so that tokens have a bounded length.
 pub(super) const MAX_OPEN: usize = 256;
 
@@ -27,6 +31,8 @@ pub(super) struct Place {
     pub(super) last: u64,
     /// Those up to this id were told.
     pub(super) after: u64,
+    /// Whose numbers these are.
+    pub(super) history: Identity,
 }
 
 impl Place {
@@ -38,6 +44,7 @@ impl Place {
         }
         put(&mut bytes, self.last);
         put(&mut bytes, self.after);
+        bytes.extend(self.history.0);
         ChangePlace::from_bytes(bytes)
     }
 
@@ -60,7 +67,8 @@ fn read(bytes: &[u8]) -> Option<Place> {
     let told = if told == 1 { Some(snapshot(&mut rest)?) } else { None };
     let batch = snapshot(&mut rest)?;
     let (last, after) = (take(&mut rest)?, take(&mut rest)?);
-    rest.is_empty().then_some(Place { told, batch, last, after })
+    let history = Identity(rest.try_into().ok()?);
+    Some(Place { told, batch, last, after, history })
 }
 
 pub(super) fn put_snapshot(bytes: &mut Vec<u8>, snapshot: &PgSnapshot) {
@@ -123,15 +131,17 @@ mod tests {
         let snapshot = |text: &str| text.parse::<PgSnapshot>().unwrap();
         let many: Vec<String> = (0..MAX_OPEN as u64).map(|n| (1_000_000_000 + n * 300).to_string()).collect();
         let wide = format!("1000000000:1000100000:{}", many.join(","));
+        let history = Identity([9; 16]);
         vec![
-            Place { told: None, batch: snapshot("3:3:"), last: 0, after: 0 },
+            Place { told: None, batch: snapshot("3:3:"), last: 0, after: 0, history },
             Place {
                 told: Some(snapshot("700:800:700,750")),
                 batch: snapshot("750:900:750"),
                 last: u64::MAX,
                 after: 128,
+                history,
             },
-            Place { told: Some(snapshot(&wide)), batch: snapshot(&wide), last: 1 << 40, after: 1 << 39 },
+            Place { told: Some(snapshot(&wide)), batch: snapshot(&wide), last: 1 << 40, after: 1 << 39, history },
         ]
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cache_core::Revision;
 use futures_util::future::join3;
+use pg_log::tokio_postgres::types::ToSql;
 use pg_log::tokio_postgres::{self, Row};
 use pg_log::{Exclusive, LogReader, Pg, PgError, PgErrorKind};
 
@@ -104,6 +105,10 @@ impl Desk {
             Some(poll) => Some(connection.prepared(poll.sql()).await.map_err(connecting(operation))?),
             None => None,
         };
+        let (kind, fields) = job.retold().unzip();
+        // Its own change is applied here before it is answered.
+        let own = self.reader.incarnation();
+        let params: [&(dyn ToSql + Sync); 3] = [&kind, &fields, &own.as_deref()];
         let look = async {
             match (&poll, &statement) {
                 (Some(poll), Some(statement)) => connection.query(statement, &poll.params()).await.map(Some),
@@ -112,7 +117,7 @@ impl Desk {
         };
         let warnings = connection.warnings();
         let (numbers, committed, seen) =
-            join3(connection.query_one(&numbers, &[]), connection.batch_execute("COMMIT"), look).await;
+            join3(connection.query_one(&numbers, &params), connection.batch_execute("COMMIT"), look).await;
         let numbers = match numbers {
             Ok(row) => Numbers::read(&row),
             // Answers come in order: where PostgreSQL refused this, the commit was a rollback.
@@ -140,7 +145,7 @@ impl Desk {
         connection.query(&statement, &[&now, &job.keeps_books()]).await.map(drop).map_err(Refusal::of(operation))
     }
 
-    /// Sees to it that a change that is committed is applied here; where nothing was changed, the newest one of the state.
+    /// Sees to it that a change that is committed is applied here.
     ///
     /// By a poll that was sent after the commit, and not by the position of the reader: that may be from before a crash of the server, and then
     /// claims to have seen numbers that were given again since. The one that came with the commit mostly does.
@@ -181,10 +186,23 @@ pub(super) struct Numbers {
     pub(super) incarnation: String,
 }
 
+/// What was found changed already may have been changed by a transaction that is not the newest one by its number: who has applied the newest one need not
+/// have applied that. So where somebody is behind, it is told once more, if nothing else is: who has applied this transaction has applied all that it saw.
 fn numbers_sql(schema: &str) -> String {
     format!(
-        "SELECT pg_current_xact_id_if_assigned()::text::bigint,
+        "WITH retold AS (
+             INSERT INTO {schema}.log (kind, fields) SELECT $1::text, $2::text[] WHERE $1 IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned())
+                 AND EXISTS (SELECT FROM {schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)
+                     WHERE NOT m.fenced AND m.incarnation::text IS DISTINCT FROM $3
+                         AND (p.seen IS NULL OR p.seen_in IS DISTINCT FROM {schema}.incarnation()
+                             OR EXISTS (SELECT FROM {schema}.log l
+                                 WHERE NOT l.loaded AND l.xid >= pg_snapshot_xmin(p.seen::pg_snapshot)
+                                     AND NOT pg_visible_in_snapshot(l.xid, p.seen::pg_snapshot))))
+             RETURNING xid)
+         SELECT coalesce((SELECT xid FROM retold), pg_current_xact_id_if_assigned())::text::bigint,
                 coalesce(
+                    (SELECT xid FROM retold)::text::bigint,
                     (SELECT xid FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned() LIMIT 1)::text::bigint,
                     (SELECT xid FROM {schema}.log WHERE NOT loaded ORDER BY xid DESC LIMIT 1)::text::bigint,
                     (SELECT greatest(trimmed_below::text::bigint - 1, 0) FROM {schema}.log_state)),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use authz::condition::Context;
 use authz::store::postgres::PostgresStore;
 use authz::store::{ChangeFilter, ChangePlace, OnConflict, PageRequest, Store, StoreError, WriteBatch};
 use fastrand::Rng;
@@ -80,6 +81,41 @@ async fn a_transaction_that_stays_open_holds_nobody_up_and_comes_later() {
     assert_eq!(page(&world, next, 10).await.0, [format!("+{EVE}")]);
 }
 
+/// Another instance has applied the newest change, and not the one that was committed after it. Who repeats that one has to wait for it.
+#[tokio::test]
+async fn who_finds_a_change_made_that_somebody_has_not_applied_gets_a_number_that_stands_for_it() {
+    let (world, first) = world!();
+    let other = psql(world.database.as_ref().unwrap().url()).await;
+    world.write(&[ANN]).await;
+    let described = |level: Context| vec![(tuple(ANN).object, level)];
+    let level = Context::new([("level".into(), "9".into())]);
+    world.origin.write_properties(world.store, described(level)).await.unwrap();
+    let change = format!("{}; {}; DELETE FROM tiergate.properties", delete(ANN), insert(EVE));
+    first.batch_execute(&format!("BEGIN; {change}")).await.unwrap();
+    let newest = world.origin.write(world.store, WriteBatch::of([tuple(BOB)])).await.unwrap();
+    let join = "WITH joined AS (INSERT INTO tiergate.members (name, lease_ms) VALUES ('other', 60000) RETURNING incarnation)
+        INSERT INTO tiergate.positions SELECT incarnation, pg_current_snapshot()::text, tiergate.incarnation() FROM joined";
+    other.batch_execute(join).await.unwrap();
+    first.batch_execute("COMMIT").await.unwrap();
+
+    let deletes = WriteBatch { deletes: vec![tuple(ANN)], on_missing: OnConflict::Ignore, ..WriteBatch::default() };
+    let deleted = world.origin.write(world.store, deletes.clone()).await.unwrap();
+    assert!(deleted.revision > newest.revision, "{deleted:?} {newest:?}");
+    let writes = WriteBatch { on_duplicate: OnConflict::Ignore, ..WriteBatch::of([tuple(EVE)]) };
+    let written = world.origin.write(world.store, writes).await.unwrap();
+    assert!(written.revision > deleted.revision, "{written:?} {deleted:?}");
+    let undescribed = world.origin.write_properties(world.store, described(Context::default())).await.unwrap();
+    assert!(undescribed.revision > written.revision, "{undescribed:?} {written:?}");
+    let removals = page(&world, None, 10).await.0.into_iter().filter(|told| *told == format!("-{ANN}"));
+    assert_eq!(removals.count(), 1, "the history has it once");
+
+    let report = "UPDATE tiergate.positions p SET seen = pg_current_snapshot()::text FROM tiergate.members m
+        WHERE m.incarnation = p.incarnation AND m.name = 'other'";
+    other.batch_execute(report).await.unwrap();
+    let again = world.origin.write(world.store, deletes).await.unwrap();
+    assert_eq!(again, undescribed, "nobody is behind, and nothing is told");
+}
+
 #[tokio::test]
 async fn a_place_of_a_history_that_was_set_back_is_refused() {
     let (world, _psql) = world!();
@@ -87,9 +123,12 @@ async fn a_place_of_a_history_that_was_set_back_is_refused() {
     let (_, place) = page(&world, None, 10).await;
     // As one of a server that is further on would be: its second number is the distance of the numbers of transactions.
     let mut bytes = place.unwrap().as_bytes().to_vec();
+    let mut of_another = bytes.clone();
     bytes[2] |= 0x80;
     bytes.splice(3..3, [0xff, 0xff, 0xff, 0xff, 0x7f]);
-    for bytes in [bytes, vec![0; 8], vec![]] {
+    // Whose numbers these are comes last.
+    *of_another.last_mut().unwrap() ^= 1;
+    for bytes in [bytes, of_another, vec![0; 8], vec![]] {
         let page = PageRequest { after: Some(ChangePlace::from_bytes(bytes)), limit: 10 };
         let refused = world.origin.changes(world.store, ChangeFilter::default(), page).await;
         assert!(matches!(refused, Err(StoreError::UnknownPlace)), "{refused:?}");
