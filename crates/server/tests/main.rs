@@ -1,5 +1,6 @@
 //! The server from outside: its handlers in this process, over an origin in memory; and its binary as a process, over real ports.
 
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod acknowledge;

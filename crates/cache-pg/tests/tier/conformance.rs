@@ -41,6 +41,8 @@ impl Mirrored {
         );
         self.client.execute(&insert, &[&keys, &texts]).await.unwrap();
         self.refresh(rows[0].stamp.get(), "CONCURRENTLY").await;
+        // For so long a session goes by the age that it was told before.
+        self.setting.clock.advance(std::time::Duration::from_millis(50));
     }
 
     /// The stamps of the laws come from a log of their own, which counts from one: a refresh with the stamp that the law wants.

@@ -127,9 +127,16 @@ async fn for_a_moment_a_row_has_the_age_that_its_session_was_told_before_never_a
     layer.bind(database.identity);
     let elsewhere = Views::new(database.pg.clone(), vec![Database::users()]).unwrap();
     let refresher = database.refresher(&elsewhere);
-    let renamed = async |name: &str| {
+    let renamed = async |name: &str, after: Stamp| {
         database.change(&format!("UPDATE users SET name = '{name}' WHERE id = 7")).await;
-        stamp_of(refresher.refresh_now("users").await.unwrap())
+        let mut as_of = after;
+        // Whoever writes into another database of the server meanwhile holds it back.
+        until("the view is younger", async || {
+            as_of = stamp_of(refresher.refresh_now("users").await.unwrap());
+            as_of > after
+        })
+        .await;
+        as_of
     };
     let (keyer, source) = (Keyer::with_secret((1, 2)), user(7));
     let found = async || {
@@ -138,14 +145,13 @@ async fn for_a_moment_a_row_has_the_age_that_its_session_was_told_before_never_a
     };
     let named = |name: &str, stamp| (name.to_owned(), stamp);
 
-    let first = renamed("ann").await;
+    let first = renamed("ann", Stamp::OLDEST).await;
     assert_eq!(found().await, named("ann", first));
-    let second = renamed("bob").await;
-    assert!(second > first);
+    let second = renamed("bob", first).await;
     assert_eq!(found().await, named("bob", first), "the row is asked for by itself");
     database.look_ups.advance(A_MOMENT);
     assert_eq!(found().await, named("bob", second));
-    let third = renamed("eve").await;
+    let third = renamed("eve", second).await;
     pg.shared().await.unwrap().discard();
     // Whoever comes before its end is seen gets an error.
     until("another session", async || layer.get(&keyer.key(&source)).await.is_ok()).await;
