@@ -253,7 +253,7 @@ pub(crate) fn stamp_of(refreshed: Refreshed) -> Stamp {
 }
 
 /// Waits until something holds, which something else brings about.
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(2)).await;
