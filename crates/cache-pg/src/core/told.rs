@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn an_age_is_gone_by_in_its_own_session_and_for_a_short_time() {
-        let at = |ms| Moment::from_millis(1_000 + ms);
+        let at = |ms: u64| Moment::from_millis(1_000 + ms);
         let age = |as_of| Age { as_of: Stamp::new(as_of), identity: Identity([7; 16]) };
         let told = Told::default();
         assert_eq!(told.age(1, at(0)), None);
