@@ -217,14 +217,17 @@ async fn the_stamp_of_another_history_is_no_lower_bound() {
 mod mistakes {
     use cache_core::{Mistake, plant};
 
+    const ROUNDS: usize = 10;
+
     fn finds(mistake: Mistake, test: fn()) {
         if test_services::shared_postgres().is_none() {
             return;
         }
         let planted = plant(mistake);
-        let passed = std::panic::catch_unwind(test).is_ok();
+        // Whoever writes into another database of the server holds stamps back, and may hide it.
+        let found = (0..ROUNDS).any(|_| std::panic::catch_unwind(test).is_err());
         drop(planted);
-        assert!(!passed, "{mistake} was not found");
+        assert!(found, "{mistake} was not found");
     }
 
     #[test]
