@@ -35,9 +35,9 @@ impl Tool {
         let home = home(workspace);
         println!("    {} is not installed; it is built now, once, into {}", self.krate, home.display());
         println!("    ({} on two cores; --no-install leaves this check out)", self.takes);
+        // Unoptimized, it is there sooner, and reads a workspace in seconds all the same.
         let mut install = process::cargo(&workspace.root, ["install", "--locked", "--quiet", "--debug", "--root"]);
         install.arg(&home).args(["--version", self.version, self.krate]);
-        // Unoptimized, it is there in half the time, and reads a workspace in seconds all the same.
         // Without this the tool would be built among our own crates, and would wait for whoever builds those.
         install.env_remove("CARGO_TARGET_DIR");
         match process::run(&mut install) {

@@ -7,49 +7,11 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use cache_core::testing::{ALPHA, BETA, FakeLayer, TYPES, TestKey, TestValue};
-use cache_core::{Chain, ErrorKind, Identity, Kill, KillSink, Log, Lookup, Position, Revision, Stamp, Tag, tag};
-use pg_log::{LogRow, Pg, PgLog};
+use cache_core::{Chain, ErrorKind, Identity, Kill, KillSink, Log, Lookup, Position, Revision, Stamp, tag};
+use pg_log::{Pg, PgLog};
+use support::process::{Process, thing};
 use support::{Database, SOON, until};
 use test_services::{Postgres, PostgresOptions};
-
-struct Process {
-    chain: Chain<TestValue>,
-    log: Arc<PgLog>,
-}
-
-fn thing(row: &LogRow) -> Vec<Kill> {
-    let name = row.fields.first().and_then(Option::as_deref).unwrap_or_default();
-    vec![Kill::Tag(tag!("thing", name))]
-}
-
-impl Process {
-    async fn start(pg: Pg) -> Self {
-        let log = PgLog::start_with(pg, TYPES.to_vec(), thing);
-        let chain = Chain::builder().tier(FakeLayer::local("memory")).log(log.clone()).build().unwrap();
-        tokio::time::timeout(SOON, log.reader().leased()).await.unwrap();
-        Self { chain, log }
-    }
-
-    /// Caches a value that was computed from a tag.
-    async fn cache(&self, name: &str, tag: Tag) -> TestKey {
-        let key = TestKey::new(ALPHA, name);
-        // Old enough writers may still hold the stamp back.
-        until("cached", async || {
-            let load = |load: cache_core::Load| async move {
-                load.read(tag);
-                Ok::<_, std::io::Error>(TestValue::new("cached"))
-            };
-            self.chain.get_or_load(&key, load).await.unwrap();
-            self.holds(&key)
-        })
-        .await;
-        key
-    }
-
-    fn holds(&self, key: &TestKey) -> bool {
-        matches!(self.chain.get_now(key), Lookup::Hit(_))
-    }
-}
 
 #[tokio::test]
 async fn what_one_process_invalidates_is_dead_there_at_once_and_soon_in_the_other() {

@@ -6,7 +6,6 @@
 #![allow(clippy::disallowed_methods, reason = "what is waited for happens in other processes, in real time")]
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -15,9 +14,11 @@ use fault_proxy::{Direction, Fault, Proxy};
 use serde_json::{Value, json};
 use test_services::{Postgres, PostgresOptions, Session, TestDatabase};
 
-use crate::acknowledge::{Answer, PATIENCE, PAUSE, fetch, fill, grant, member, send, start, until_cached};
 use crate::combinations::Backends;
 use crate::support::child::Server;
+use crate::support::client::{
+    Answer, PATIENCE, PAUSE, allowed, ask, fetch, fill, grant, member, send, signal, start, until, until_cached,
+};
 use crate::support::wire::{exchange, post_with};
 
 /// What others wait for a server that is gone, by the documentation: its lease and a tenth of a second.
@@ -76,15 +77,6 @@ impl Held {
     }
 }
 
-#[track_caller]
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: it did not happen");
-        sleep(Duration::from_millis(5));
-    }
-}
-
 /// Asks for the revocation, and gets what came until the connection ended: nothing, where the server ended first.
 fn revoke_in_background(address: SocketAddr, store: &str) -> JoinHandle<String> {
     let request = post_with(&format!("/stores/{store}/write"), REQUEST, &json!({"deletes": member("ann")}).to_string());
@@ -113,21 +105,6 @@ pub(crate) fn repeat_until_done(server: &Server, store: &str) {
     }
 }
 
-pub(crate) fn ask(server: &Server, store: &str, user: &str) -> Answer {
-    let question = json!({
-        "subject": {"type": "user", "id": user},
-        "action": {"name": "can_view"},
-        "resource": {"type": "document", "id": "1"},
-    });
-    send(server.public, &format!("/stores/{store}/access/v1/evaluation"), &question)
-}
-
-pub(crate) fn allowed(server: &Server, store: &str, user: &str) -> bool {
-    let answer = ask(server, store, user);
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.body["decision"].as_bool().unwrap()
-}
-
 /// How often the history tells that ann was removed.
 fn told(server: &Server, store: &str) -> usize {
     let changes = fetch(server.public, &format!("/stores/{store}/changes?page_size=100"));
@@ -140,10 +117,6 @@ fn told(server: &Server, store: &str) -> usize {
 
 fn is_stored(database: &TestDatabase) -> bool {
     !database.psql("SELECT 1 FROM tiergate.tuples WHERE subject_id = 'ann'").unwrap().is_empty()
-}
-
-fn signal(server: &Server, name: &str) {
-    assert!(Command::new("kill").args([name, &server.id().to_string()]).status().unwrap().success());
 }
 
 /// Runs something while others ask about bob at these servers, whom nothing of it concerns.

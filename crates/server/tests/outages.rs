@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use test_services::{Postgres, PostgresOptions, Session, TestDatabase, shared_redis};
 
-use crate::acknowledge::{Answer, PAUSE, fetch, fill, grant, revoke, send, start, until_cached};
 use crate::combinations::Backends;
-use crate::fates::{allowed, ask, repeat_until_done, says_that_it_is_not_known, until};
+use crate::fates::{repeat_until_done, says_that_it_is_not_known};
 use crate::support::child::Server;
+use crate::support::client::{
+    Answer, PAUSE, allowed, ask, fetch, fill, grant, revoke, shared, start, until, until_cached,
+};
 
 /// `postgres.lease_ms`, unless a test says something else.
 const LEASE: Duration = Duration::from_secs(1);
@@ -163,15 +165,6 @@ fn source(server: &Server, store: &str, user: &str) -> String {
     source.unwrap_or_default()
 }
 
-/// Whether a decision lies in Redis.
-fn is_shared(server: &Server, store: &str, user: &str) -> bool {
-    let asked =
-        json!({"store": store, "subject": format!("user:{user}"), "relation": "can_view", "object": "document:1"});
-    let answer = send(server.admin, "/admin/v1/explain", &asked);
-    let tiers = answer.body["tiers"].as_array().unwrap();
-    tiers.iter().any(|tier| tier["tier"] == "l2" && tier["held"]["decision"] == true)
-}
-
 #[test]
 fn while_a_lock_keeps_everybody_from_the_relationships_hits_are_answered_and_all_the_rest_is_refused_in_time() {
     let Some(backends) = Backends::new() else { return };
@@ -186,7 +179,7 @@ fn while_a_lock_keeps_everybody_from_the_relationships_hits_are_answered_and_all
     assert!(allowed(&two, &store, "new0"));
     until("its tier joins", || fetch(two.admin, "/admin/v1/pools").body["redis"].is_object());
     known.iter().for_each(|user| until_cached(&one, &store, user));
-    until("all lie in Redis", || known.iter().all(|user| is_shared(&one, &store, user)));
+    until("all lie in Redis", || known.iter().all(|user| shared(&one, &store, user, "1") == Some(true)));
 
     let mut session = Session::new(backends.database.url());
     session.psql("BEGIN; LOCK TABLE tiergate.tuples IN ACCESS EXCLUSIVE MODE").unwrap();

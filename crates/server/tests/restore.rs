@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use test_services::{Postgres, PostgresOptions, Redis, RedisOptions, TestDatabase, psql};
 
-use crate::acknowledge::{Answer, PATIENCE, PAUSE, fetch, fill, grant, member, revoke, send, until_cached};
 use crate::support::child::Server;
+use crate::support::client::{
+    Answer, allowed, ask, fetch, fill, grant, member, revoke, send, shared, signal, until, until_cached,
+};
 use crate::support::wire::{exchange, post_with};
 
 /// Who is in the team in the backup.
@@ -41,15 +43,6 @@ fn instance(url: &str, redis: &Redis, name: &str, tiers: [bool; 3], refresh_seco
     server
 }
 
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not come true");
-        std::thread::sleep(PAUSE);
-    }
-}
-
 fn until_ready(server: &Server) {
     until("it is ready", || fetch(server.public, "/readyz").status == 200);
 }
@@ -61,21 +54,6 @@ fn stop(instances: impl IntoIterator<Item = Server>) {
     for instance in &mut instances {
         assert_eq!(instance.ended().0, Some(0));
     }
-}
-
-fn ask(server: &Server, store: &str, user: &str) -> Answer {
-    let question = json!({
-        "subject": {"type": "user", "id": user},
-        "action": {"name": "can_view"},
-        "resource": {"type": "document", "id": "1"},
-    });
-    send(server.public, &format!("/stores/{store}/access/v1/evaluation"), &question)
-}
-
-fn allowed(server: &Server, store: &str, user: &str) -> bool {
-    let answer = ask(server, store, user);
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.body["decision"].as_bool().unwrap()
 }
 
 fn cell(database: &TestDatabase, question: &str) -> String {
@@ -147,6 +125,16 @@ impl Files {
     }
 }
 
+/// Two instances, and a store as the backup is going to have it.
+fn backed_up(database: &TestDatabase, redis: &Redis) -> ([Server; 2], String) {
+    let instances = ["one", "two"].map(|name| instance(database.url(), redis, name, EVERY_TIER, 1));
+    let store = fill(&instances[0]);
+    for (user, _) in BACKED_UP.iter().filter(|(_, is_member)| *is_member) {
+        assert_eq!(grant(&instances[0], &store, user).status, 200);
+    }
+    (instances, store)
+}
+
 /// A future that the backup does not have, and what clients keep of it.
 struct Lost {
     history: String,
@@ -187,13 +175,7 @@ impl Lost {
 
 /// Waits until a decision lies where all instances find it.
 fn until_shared(server: &Server, store: &str, user: &str, decision: bool) {
-    let asked =
-        json!({"store": store, "subject": format!("user:{user}"), "relation": "can_view", "object": "document:1"});
-    until("it is in Redis", || {
-        let answer = send(server.admin, "/admin/v1/explain", &asked);
-        let tiers = answer.body["tiers"].as_array().unwrap();
-        tiers.iter().any(|tier| tier["tier"] == "l2" && tier["held"]["decision"] == decision)
-    });
+    until("it is in Redis", || shared(server, store, user, "1") == Some(decision));
 }
 
 /// Step 4 of the book, and what has to hold from then on.
@@ -301,11 +283,7 @@ fn a_dump_restored_by_the_book_into_a_server_with_lower_numbers_is_all_that_anyb
     let Some(new) = Postgres::start(&PostgresOptions::default()) else { return };
     let before = TestDatabase::create_on(&broken.url(), "SELECT").unwrap();
     use_up(&before, NUMBERS);
-    let instances = ["one", "two"].map(|name| instance(before.url(), &redis, name, EVERY_TIER, 1));
-    let store = fill(&instances[0]);
-    for user in ["ann", "bob"] {
-        assert_eq!(grant(&instances[0], &store, user).status, 200);
-    }
+    let (instances, store) = backed_up(&before, &redis);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tiergate.dump");
     dump(&before, &file, &[]);
@@ -338,11 +316,7 @@ fn files_put_back_by_the_book_are_all_that_anybody_knows() {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
     let Some(postgres) = Postgres::start(&PostgresOptions::default()) else { return };
     let database = TestDatabase::create_on(&postgres.url(), "SELECT").unwrap();
-    let instances = ["one", "two"].map(|name| instance(database.url(), &redis, name, EVERY_TIER, 1));
-    let store = fill(&instances[0]);
-    for user in ["ann", "bob"] {
-        assert_eq!(grant(&instances[0], &store, user).status, 200);
-    }
+    let (instances, store) = backed_up(&database, &redis);
     let files = Files::copy(&postgres);
     instances.iter().for_each(until_ready);
     let lost = Lost::pass(&instances, &store, &database);
@@ -359,11 +333,7 @@ fn an_older_copy_while_instances_run(more: u32) {
     let Some(redis) = Redis::start(&RedisOptions::default()) else { return };
     let Some(postgres) = Postgres::start(&PostgresOptions::default()) else { return };
     let database = TestDatabase::create_on(&postgres.url(), "SELECT").unwrap();
-    let instances = ["one", "two"].map(|name| instance(database.url(), &redis, name, EVERY_TIER, 1));
-    let store = fill(&instances[0]);
-    for user in ["ann", "bob"] {
-        assert_eq!(grant(&instances[0], &store, user).status, 200);
-    }
+    let (instances, store) = backed_up(&database, &redis);
     let files = Files::copy(&postgres);
     instances.iter().for_each(until_ready);
     let lost = Lost::pass(&instances, &store, &database);
@@ -405,10 +375,6 @@ fn reason(server: &Server) -> String {
     let checks = health.body["checks"].as_array().unwrap();
     let origin = checks.iter().find(|check| check["name"] == "origin").unwrap();
     origin["message"].as_str().unwrap_or_default().to_owned()
-}
-
-fn signal(server: &Server, name: &str) {
-    assert!(Command::new("kill").args([name, &server.id().to_string()]).status().unwrap().success());
 }
 
 #[test]

@@ -10,10 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::acknowledge::{PAUSE, fetch, send};
 use crate::combinations::Backends;
-use crate::fates::until;
 use crate::support::child::Server;
+use crate::support::client::{PAUSE, fetch, send, shared, until};
 
 const MODEL: &str = "
 model
@@ -90,13 +89,6 @@ fn fill(server: &Server, end: SystemTime) -> String {
     store
 }
 
-fn is_shared(server: &Server, store: &str, document: &str) -> bool {
-    let asked = json!({"store": store, "subject": "user:ann", "relation": "can_view", "object": format!("document:{document}")});
-    let answer = send(server.admin, "/admin/v1/explain", &asked);
-    let tiers = answer.body["tiers"].as_array().unwrap();
-    tiers.iter().any(|tier| tier["tier"] == "l2" && tier["held"]["decision"] == true)
-}
-
 #[test]
 fn a_grant_that_ends_at_a_time_ends_then_on_every_server_and_in_every_tier() {
     let Some(backends) = Backends::new() else { return };
@@ -111,7 +103,9 @@ fn a_grant_that_ends_at_a_time_ends_then_on_every_server_and_in_every_tier() {
     let mut all: [Vec<Answered>; 3] = [(); 3].map(|()| Vec::new());
     for document in DOCUMENTS {
         all[0].push(ask(&servers[0], &store, document));
-        until("it lies in Redis", || is_shared(&servers[0], &store, document) || SystemTime::now() > end);
+        until("it lies in Redis", || {
+            shared(&servers[0], &store, "ann", document) == Some(true) || SystemTime::now() > end
+        });
     }
     while SystemTime::now() < end + Duration::from_secs(1) {
         for (server, all) in servers.iter().zip(&mut all) {

@@ -11,9 +11,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use test_services::{Postgres, PostgresOptions, TestDatabase};
 
-use crate::acknowledge::{Answer, PATIENCE, PAUSE, fill, grant, revoke, send, start, until_cached};
 use crate::combinations::Backends;
 use crate::support::child::Server;
+use crate::support::client::{Answer, fill, grant, revoke, send, shared, start, until, until_cached};
 use crate::support::wire::{exchange, post_with};
 
 /// So that a reader hears of nothing that it does not ask for.
@@ -227,17 +227,7 @@ fn what_came_from_a_tier_that_others_fill_is_in_the_token_too() {
 
 /// Waits until the denial lies where the others find it.
 fn until_shared(server: &Server, store: &str) {
-    let asked = json!({"store": store, "subject": "user:ann", "relation": "can_view", "object": "document:1"});
-    let begun = Instant::now();
-    loop {
-        let answer = send(server.admin, "/admin/v1/explain", &asked);
-        let tiers = answer.body["tiers"].as_array().unwrap();
-        if tiers.iter().any(|tier| tier["tier"] == "l2" && tier["held"]["decision"] == false) {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{}", answer.body);
-        std::thread::sleep(PAUSE);
-    }
+    until("the denial is in Redis", || shared(server, store, "ann", "1") == Some(false));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Whoever asks after the acknowledgement is told nothing from before, on no path; and what is loaded after it is kept: nothing is lost to the
 //! cache for good.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::testing::{ALPHA, TYPES};
@@ -67,11 +68,10 @@ fn settles(world: &World) {
     });
 }
 
-/// Callers that find nothing load it.
-pub(crate) fn load(scope: Scope) {
-    let world = World::new(false);
+/// Callers who load what they don't find, and the invalidation.
+fn callers_race(world: &Arc<World>, scope: Scope) {
     together(
-        &world,
+        world,
         vec![
             task(async |world| {
                 world.ask(0).await;
@@ -84,7 +84,13 @@ pub(crate) fn load(scope: Scope) {
             task(async move |world| scope.change(world).await),
         ],
     );
-    settles(&world);
+    settles(world);
+}
+
+/// Callers that find nothing load it.
+pub(crate) fn load(scope: Scope) {
+    let world = World::new(false);
+    callers_race(&world, scope);
 }
 
 /// A value is copied upwards from a lower tier, alone and with others.
@@ -114,21 +120,7 @@ pub(crate) fn refresh(scope: Scope) {
     let lifetime = Lifetime { hard: Duration::from_secs(60), soft: Duration::ZERO };
     let world = World::with(false, Policy::default().lifetime("local", ALPHA, lifetime));
     block_on(world.warm(0));
-    together(
-        &world,
-        vec![
-            task(async |world| {
-                world.ask(0).await;
-                world.look(0).await;
-            }),
-            task(async |world| {
-                world.look(0).await;
-                world.ask(0).await;
-            }),
-            task(async move |world| scope.change(world).await),
-        ],
-    );
-    settles(&world);
+    callers_race(&world, scope);
 }
 
 /// Values are filled together, and asked for together.

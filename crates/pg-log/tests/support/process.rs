@@ -14,7 +14,7 @@ pub(crate) struct Process {
 }
 
 /// What a change of a thing kills.
-fn thing(row: &LogRow) -> Vec<Kill> {
+pub(crate) fn thing(row: &LogRow) -> Vec<Kill> {
     let name = row.fields.first().and_then(Option::as_deref).unwrap_or_default();
     vec![Kill::Tag(tag!("thing", name))]
 }

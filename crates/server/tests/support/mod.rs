@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod child;
+pub(crate) mod client;
 pub(crate) mod wire;
 
 use std::net::{IpAddr, Ipv4Addr};
