@@ -3,7 +3,7 @@
 use pg_log::Exclusive;
 
 use super::super::columns::{IdText, TupleColumns};
-use super::super::{InvalidationScope, ModelId, StoreId, UnixMillis, WriteBatch};
+use super::super::{InvalidationScope, ModelId, OnConflict, StoreId, UnixMillis, WriteBatch};
 use super::transaction::Refusal;
 use super::{load, writes};
 use crate::relation::{Object, Relationship};
@@ -45,11 +45,15 @@ impl Job {
     }
 
     /// The row of the log that tells of it again where nothing had to be changed, because somebody else had changed it before: its kind, and its fields.
+    /// None where that can't be.
     pub(super) fn retold(&self) -> Option<(&'static str, Vec<String>)> {
         match self {
             Self::Write(store, batch, _) => {
-                let added = batch.writes.first().map(|write| ("inserted", &write.tuple));
-                let (kind, tuple) = batch.deletes.first().map(|tuple| ("deleted", tuple)).or(added)?;
+                // Whoever asks to ignore nothing is refused where something was changed before.
+                let gone = batch.deletes.first().filter(|_| batch.on_missing == OnConflict::Ignore);
+                let there = batch.writes.first().filter(|_| batch.on_duplicate == OnConflict::Ignore);
+                let added = there.map(|write| ("inserted", &write.tuple));
+                let (kind, tuple) = gone.map(|tuple| ("deleted", tuple)).or(added)?;
                 let id = IdText::of(store.0);
                 let TupleColumns {
                     store,

@@ -99,16 +99,19 @@ impl Desk {
         begun.map_err(Refusal::of(operation))?;
         prepared?;
         let done = done?;
-        let numbers = connection.prepared(&numbers_sql(self.pg.schema())).await.map_err(connecting(operation))?;
+        let (schema, retold) = (self.pg.schema(), job.retold());
+        let sql = if retold.is_some() { retelling_sql(schema) } else { numbers_sql(schema) };
+        let numbers = connection.prepared(&sql).await.map_err(connecting(operation))?;
         let poll = self.reader.poll_statement();
         let statement = match &poll {
             Some(poll) => Some(connection.prepared(poll.sql()).await.map_err(connecting(operation))?),
             None => None,
         };
-        let (kind, fields) = job.retold().unzip();
         // Its own change is applied here before it is answered.
         let own = self.reader.incarnation();
-        let params: [&(dyn ToSql + Sync); 3] = [&kind, &fields, &own.as_deref()];
+        let own = own.as_deref();
+        let params: Vec<&(dyn ToSql + Sync)> =
+            retold.iter().flat_map(|(kind, fields)| [kind as _, fields as _, &own as _]).collect();
         let look = async {
             match (&poll, &statement) {
                 (Some(poll), Some(statement)) => connection.query(statement, &poll.params()).await.map(Some),
@@ -186,13 +189,20 @@ pub(super) struct Numbers {
     pub(super) incarnation: String,
 }
 
-/// What was found changed already may have been changed by a transaction that is not the newest one by its number: who has applied the newest one need not
-/// have applied that. So where somebody is behind, it is told once more, if nothing else is: who has applied this transaction has applied all that it saw.
 fn numbers_sql(schema: &str) -> String {
     format!(
+        "SELECT pg_current_xact_id_if_assigned()::text::bigint, coalesce({}), {schema}.incarnation()",
+        revision_sql(schema)
+    )
+}
+
+/// What was found changed already may have been changed by a transaction that is not the newest one by its number: who has applied the newest one need not
+/// have applied that. So where somebody is behind, it is told once more, if nothing else is: who has applied this transaction has applied all that it saw.
+fn retelling_sql(schema: &str) -> String {
+    format!(
         "WITH retold AS (
-             INSERT INTO {schema}.log (kind, fields) SELECT $1::text, $2::text[] WHERE $1 IS NOT NULL
-                 AND NOT EXISTS (SELECT FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned())
+             INSERT INTO {schema}.log (kind, fields) SELECT $1::text, $2::text[]
+             WHERE NOT EXISTS (SELECT FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned())
                  AND EXISTS (SELECT FROM {schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)
                      WHERE NOT m.fenced AND m.incarnation::text IS DISTINCT FROM $3
                          AND (p.seen IS NULL OR p.seen_in IS DISTINCT FROM {schema}.incarnation()
@@ -201,12 +211,17 @@ fn numbers_sql(schema: &str) -> String {
                                      AND NOT pg_visible_in_snapshot(l.xid, p.seen::pg_snapshot))))
              RETURNING xid)
          SELECT coalesce((SELECT xid FROM retold), pg_current_xact_id_if_assigned())::text::bigint,
-                coalesce(
-                    (SELECT xid FROM retold)::text::bigint,
-                    (SELECT xid FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned() LIMIT 1)::text::bigint,
-                    (SELECT xid FROM {schema}.log WHERE NOT loaded ORDER BY xid DESC LIMIT 1)::text::bigint,
-                    (SELECT greatest(trimmed_below::text::bigint - 1, 0) FROM {schema}.log_state)),
-                {schema}.incarnation()"
+                coalesce((SELECT xid FROM retold)::text::bigint, {}), {schema}.incarnation()",
+        revision_sql(schema)
+    )
+}
+
+/// What was told by this transaction; else the newest row of the log, or what was trimmed of it.
+fn revision_sql(schema: &str) -> String {
+    format!(
+        "(SELECT xid FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned() LIMIT 1)::text::bigint,
+         (SELECT xid FROM {schema}.log WHERE NOT loaded ORDER BY xid DESC LIMIT 1)::text::bigint,
+         (SELECT greatest(trimmed_below::text::bigint - 1, 0) FROM {schema}.log_state)"
     )
 }
 
