@@ -16,6 +16,7 @@ use cache_core::{Identity, Lease, Mistake, Revision, planted};
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
+use super::floor::Floor;
 use super::poll::{Answer, Header, PollStatement, Statements};
 use super::row::{LogRow, LogSink};
 use crate::connect::lock;
@@ -37,7 +38,7 @@ pub(super) struct Applied {
     history: OnceLock<Arc<str>>,
     /// How many answers with rows were applied, or in which something else changed that others want to know of.
     news: AtomicU64,
-    forgotten: AtomicU64,
+    floor: Floor,
     /// The floor of the database, as high as it was ever told.
     trimmed_below: AtomicU64,
     /// How often a position was published.
@@ -69,7 +70,7 @@ impl Applied {
             identity: OnceLock::new(),
             history: OnceLock::new(),
             news: AtomicU64::new(0),
-            forgotten: AtomicU64::new(0),
+            floor: Floor::default(),
             trimmed_below: AtomicU64::new(0),
             published: AtomicU64::new(0),
             position: watch::Sender::new(None),
@@ -185,9 +186,7 @@ impl Applied {
 
     /// Values that do not contain everything below `below` become misses.
     fn forget(&self, below: u64) {
-        if below > 0 && self.forgotten.fetch_max(below, Ordering::AcqRel) < below {
-            self.sink.forget(Revision::new(below - 1));
-        }
+        self.floor.raise(below, || self.sink.forget(Revision::new(below - 1)));
     }
 
     fn check(&self, header: &Header) -> Result<(), PgError> {

@@ -2,6 +2,7 @@
 
 mod applied;
 mod config;
+mod floor;
 mod follower;
 mod following;
 mod identity;

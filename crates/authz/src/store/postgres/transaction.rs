@@ -198,17 +198,20 @@ fn numbers_sql(schema: &str) -> String {
 
 /// What was found changed already may have been changed by a transaction that is not the newest one by its number: who has applied the newest one need not
 /// have applied that. So where somebody is behind, it is told once more, if nothing else is: who has applied this transaction has applied all that it saw.
+/// So too where all that the log has is older than what it is whole for: nobody reports that he has applied what is told no more, and a token that names it
+/// would be too old at once.
 fn retelling_sql(schema: &str) -> String {
     format!(
         "WITH retold AS (
              INSERT INTO {schema}.log (kind, fields) SELECT $1::text, $2::text[]
              WHERE NOT EXISTS (SELECT FROM {schema}.log WHERE NOT loaded AND xid = pg_current_xact_id_if_assigned())
-                 AND EXISTS (SELECT FROM {schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)
+                 AND (NOT EXISTS (SELECT FROM {schema}.log l, {schema}.log_state s WHERE NOT l.loaded AND l.xid >= s.trimmed_below)
+                     OR EXISTS (SELECT FROM {schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)
                      WHERE NOT m.fenced AND m.incarnation::text IS DISTINCT FROM $3
                          AND (p.seen IS NULL OR p.seen_in IS DISTINCT FROM {schema}.incarnation()
                              OR EXISTS (SELECT FROM {schema}.log l
                                  WHERE NOT l.loaded AND l.xid >= pg_snapshot_xmin(p.seen::pg_snapshot)
-                                     AND NOT pg_visible_in_snapshot(l.xid, p.seen::pg_snapshot))))
+                                     AND NOT pg_visible_in_snapshot(l.xid, p.seen::pg_snapshot)))))
              RETURNING xid)
          SELECT coalesce((SELECT xid FROM retold), pg_current_xact_id_if_assigned())::text::bigint,
                 coalesce((SELECT xid FROM retold)::text::bigint, {}), {schema}.incarnation()",

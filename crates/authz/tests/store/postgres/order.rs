@@ -116,6 +116,30 @@ async fn who_finds_a_change_made_that_somebody_has_not_applied_gets_a_number_tha
     assert_eq!(again, undescribed, "nobody is behind, and nothing is told");
 }
 
+/// Nobody reports that he has applied what the log does not tell any more, and a token that named it would be too old at once.
+#[tokio::test]
+async fn who_finds_a_change_made_after_a_quiet_time_gets_a_number_that_is_told_and_not_too_old() {
+    let (world, other) = world!();
+    world.write(&[BOB]).await;
+    let trims = [
+        // What was told is kept for those who list changes, and is whole no more for those who follow.
+        "UPDATE tiergate.log_state SET trimmed_below = pg_current_xact_id()",
+        "UPDATE tiergate.log_state SET trimmed_below = pg_current_xact_id(); DELETE FROM tiergate.log",
+    ];
+    for trim in trims {
+        other.batch_execute(trim).await.unwrap();
+        let floor = "SELECT trimmed_below::text::bigint FROM tiergate.log_state";
+        let floor: i64 = other.query_one(floor, &[]).await.unwrap().get(0);
+        let deletes = WriteBatch { deletes: vec![tuple(ANN)], on_missing: OnConflict::Ignore, ..WriteBatch::default() };
+        let found = world.origin.write(world.store, deletes.clone()).await.unwrap();
+        assert!(found.revision.get() >= floor as u64, "{trim}: {found:?}, and the log is whole from {floor}");
+        world.origin.apply_through(found.revision).await.unwrap();
+        let told = format!("SELECT count(*) FROM tiergate.log WHERE xid = '{}'", found.revision.get());
+        assert_eq!(other.query_one(&told, &[]).await.unwrap().get::<_, i64>(0), 1, "{trim}: whoever follows hears of it");
+        assert_eq!(world.origin.write(world.store, deletes).await.unwrap(), found, "once is enough");
+    }
+}
+
 #[tokio::test]
 async fn a_place_of_a_history_that_was_set_back_is_refused() {
     let (world, _psql) = world!();
