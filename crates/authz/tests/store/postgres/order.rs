@@ -135,7 +135,11 @@ async fn who_finds_a_change_made_after_a_quiet_time_gets_a_number_that_is_told_a
         assert!(found.revision.get() >= floor as u64, "{trim}: {found:?}, and the log is whole from {floor}");
         world.origin.apply_through(found.revision).await.unwrap();
         let told = format!("SELECT count(*) FROM tiergate.log WHERE xid = '{}'", found.revision.get());
-        assert_eq!(other.query_one(&told, &[]).await.unwrap().get::<_, i64>(0), 1, "{trim}: whoever follows hears of it");
+        assert_eq!(
+            other.query_one(&told, &[]).await.unwrap().get::<_, i64>(0),
+            1,
+            "{trim}: whoever follows hears of it"
+        );
         assert_eq!(world.origin.write(world.store, deletes).await.unwrap(), found, "once is enough");
     }
 }
