@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use authz::condition::Context;
 use authz::store::postgres::PostgresStore;
@@ -52,6 +53,8 @@ async fn page(
 
 const ANN: &str = "doc:1#viewer@user:ann";
 const BOB: &str = "doc:1#viewer@user:bob";
+/// Long enough for an answer that waits for nothing.
+const MOMENT: Duration = Duration::from_millis(300);
 const EVE: &str = "doc:1#viewer@user:eve";
 
 #[tokio::test]
@@ -142,6 +145,18 @@ async fn who_finds_a_change_made_after_a_quiet_time_gets_a_number_that_is_told_a
         );
         assert_eq!(world.origin.write(world.store, deletes).await.unwrap(), found, "once is enough");
     }
+}
+
+/// What was applied may be of before a crash of the server, and its number that of another change since.
+#[tokio::test]
+async fn a_change_is_contained_once_a_poll_says_so_and_not_because_its_number_was_seen() {
+    let (world, other) = world!();
+    let written = world.origin.write(world.store, WriteBatch::of([tuple(ANN)])).await.unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE tiergate.log IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let asked = tokio::time::timeout(MOMENT, world.origin.apply_through(written.revision)).await;
+    assert!(!matches!(asked, Ok(Ok(()))), "nobody can have read the log");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    world.origin.apply_through(written.revision).await.unwrap();
 }
 
 #[tokio::test]
