@@ -24,9 +24,9 @@ Examples:
   tiergate serve --port 9000 --data /var/lib/tiergate
   tiergate serve --config /etc/tiergate/tiergate.toml
 
-Exit status: 0 it was told to end, 2 it could not start or go on, 75 start it again: PostgreSQL holds another
-history, as after a failover to a replica, and a new process joins that one. 130 after a second signal.
-Run it under a supervisor that starts it again after 75 (systemd: Restart=on-failure).";
+Exit status: 0 it was told to end, 2 it could not start or go on, 130 after a second signal,
+75 start it again: PostgreSQL holds another history, as after a failover to a replica, and a new
+process joins that one. Run it under a supervisor that does so (systemd: Restart=on-failure).";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

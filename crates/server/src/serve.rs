@@ -37,7 +37,7 @@ pub enum ServeError {
     ListenerDied(&'static str),
     /// The log is lost to this process, and one that is started anew can follow it.
     #[error(
-        "{0}; this process has ended in peace: start the server again, and it joins the history that PostgreSQL holds now"
+        "{0}; start the server again, and it joins the history that PostgreSQL holds now"
     )]
     Lost(StoreError),
     /// The operating system refuses.
