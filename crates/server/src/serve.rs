@@ -36,9 +36,7 @@ pub enum ServeError {
     #[error("the {0} listener ended unexpectedly; see the log above, and start the server again")]
     ListenerDied(&'static str),
     /// The log is lost to this process, and one that is started anew can follow it.
-    #[error(
-        "{0}; start the server again, and it joins the history that PostgreSQL holds now"
-    )]
+    #[error("{0}; start the server again, and it joins the history that PostgreSQL holds now")]
     Lost(StoreError),
     /// The operating system refuses.
     #[error("{0}")]
