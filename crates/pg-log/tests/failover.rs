@@ -162,6 +162,7 @@ async fn what_was_cached_in_a_future_that_was_lost_outlives_no_revocation_that_i
     until("it is used no more", async || !before.holds(&revoked) && !before.reader().is_joined()).await;
     assert!(trouble(before.reader()).contains("another history"), "{}", trouble(before.reader()));
     assert!(!before.holds(&kept), "nobody can tell what else is of that future");
+    assert!(tokio::time::timeout(SOON, before.reader().lost()).await.is_ok(), "nobody is told to start it again");
     load(&before.chain, "revoked").await;
     assert!(!before.holds(&revoked));
     assert!(before.reader().in_force(number, PATIENCE).await.is_err(), "it can't know who is there");

@@ -80,6 +80,55 @@ async fn a_member_that_is_gone_is_fenced_when_its_lease_is_over_for_sure_and_not
     assert_eq!(count(&psql, "name = 'gone' AND fenced").await, 1);
 }
 
+/// Members that have joined and will never renew.
+async fn gone(psql: &Client, many: usize) {
+    psql.batch_execute(&format!("SELECT tiergate.join_members('gone ' || n, 400) FROM generate_series(1, {many}) n"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn members_that_are_gone_together_are_fenced_together() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 1_000).await;
+    let psql = database.foreign().await;
+    // Renewals set other columns.
+    psql.batch_execute(
+        "CREATE TABLE fencings (at timestamptz);
+         CREATE FUNCTION count_fencing() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO public.fencings VALUES (clock_timestamp()); RETURN NULL; END $$;
+         CREATE TRIGGER count_fencing AFTER UPDATE OF fenced ON tiergate.members EXECUTE FUNCTION count_fencing()",
+    )
+    .await
+    .unwrap();
+    gone(&psql, 40).await;
+    let xid = change(&psql, "a").await;
+    let standing = first.in_force(xid, PATIENCE).await.unwrap();
+    assert!(standing.is_in_force() && standing.confirmed_by == 1, "{standing:?}");
+    assert_eq!(count(&psql, "fenced").await, 40);
+    let statements: i64 = psql.query_one("SELECT count(*) FROM fencings", &[]).await.unwrap().get(0);
+    assert_eq!(statements, 1, "whoever waits stands behind each of them");
+}
+
+#[tokio::test]
+async fn a_member_whose_row_is_held_keeps_nobody_else_from_being_fenced() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = follow(&database, "first", 1_000).await;
+    let (psql, holder) = (database.foreign().await, database.foreign().await);
+    gone(&psql, 3).await;
+    // As a renewal does that waits for a replica.
+    holder.batch_execute("BEGIN; SELECT FROM tiergate.members WHERE name = 'gone 1' FOR UPDATE").await.unwrap();
+    let xid = change(&psql, "a").await;
+    let fenced = async {
+        until("the others are fenced", async || count(&psql, "fenced").await == 2).await;
+        assert_eq!(count(&psql, "fenced AND name = 'gone 1'").await, 0);
+        holder.batch_execute("COMMIT").await.unwrap();
+    };
+    let (standing, ()) = tokio::join!(first.in_force(xid, PATIENCE), fenced);
+    assert!(standing.unwrap().is_in_force());
+    assert_eq!(count(&psql, "fenced").await, 3);
+}
+
 #[tokio::test]
 async fn a_silent_member_that_renews_after_all_is_waited_for() {
     let Some(database) = Database::with_log() else { return };
@@ -210,6 +259,35 @@ async fn an_older_copy_in_the_place_of_the_database_is_noticed_however_many_tran
         let trouble = first.trouble().unwrap().to_string();
         assert!(trouble.contains("an older copy of the database"), "{older}: {trouble}");
     }
+}
+
+#[tokio::test]
+async fn a_machine_that_slept_for_longer_than_its_row_is_kept_joins_anew() {
+    let Some(database) = Database::with_log() else { return };
+    let psql = database.foreign().await;
+    // To the server two hours lie between each renewal and whatever comes after it; to this process no time at all, as where its clock stood still.
+    psql.batch_execute(
+        "CREATE FUNCTION long_ago() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN NEW.renewed_at := clock_timestamp() - interval '2 hours'; RETURN NEW; END $$;
+         CREATE TRIGGER long_ago BEFORE UPDATE OF renewed_at ON tiergate.members FOR EACH ROW EXECUTE FUNCTION long_ago()",
+    )
+    .await
+    .unwrap();
+    let (first, _) = follow(&database, "first", 300).await;
+    until("it has renewed", async || count(&psql, "counter > 0").await == 1).await;
+    // It is fenced as silent, and the next one who joins clears away what was fenced long ago.
+    psql.batch_execute(
+        "BEGIN; UPDATE tiergate.members SET fenced = true WHERE name = 'first'; SELECT tiergate.join_members('next', 300); COMMIT",
+    )
+    .await
+    .unwrap();
+    assert_eq!(count(&psql, "name = 'first' AND fenced").await, 0, "it was not cleared away: the test shows nothing");
+    until("it joins anew, or never again", async || {
+        first.trouble().is_some() || count(&psql, "name = 'first' AND counter > 0").await == 1
+    })
+    .await;
+    assert!(first.trouble().is_none(), "it slept: {}", first.trouble().unwrap());
+    first.leased().await;
 }
 
 #[tokio::test]

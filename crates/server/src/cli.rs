@@ -16,7 +16,17 @@ Examples:
 
 Settings come from flags, then environment variables (TIERGATE_HTTP__PORT=9000), then a file
 (tiergate.toml), then defaults.
-Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out.";
+Exit status: 0 yes or done, 1 no (a deny, a failed test, not ready), 2 it could not be carried out,
+75 start the server again (PostgreSQL holds another history, as after a failover).";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  tiergate serve --port 9000 --data /var/lib/tiergate
+  tiergate serve --config /etc/tiergate/tiergate.toml
+
+Exit status: 0 it was told to end, 2 it could not start or go on, 130 after a second signal,
+75 start it again: PostgreSQL holds another history, as after a failover to a replica, and a new
+process joins that one. Run it under a supervisor that does so (systemd: Restart=on-failure).";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:
@@ -73,6 +83,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve decisions over HTTP (what happens without a command)
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(SettingsArgs),
     /// Ask the running server one question; exit status 0 is allow, 1 is deny
     Check(CheckArgs),

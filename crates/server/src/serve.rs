@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz::store::SystemWallClock;
+use authz::store::{StoreError, SystemWallClock};
 
 use crate::app::App;
 use crate::clock_watch;
@@ -35,15 +35,18 @@ pub enum ServeError {
     /// A listener ended although nobody asked it to.
     #[error("the {0} listener ended unexpectedly; see the log above, and start the server again")]
     ListenerDied(&'static str),
+    /// The log is lost to this process, and one that is started anew can follow it.
+    #[error("{0}; start the server again, and it joins the history that PostgreSQL holds now")]
+    Lost(StoreError),
     /// The operating system refuses.
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it, or until only another process can go on.
 ///
 /// # Errors
-/// Where it could not start.
+/// Where it could not start. [`ServeError::Lost`] where PostgreSQL holds another history than the one that was followed: requests that were begun have ended then.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     config::require_loopback(&settings)?;
     let mut signals = Signals::listen()?;
@@ -59,6 +62,10 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
             opened.decisions.close().await;
             tracing::info!("stopped before it was ready; the demo world goes on at the next start");
             return Ok(());
+        }
+        why = opened.decisions.lost() => {
+            opened.decisions.close().await;
+            return Err(ServeError::Lost(why));
         }
     };
     let (public, admin) = (public.listen()?, admin.listen()?);
@@ -79,12 +86,17 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let mut public = tokio::spawn(public.serve(public_edge, http.clone(), stopped.clone()));
     let mut admin = tokio::spawn(admin.serve(admin_edge, http.clone(), stopped));
 
-    tokio::select! {
-        () = signals.next() => {}
-        () = clock_watch::watch(&app.decisions, &SystemWallClock) => {}
+    let lost = tokio::select! {
+        () = signals.next() => None,
+        () = clock_watch::watch(&app.decisions, &SystemWallClock) => None,
+        // All that this process could still say is 503, whoever asks and for however long.
+        why = app.decisions.lost() => Some(why),
         // A listener that ends before it is told to has died: a process that lives on without it would only look healthy.
         _ = &mut public => return Err(ServeError::ListenerDied("http")),
         _ = &mut admin => return Err(ServeError::ListenerDied("admin")),
+    };
+    if let Some(why) = &lost {
+        tracing::error!(error = %why, "the log is lost to this process, which ends: its supervisor should start it again");
     }
     let grace = Duration::from_millis(app.settings.shutdown.grace_ms);
     tracing::info!(grace_ms = app.settings.shutdown.grace_ms, "stopping: requests that were begun may end");
@@ -100,7 +112,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     app.access_log.close().await;
     app.decisions.close().await;
     tracing::info!("stopped");
-    Ok(())
+    lost.map_or(Ok(()), |why| Err(ServeError::Lost(why)))
 }
 
 /// Tells people where to go on, and machines that it has begun.

@@ -14,6 +14,13 @@ fn help_teaches_by_examples() {
 }
 
 #[test]
+fn help_on_serve_tells_a_supervisor_which_exit_status_asks_for_another_start() {
+    let output = run(&["serve", "--help"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.contains("75 start it again"), "{said}");
+}
+
+#[test]
 fn a_model_is_validated_without_a_server() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {

@@ -8,6 +8,7 @@ mod cache_train;
 mod combinations;
 mod command;
 mod config;
+mod failover;
 mod fates;
 mod hostile;
 mod limits;

@@ -160,6 +160,11 @@ impl Instance {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner)[1]
     }
 
+    /// Whether it is of another release at other starts.
+    pub(crate) fn runs_several_programs(&self) -> bool {
+        self.programs.len() > 1
+    }
+
     /// Starts it, and waits for its addresses.
     pub(crate) fn start(&self) -> Result<(), String> {
         let program = &self.programs[self.starts.fetch_add(1, Ordering::Relaxed) % self.programs.len()];
@@ -208,7 +213,7 @@ impl Instance {
         }
     }
 
-    /// Waits for the process, which was told to end.
+    /// Waits for the process, which was told to end, or ends by itself.
     ///
     /// # Errors
     /// Where it does not, and was killed.

@@ -12,8 +12,8 @@ use crate::http::Client;
 use crate::load::Load;
 
 /// How long a fault stays, in milliseconds, and how long nothing is wrong after it.
-const STAYS: std::ops::Range<u64> = 800..3_000;
-const CALM: std::ops::Range<u64> = 600..1_500;
+pub(crate) const STAYS: std::ops::Range<u64> = 800..3_000;
+pub(crate) const CALM: std::ops::Range<u64> = 600..1_500;
 /// An instance is stopped for as long: less and more than its lease.
 const STOPPED: std::ops::Range<u64> = 200..2_500;
 const LOOK: Duration = Duration::from_millis(50);
@@ -209,9 +209,11 @@ impl Load<'_> {
             Trouble::AnotherHistory => {
                 sql(&format!("SELECT {}.new_epoch()", cluster.schema))?;
                 self.sleep(stays, end);
-                // As its log says to whoever operates it.
+                // Each ends by itself, and a supervisor starts it again. The programs of other releases may have to be told.
                 for instance in &cluster.instances {
-                    instance.signal(Signal::TERM);
+                    if instance.runs_several_programs() {
+                        instance.signal(Signal::TERM);
+                    }
                     instance.wait()?;
                     instance.start()?;
                 }

@@ -27,6 +27,12 @@ pub(crate) enum Event {
         commit: String,
         instances: usize,
         binary: String,
+        /// How long load and faults were to last.
+        #[serde(default)]
+        seconds: u64,
+        /// The faults that were to come.
+        #[serde(default)]
+        troubles: Vec<String>,
     },
     Change(Change),
     Probe(Probe),

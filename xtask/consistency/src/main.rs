@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks on its standard streams")]
 #![allow(clippy::disallowed_methods, reason = "it measures other processes in real time")]
 
+mod caused;
 mod cluster;
 mod faults;
 mod heal;

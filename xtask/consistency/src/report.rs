@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::caused::{ALL_COME_WITHIN, Caused};
 use crate::history::{Event, Kind, Outcome, SOURCES, Way};
 use crate::judge::Judgement;
 use crate::run::Outside;
@@ -24,7 +25,7 @@ pub(crate) struct Report {
     spread: BTreeMap<String, Vec<u64>>,
     /// Decisions by fault: of each source, and none.
     availability: BTreeMap<String, [u64; SOURCES.len() + 1]>,
-    faults: BTreeMap<String, u64>,
+    caused: Caused,
     decisions: u64,
     /// Questions without a decision, by status.
     failed: BTreeMap<String, u64>,
@@ -46,7 +47,7 @@ impl Report {
             applied: BTreeMap::new(),
             spread: BTreeMap::new(),
             availability: BTreeMap::new(),
-            faults: BTreeMap::new(),
+            caused: Caused::of(events),
             decisions: 0,
             failed: BTreeMap::new(),
             compare: outside.compare,
@@ -80,7 +81,7 @@ impl Report {
                     }
                     report.decisions += u64::from(probe.allows + probe.denies);
                 }
-                Event::Fault { name, .. } => *report.faults.entry(name.clone()).or_default() += 1,
+                Event::Fault { .. } => {}
                 Event::Spread { applied, took, fault, .. } => {
                     report.spread.entry(named(fault)).or_default().push(*took);
                     report.applied.entry(named(fault)).or_default().extend(applied);
@@ -97,6 +98,7 @@ impl Report {
         let compared = self.compare.is_none_or(|compare| compare.differ + compare.lost + compare.unanswered == 0);
         // Where nobody asked, nothing was shown.
         self.judged.holds()
+            && self.caused.holds()
             && self.instances > 0
             && self.judged.unreached(self.instances).is_empty()
             && self.compare.is_none_or(|compare| compare.compared > 0)
@@ -131,7 +133,10 @@ impl Report {
             "unreached": self.judged.unreached(self.instances),
             "questions_without_a_decision": self.failed,
             "decisions_by_fault": self.availability,
-            "faults": self.faults,
+            "faults": self.caused.all(),
+            "acknowledged_under": self.caused.acknowledged(),
+            "faults_that_did_not_come": self.caused.missing(),
+            "faults_without_an_acknowledgement": self.caused.unacknowledged(),
             "compared": self.compare.map(|compare| json!({"answers": compare.compared, "differ": compare.differ, "lost": compare.lost, "unanswered": compare.unanswered})),
             "postgres_connections": {"most": self.connections.0, "cap": self.connections.1},
             "planted": self.found.iter().map(|(name, after)| (name.clone(), json!(after.map(|after| after.as_millis())))).collect::<BTreeMap<_, _>>(),
@@ -222,13 +227,14 @@ impl fmt::Display for Report {
         write!(f, "\n{:<28}{:>6}", "decisions by fault", "times")?;
         SOURCES.iter().chain(&["none"]).try_for_each(|source| write!(f, "{source:>10}"))?;
         for (fault, row) in &self.availability {
-            write!(f, "\n  {fault:<26}{:>6}", self.faults.get(fault).copied().unwrap_or_default())?;
+            write!(f, "\n  {fault:<26}{:>6}", self.caused.times(fault))?;
             row.iter().try_for_each(|count| write!(f, "{count:>10}"))?;
         }
         writeln!(f, "\n\nquestions without a decision, by status (0: no answer)")?;
         for (title, count) in &self.failed {
             writeln!(f, "  {title:<52}{count:>9}")?;
         }
+        self.write_what_was_missing(f)?;
         for (name, after) in &self.found {
             match after {
                 Some(after) => writeln!(f, "planted {name}: found after {:.1} s", after.as_secs_f64())?,
@@ -236,5 +242,20 @@ impl fmt::Display for Report {
             }
         }
         writeln!(f, "\n{}", if self.holds() { "The promise was kept." } else { "THE PROMISE WAS BROKEN." })
+    }
+}
+
+impl Report {
+    /// The faults that the run did not cause, and those under which nobody was told of a change.
+    fn write_what_was_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let within = ALL_COME_WITHIN.as_secs();
+        let must = match self.caused.is_long() {
+            true => "must be none".to_owned(),
+            false => format!("must be none in runs of {within} s and more"),
+        };
+        let list = |all: &[String]| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        let missing: Vec<String> = self.caused.missing().into_iter().map(str::to_owned).collect();
+        writeln!(f, "\nfaults that did not come ({must}): {}", list(&missing))?;
+        writeln!(f, "faults without an acknowledgement ({must}): {}", list(&self.caused.unacknowledged()))
     }
 }

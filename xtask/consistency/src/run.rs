@@ -51,15 +51,17 @@ pub(crate) fn all(args: &Args) -> Result<bool, String> {
     println!("{} s of load on {} instances, seed {seed}", args.seconds, args.instances);
     let history = args.output.join("history.jsonl");
     let recorder = Recorder::create(&history).map_err(|error| format!("{}: {error}", history.display()))?;
+    let troubles = if args.calm { &[] } else { Trouble::ALL };
     recorder.pen().write(Event::Run {
         seed,
         commit: args.commit.clone(),
         instances: usize::from(args.instances),
         binary: binary.display().to_string(),
+        seconds: args.seconds,
+        troubles: troubles.iter().map(|trouble| trouble.name()).collect(),
     });
     let programs: Vec<&Path> = std::iter::once(binary).chain(&args.beside).map(PathBuf::as_path).collect();
     let cluster = Cluster::start(&backends, &programs, "tiergate", usize::from(args.instances), None, &args.output)?;
-    let troubles = if args.calm { &[] } else { Trouble::ALL };
     let outside = under_load(args, &cluster, &recorder, troubles, Duration::from_secs(args.seconds), seed, true)?;
     recorder.close().map_err(|error| error.to_string())?;
     drop(cluster);

@@ -375,6 +375,13 @@ impl DecisionPoint {
         self.origin.health().await
     }
 
+    /// Waits until the log of the origin is lost to this process: nothing is answered any more, and a process that is started anew would answer. Says
+    /// why. It comes after every promotion of a replica of PostgreSQL, and after `new_epoch()`; it never comes with an origin that cannot lose its
+    /// log. Whoever runs a decision point should wait for it beside what else ends the process, close, and be started again.
+    pub async fn lost(&self) -> StoreError {
+        self.origin.lost().await
+    }
+
     /// Ends background work and closes the origin.
     pub async fn close(&self) {
         self.origin.close().await;

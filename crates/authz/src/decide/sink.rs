@@ -72,6 +72,15 @@ impl ChangeSink for OriginLog {
             changes.iter().map(|change| (change.revision, kills_of(&change.change))).collect();
         horizon.apply_all(kills.iter().map(|(revision, kills)| (*revision, kills.as_slice())));
     }
+
+    fn lost(&self) {
+        // An identity that nobody has. Without randomness the floor alone has to do.
+        if let Ok(nobody) = Identity::random()
+            && let Some(chain) = self.chain.get().and_then(Weak::upgrade)
+        {
+            chain.bind(nobody);
+        }
+    }
 }
 
 /// What a change kills, an administrator's invalidation included. A scope was read before it was logged; one that can't be read any more, by
@@ -135,8 +144,9 @@ impl Log for OriginLog {
         Err(Error::new(ErrorKind::Unsupported, "origin log", "read", "the origin pushes its changes to its sink"))
     }
 
-    fn covers(&self, position: &Position, revision: Revision) -> bool {
-        position.as_bytes().try_into().is_ok_and(|bytes| revision.get() <= u64::from_be_bytes(bytes))
+    fn covers(&self, _: &Position, _: Revision) -> bool {
+        // Nobody has a position of this log: reading it gives none. Those of the origin are compared by the origin.
+        false
     }
 }
 
@@ -149,6 +159,30 @@ impl std::fmt::Debug for OriginLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The identities that a chain was told.
+    #[derive(Default)]
+    struct Bound(std::sync::Mutex<Vec<Identity>>);
+
+    impl KillSink for Bound {
+        fn apply(&self, _: Revision, _: &[Kill]) {}
+
+        fn bind(&self, identity: Identity) {
+            self.0.lock().unwrap().push(identity);
+        }
+    }
+
+    #[test]
+    fn when_the_log_is_lost_shared_tiers_hear_of_an_identity_that_nobody_has() {
+        let (log, bound) = (OriginLog::new(Arc::new(Lease::over())), Arc::<Bound>::default());
+        let sink = Arc::downgrade(&bound);
+        log.attach(sink as Weak<dyn KillSink>);
+        let identity = Identity([7; 16]);
+        log.joined(Past { identity, floor: Revision::ZERO, changes: &[], stamp: Stamp::OLDEST });
+        log.lost();
+        let told = bound.0.lock().unwrap().clone();
+        assert!(told.len() == 2 && told[0] == identity && told[1] != identity, "{told:?}");
+    }
 
     #[test]
     fn a_scope_that_names_an_entity_reaches_coarsened_values_too() {

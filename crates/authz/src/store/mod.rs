@@ -181,6 +181,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the origin answers; the message is for an operator.
     async fn health(&self) -> Result<(), StoreError>;
 
+    /// Waits until this process can follow the log no more, and one that is started anew could: says why. It never comes where that can't happen, as with an
+    /// origin of a single process. Whoever is told should end, and be started again.
+    async fn lost(&self) -> StoreError {
+        std::future::pending().await
+    }
+
     /// Stops background work and closes files, after what was begun has ended.
     async fn close(&self);
 }
@@ -367,6 +373,10 @@ pub trait ChangeSink: Send + Sync + 'static {
 
     /// The log can't tell any more what changed up to this revision.
     fn forget(&self, through: Revision);
+
+    /// The log is followed no more: it is of another history now. Everything has been forgotten, and what is cached outside of this process under the
+    /// identity of [`ChangeSink::joined`] means nothing either.
+    fn lost(&self) {}
 }
 
 /// A store's record.

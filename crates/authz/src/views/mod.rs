@@ -1,7 +1,8 @@
 //! Views over the relationships: what a tier that mirrors the origin can answer without asking it.
 //!
-//! This module only describes. What a [`Definition`] says is SQL for PostgreSQL, over the tables of the origin; whoever knows a tier creates the
-//! views, refreshes them, and looks rows up. What a row means, with the tags of what it was computed from, is
+//! Views are only described here. What a [`Definition`] says is SQL for PostgreSQL, over the tables of the origin; whoever knows a tier creates the
+//! views, refreshes them, and looks rows up. [`access_patterns`] alone does more than describe: its view is over a log of accesses that is no table of
+//! the origin, and that log is made, written, trimmed and analysed there. What a row means, with the tags of what it was computed from, is
 //! [`RowValue`](cache_core::RowValue) for [`CachedValue`](crate::decide::CachedValue).
 //!
 //! The law: a row that is usable by the horizon says what an evaluation says at that moment. A view is always a little old. Whatever was written

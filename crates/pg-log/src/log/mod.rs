@@ -7,6 +7,7 @@ mod follower;
 mod following;
 mod identity;
 mod kills;
+mod lost;
 mod poll;
 mod reader;
 mod row;

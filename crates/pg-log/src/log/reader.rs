@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 
-use super::applied::Polled;
+use super::applied::{Applied, Polled};
 use super::follower::Follower;
 use super::following::{Following, POLLING};
 use super::poll::{PollStatement, Statements};
@@ -136,6 +136,14 @@ impl LogReader {
     /// everything that was cached is dead.
     pub fn apply_polled(&self, answer: &[Row]) -> Result<Polled, PgError> {
         self.following.applied.apply(answer)
+    }
+
+    pub(super) fn pg(&self) -> &Pg {
+        &self.following.pg
+    }
+
+    pub(super) fn followed(&self) -> &Applied {
+        &self.following.applied
     }
 
     pub(super) fn statements(&self) -> &Statements {

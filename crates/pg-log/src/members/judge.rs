@@ -33,6 +33,8 @@ pub(crate) struct Judge {
     pg: Pg,
     follower: Arc<dyn Follower>,
     query: String,
+    /// Fences all at once that are silent: whoever waits for one waits for all of them. The row of one that somebody holds, as a renewal that is under
+    /// way does, is left for the next look, and keeps the others from nothing.
     fence: String,
     waiting: Mutex<Vec<Waiter>>,
     /// Somebody came.
@@ -60,12 +62,12 @@ struct Member {
     name: String,
     counter: i64,
     lease: Duration,
-    fenced: bool,
     seen: Option<PgSnapshot>,
 }
 
 struct Look {
     silence: Duration,
+    /// Those that are not fenced.
     members: Vec<Member>,
 }
 
@@ -74,17 +76,24 @@ impl Judge {
         let schema = pg.schema();
         let lease = pg.config().log.member.length();
         let query = format!(
-            "SELECT h.history, h.live, h.age_ms, m.incarnation::text, m.name, m.counter, m.lease_ms, m.fenced, p.seen, p.seen_in, h.is_known
+            "SELECT h.history, h.live, h.age_ms, m.incarnation::text, m.name, m.counter, m.lease_ms, h.longest_ms, p.seen, p.seen_in, h.is_known
              FROM (SELECT {schema}.history() AS history, {schema}.incarnation() AS live,
                           (SELECT CASE WHEN first_seen > '-infinity'
                                   THEN (extract(epoch FROM pg_catalog.clock_timestamp() - first_seen) * 1000)::bigint END
                            FROM {schema}.histories WHERE identity = {schema}.history()) AS age_ms,
-                          EXISTS (SELECT FROM {schema}.histories WHERE identity = {schema}.history()) AS is_known) h
-             LEFT JOIN ({schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)) ON true"
+                          EXISTS (SELECT FROM {schema}.histories WHERE identity = {schema}.history()) AS is_known,
+                          (SELECT max(lease_ms) FROM {schema}.members) AS longest_ms) h
+             LEFT JOIN ({schema}.members m LEFT JOIN {schema}.positions p USING (incarnation)) ON NOT m.fenced"
         );
         let fence = format!(
-            "UPDATE {schema}.members SET fenced = true
-             WHERE incarnation = $1::text::uuid AND counter = $2 AND NOT fenced AND {schema}.durably()"
+            "WITH silent AS (
+                 SELECT m.incarnation, m.counter FROM {schema}.members m
+                 JOIN ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS seen (incarnation, counter)
+                     ON m.incarnation = seen.incarnation::uuid AND m.counter = seen.counter
+                 WHERE NOT m.fenced FOR UPDATE OF m SKIP LOCKED)
+             UPDATE {schema}.members m SET fenced = true FROM silent
+             WHERE m.incarnation = silent.incarnation AND m.counter = silent.counter AND NOT m.fenced AND {schema}.durably()
+             RETURNING m.incarnation::text"
         );
         Self {
             pg,
@@ -194,7 +203,7 @@ impl Judge {
     fn standing(&self, xid: u64, look: &Look, now: Instant) -> Standing {
         let mut standing = Standing { silence: look.silence, ..Standing::default() };
         let watched = lock(&self.watched);
-        for member in look.members.iter().filter(|member| !member.fenced) {
+        for member in &look.members {
             if member.seen.as_ref().is_some_and(|seen| confirms(seen, xid)) {
                 standing.confirmed_by += 1;
             } else {
@@ -259,7 +268,6 @@ impl Judge {
         let mut members = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(incarnation) = row.try_get::<_, Option<String>>(3).during(JUDGING)? else { continue };
-            let lease: i64 = row.try_get(6).during(JUDGING)?;
             let seen: Option<&str> = row.try_get(8).during(JUDGING)?;
             let seen_in: Option<&str> = row.try_get(9).during(JUDGING)?;
             // A position from before a crash claims to have seen numbers that are given again.
@@ -268,55 +276,60 @@ impl Judge {
                 incarnation,
                 name: row.try_get(4).during(JUDGING)?,
                 counter: row.try_get(5).during(JUDGING)?,
-                lease: Duration::from_millis(u64::try_from(lease).unwrap_or(u64::MAX)),
-                fenced: row.try_get(7).during(JUDGING)?,
+                lease: lease_of(row.try_get(6).during(JUDGING)?),
                 seen,
             });
         }
         let age_ms = age_ms.filter(|_| !planted(Mistake::NoSilenceAfterAFailover));
-        let leases = members.iter().map(|member| member.lease);
-        Ok(Look { silence: silence(age_ms, leases, self.lease), members })
+        // Those that were fenced count too: whoever joined after one that did, and was lost with the past, may have been given as long a lease.
+        let longest: Option<i64> = first.try_get(7).during(JUDGING)?;
+        let longest = longest.map(lease_of);
+        Ok(Look { silence: silence(age_ms, longest, self.lease), members })
     }
 
     async fn fence_the_silent(&self, link: &mut Option<OwnLink>, look: &Look) {
         let now = Instant::now();
-        let over: Vec<(&Member, i64)> = {
+        let (incarnations, counters): (Vec<&str>, Vec<i64>) = {
             let watched = lock(&self.watched);
             let is_over = |member: &&Member| {
                 let known = watched.get(&member.incarnation);
                 !planted(Mistake::NoFencing)
-                    && !member.fenced
                     && known.is_some_and(|known| now - known.since >= certainly_over(member.lease))
             };
-            look.members.iter().filter(is_over).map(|member| (member, member.counter)).collect()
+            look.members.iter().filter(is_over).map(|member| (&*member.incarnation, member.counter)).unzip()
         };
-        for (member, counter) in over {
-            let fenced = async {
-                let link = self.link(link).await?;
-                let statement = link.prepared(&self.fence).await?;
-                link.client.execute(&statement, &[&member.incarnation, &counter]).await.during(JUDGING)
-            };
-            match tokio::time::timeout(LOOK_LIMIT, fenced).await {
-                Ok(Ok(0)) => {}
-                // What is asked next would wait behind it.
-                Err(_) => *link = None,
-                Ok(Ok(_)) => {
-                    tracing::warn!(
-                        member = member.name,
-                        incarnation = member.incarnation,
-                        "fenced: it has not renewed its lease"
-                    );
+        if incarnations.is_empty() {
+            return;
+        }
+        let fenced = async {
+            let link = self.link(link).await?;
+            let statement = link.prepared(&self.fence).await?;
+            link.client.query(&statement, &[&incarnations, &counters]).await.during(JUDGING)
+        };
+        match tokio::time::timeout(LOOK_LIMIT, fenced).await {
+            Ok(Ok(fenced)) => {
+                for row in fenced {
+                    let incarnation: &str = row.get(0);
+                    let named = look.members.iter().find(|member| member.incarnation == incarnation);
+                    let member = named.map_or("", |member| &*member.name);
+                    tracing::warn!(member, incarnation, "fenced: it has not renewed its lease");
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "a member that is silent could not be fenced"),
             }
+            // What is asked next would wait behind it.
+            Err(_) => *link = None,
+            Ok(Err(error)) => tracing::warn!(%error, "members that are silent could not be fenced"),
         }
     }
 }
 
+fn lease_of(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
 /// How long others of before may hold leases in a history of this age; the first history of all has nobody before it, and no age. The table may have
-/// lost its members with the past: `own` is what there is to go by then.
-fn silence(age_ms: Option<i64>, leases: impl Iterator<Item = Duration>, own: Duration) -> Duration {
-    let longest = leases.fold(own, Duration::max);
+/// lost its members with the past: `own` is what there is to go by then, beside the longest lease that is known.
+fn silence(age_ms: Option<i64>, known: Option<Duration>, own: Duration) -> Duration {
+    let longest = known.map_or(own, |known| known.max(own));
     age_ms.map_or(Duration::ZERO, |age_ms| {
         certainly_over(longest).saturating_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
     })
@@ -335,12 +348,13 @@ mod tests {
 
     #[test]
     fn a_new_history_is_silent_for_the_longest_lease_that_anybody_may_hold() {
-        let of = |age_ms, leases: &[Duration]| silence(age_ms, leases.iter().copied(), SECOND);
-        assert_eq!(of(None, &[SECOND]), Duration::ZERO, "nobody was there before");
-        assert_eq!(of(Some(0), &[]), certainly_over(SECOND), "the members may be lost with the past");
-        assert_eq!(of(Some(400), &[3 * SECOND, SECOND]), certainly_over(3 * SECOND) - Duration::from_millis(400));
-        assert_eq!(of(Some(60_000), &[SECOND]), Duration::ZERO);
+        let of = |age_ms, known| silence(age_ms, known, SECOND);
+        assert_eq!(of(None, Some(SECOND)), Duration::ZERO, "nobody was there before");
+        assert_eq!(of(Some(0), None), certainly_over(SECOND), "the members may be lost with the past");
+        assert_eq!(of(Some(400), Some(3 * SECOND)), certainly_over(3 * SECOND) - Duration::from_millis(400));
+        assert_eq!(of(Some(400), Some(SECOND / 2)), certainly_over(SECOND) - Duration::from_millis(400));
+        assert_eq!(of(Some(60_000), Some(SECOND)), Duration::ZERO);
         // A clock that was set back.
-        assert_eq!(of(Some(-5), &[SECOND]), certainly_over(SECOND));
+        assert_eq!(of(Some(-5), Some(SECOND)), certainly_over(SECOND));
     }
 }

@@ -12,8 +12,9 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cache_core::{Clock, Lease, Mistake, Moment, SystemClock, planted};
+use cache_core::{Clock, Lease, Mistake, SystemClock, planted};
 use tokio::sync::{Notify, watch};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::MemberConfig;
@@ -30,8 +31,12 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a statement of a round may take before its connection is given up; the lease is over long before.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Rows of members that were fenced are deleted after an hour. One that was renewed since, by what its holder knows, is gone with its past.
+/// Rows of members that were fenced are deleted an hour after they were renewed, by the server's clock. One that was renewed since is gone with its
+/// past. The same clock says so: that of this process stands still while the machine sleeps, and neither is a match for one that was set.
 const KEPT: Duration = Duration::from_secs(50 * 60);
+
+/// The server's clock, in milliseconds since 1970.
+const NOW_MS: &str = "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint";
 
 const JOINING: &str = "join the members";
 const RENEWING: &str = "renew the lease";
@@ -112,7 +117,8 @@ impl Drop for Keeper {
 struct Known {
     incarnation: Arc<str>,
     counter: i64,
-    renewed: Moment,
+    /// When it was renewed by the server's clock, in milliseconds since 1970.
+    renewed_ms: i64,
 }
 
 struct Round {
@@ -233,15 +239,16 @@ impl Round {
 
     async fn join(&self, link: &Link) -> Result<Known, PgError> {
         let length = i64::try_from(self.config.length().as_millis()).unwrap_or(i64::MAX);
-        let sql = format!("SELECT {}.join_members($1, $2)", self.pg.schema());
+        let sql = format!("SELECT {}.join_members($1, $2), {NOW_MS}", self.pg.schema());
         let joined = async {
             let statement = link.prepared(&sql).await?;
             let row = link.client.query_one(&statement, &[&self.config.name, &length]).await.during(JOINING)?;
-            row.try_get::<_, String>(0).during(JOINING)
+            Ok((row.try_get::<_, String>(0).during(JOINING)?, row.try_get(1).during(JOINING)?))
         };
-        let incarnation: Arc<str> = self.durably(link, JOINING, joined).await?.into();
+        let (incarnation, renewed_ms) = self.durably(link, JOINING, joined).await?;
+        let incarnation: Arc<str> = incarnation.into();
         *lock(&self.membership.incarnation) = Some(Arc::clone(&incarnation));
-        Ok(Known { incarnation, counter: 0, renewed: SystemClock.now() })
+        Ok(Known { incarnation, counter: 0, renewed_ms })
     }
 
     /// Whether it was renewed. It is refused where the member was fenced, or the history is another one.
@@ -254,7 +261,7 @@ impl Round {
         let sql = format!(
             "UPDATE {schema}.members SET counter = counter + 1, renewed_at = pg_catalog.clock_timestamp()
              WHERE incarnation = $1::text::uuid AND NOT fenced AND counter >= $3 AND {history} = $2 AND {schema}.durably()
-             RETURNING counter"
+             RETURNING counter, (extract(epoch FROM renewed_at) * 1000)::bigint"
         );
         let Some(history) = self.follower.history() else { return Ok(false) };
         let suspended = self.suspension.look();
@@ -263,13 +270,14 @@ impl Round {
             let statement = link.prepared(&sql).await?;
             let params: [&(dyn ToSql + Sync); 3] = [&&*member.incarnation, &&*history, &member.counter];
             let row = link.client.query_opt(&statement, &params).await.during(RENEWING)?;
-            row.map(|row| row.try_get::<_, i64>(0).during(RENEWING)).transpose()
+            let renewed = |row: Row| Ok((row.try_get::<_, i64>(0).during(RENEWING)?, row.try_get(1).during(RENEWING)?));
+            row.map(renewed).transpose()
         };
         let renewed = self.durably(link, RENEWING, renewed).await?;
         let sent = if planted(Mistake::LeaseFromTheReply) { SystemClock.now() } else { sent };
-        if let Some(counter) = renewed {
+        if let Some((counter, renewed_ms)) = renewed {
             // One that was given up may have been counted too: no less than what was heard of.
-            *member = Known { incarnation: Arc::clone(&member.incarnation), counter, renewed: sent };
+            *member = Known { incarnation: Arc::clone(&member.incarnation), counter, renewed_ms };
             if self.suspension.look() == suspended {
                 self.membership.lease.extend(sent, self.config.length());
             }
@@ -286,15 +294,18 @@ impl Round {
     /// After a refusal: where the row says less than it did, the database was put back to an older state, and what is cached is of a future that it
     /// never had.
     async fn look_back(&self, link: &Link, member: &Known) -> Result<(), PgError> {
-        let sql = format!("SELECT counter FROM {}.members WHERE incarnation = $1::text::uuid", self.pg.schema());
+        let sql = format!(
+            "SELECT (SELECT counter FROM {}.members WHERE incarnation = $1::text::uuid), {NOW_MS}",
+            self.pg.schema()
+        );
         let found = async {
             let statement = link.prepared(&sql).await?;
-            let row = link.client.query_opt(&statement, &[&&*member.incarnation]).await.during(RENEWING)?;
-            row.map(|row| row.try_get::<_, i64>(0).during(RENEWING)).transpose()
+            let row = link.client.query_one(&statement, &[&&*member.incarnation]).await.during(RENEWING)?;
+            Ok((row.try_get::<_, Option<i64>>(0).during(RENEWING)?, row.try_get::<_, i64>(1).during(RENEWING)?))
         };
         let lost = match self.bounded(RENEWING, found).await? {
-            Some(counter) => counter < member.counter,
-            None => SystemClock.now().since(member.renewed) < KEPT,
+            (Some(counter), _) => counter < member.counter,
+            (None, now_ms) => u128::try_from(now_ms - member.renewed_ms).unwrap_or(0) < KEPT.as_millis(),
         };
         if lost {
             self.follower.lose(

@@ -1,4 +1,4 @@
-//! The commands: what each does, what it prints, and its exit status (0 yes or done, 1 no, 2 it could not be carried out).
+//! The commands: what each does, what it prints, and its exit status (0 yes or done, 1 no, 2 it could not be carried out, 75 start the server again).
 
 mod cache_train;
 mod check;
@@ -26,6 +26,8 @@ const YES: ExitCode = ExitCode::SUCCESS;
 const NO: u8 = 1;
 /// The command could not be carried out.
 const FAILED: u8 = 2;
+/// The server ended because only another process can go on: start it again. `EX_TEMPFAIL` of sysexits(3).
+const START_AGAIN: u8 = 75;
 
 /// Runs a command line.
 #[must_use]

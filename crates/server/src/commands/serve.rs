@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::{YES, fail};
+use super::{START_AGAIN, YES, fail};
 use crate::cli::SettingsArgs;
+use crate::serve::ServeError;
 use crate::{serve, telemetry};
 
 /// How long the end waits for what still runs. By then the decision point is closed, and nothing that is left could change anything.
@@ -31,6 +32,10 @@ pub(super) fn run(args: &SettingsArgs) -> ExitCode {
     leave(runtime);
     match ended {
         Ok(()) => YES,
+        Err(error @ ServeError::Lost(_)) => {
+            fail(error);
+            ExitCode::from(START_AGAIN)
+        }
         Err(error) => fail(error),
     }
 }

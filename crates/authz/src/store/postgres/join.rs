@@ -78,6 +78,10 @@ impl LogSink for Teller {
     fn advance(&self, stamp: Stamp) {
         self.0.advance(stamp);
     }
+
+    fn lost(&self) {
+        self.0.lost();
+    }
 }
 
 /// What a row says. One that can't be read, by a release that does not know its kind or because somebody else wrote it, ends everything.

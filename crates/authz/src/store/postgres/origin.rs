@@ -443,6 +443,16 @@ impl Store for PostgresStore {
         client.batch_execute("").await.map_err(failed(OPERATION))
     }
 
+    async fn lost(&self) -> StoreError {
+        let reader = loop {
+            match self.joining.reader.get() {
+                Some(reader) => break reader,
+                None => tokio::time::sleep(LOOK).await,
+            }
+        };
+        running("following the log", &reader.lost().await)
+    }
+
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);
         // What was begun ends, and its writer is answered: for that the log has to be followed until then.
