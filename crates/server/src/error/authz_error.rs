@@ -11,6 +11,11 @@ use crate::limits::seconds;
 pub(crate) const CHANGE_NOT_KNOWN: &str =
     "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already";
 
+/// The same where it is stored for sure, and only its acknowledgement is missing.
+pub(crate) const CHANGE_STORED: &str = "the change is stored, and whether it is in force everywhere is not known; don't repeat it, read it back";
+/// The code of a change that is stored and was not acknowledged.
+pub(crate) const NOT_IN_FORCE_YET: &str = "not_in_force_yet";
+
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
         let code = match &error {
@@ -77,6 +82,10 @@ fn store_fault(error: &CheckError) -> Fault {
         StoreError::FateUnknown { .. } => {
             tracing::error!(%error, "the origin was lost while it committed");
             Fault::unavailable(CHANGE_NOT_KNOWN)
+        }
+        StoreError::NotApplied { .. } => {
+            tracing::error!(%error, "a change was committed and could not be applied here");
+            Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, CHANGE_STORED)
         }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),

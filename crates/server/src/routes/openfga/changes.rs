@@ -63,7 +63,7 @@ pub(crate) async fn changes(
         .decisions
         .changes(store, ChangeFilter { object_type, since }, page)
         .await
-        .map_err(|error| app.fault(error))?;
+        ?;
     let continuation_token = list.token(page.next.or(after).as_ref());
     Ok(ok(&Changes { changes: page.items.iter().map(Change::from).collect(), continuation_token }))
 }
