@@ -12,7 +12,8 @@ pub(crate) const CHANGE_NOT_KNOWN: &str =
     "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already";
 
 /// The same where it is stored for sure, and only its acknowledgement is missing.
-pub(crate) const CHANGE_STORED: &str = "the change is stored, and whether it is in force everywhere is not known; don't repeat it, read it back";
+pub(crate) const CHANGE_STORED: &str =
+    "the change is stored, and whether it is in force everywhere is not known; don't repeat it, read it back";
 /// The code of a change that is stored and was not acknowledged.
 pub(crate) const NOT_IN_FORCE_YET: &str = "not_in_force_yet";
 
@@ -110,4 +111,25 @@ fn rate_fault(refused: &Refused) -> Fault {
 fn internal(error: &CheckError) -> Fault {
     tracing::error!(%error, "an error without a place in the interface");
     Fault::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_changed_something_is_never_told_to_try_again() {
+        let (operation, cause) = ("writing relationships", Arc::from("the line was cut"));
+        let known = StoreError::NotApplied { operation, cause: Arc::clone(&cause) };
+        let not_known = StoreError::FateUnknown { operation, cause };
+        for (error, code, says) in
+            [(known, NOT_IN_FORCE_YET, CHANGE_STORED), (not_known, "unavailable", CHANGE_NOT_KNOWN)]
+        {
+            let fault = Fault::from(CheckError::Store(error));
+            assert_eq!((fault.kind, fault.code, &*fault.message), (FaultKind::Unavailable, code, says));
+            assert!(!fault.message.contains("try again"), "{}", fault.message);
+        }
+    }
 }

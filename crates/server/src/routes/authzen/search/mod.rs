@@ -124,7 +124,7 @@ impl Place {
 
 impl Findings {
     /// Nothing, where the model doesn't know what was asked for.
-    fn nothing_for(app: &App, error: CheckError) -> Result<Self, Fault> {
+    fn nothing_for(error: CheckError) -> Result<Self, Fault> {
         match error {
             CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. } => {
                 Ok(Self { reason: Some(error.to_string()), ..Self::default() })
