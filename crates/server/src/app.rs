@@ -1,9 +1,10 @@
 //! What every handler shares.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
-use authz::decide::{CachedValue, CheckError, DecisionPoint};
+use arc_swap::ArcSwapOption;
+use authz::decide::{CachedValue, DecisionPoint};
 use authz::store::{PageRequest, StoreId};
 use cache_l1::MemoryHandle;
 
@@ -53,10 +54,12 @@ pub struct App {
     stopping: AtomicBool,
 }
 
-/// Which store the plain AuthZEN paths stand for. Found once and remembered until it is gone.
+/// Which store the plain AuthZEN paths stand for. What was found is remembered until a store comes or goes, by whatever instance, and used only while this
+/// one would hear of that.
 struct DefaultStore {
     configured: Option<StoreId>,
-    found: RwLock<Option<StoreId>>,
+    /// With the number of [`DecisionPoint::stores_number`] from before it was looked for.
+    found: ArcSwapOption<(u64, StoreId)>,
 }
 
 impl App {
@@ -79,7 +82,7 @@ impl App {
             public_url,
             page_tokens: PageTokens::default(),
             gateway,
-            default_store: DefaultStore { configured, found: RwLock::new(configured) },
+            default_store: DefaultStore { configured, found: ArcSwapOption::empty() },
             stopping: AtomicBool::new(false),
         }
     }
@@ -89,31 +92,32 @@ impl App {
     /// # Errors
     /// Where there is no store, or where it isn't clear which one.
     pub async fn default_store(&self) -> Result<StoreId, Fault> {
-        let found = *self.default_store.found.read().unwrap_or_else(PoisonError::into_inner);
-        match found {
-            Some(id) => Ok(id),
-            None => self.find_default_store().await,
+        if let Some(id) = self.default_store.configured {
+            return Ok(id);
         }
-    }
-
-    /// Looks for the default store anew when it is asked for next; for when a store came or went.
-    pub fn forget_default_store(&self) {
-        let configured = self.default_store.configured;
-        *self.default_store.found.write().unwrap_or_else(PoisonError::into_inner) = configured;
+        // Before it is looked for: what comes or goes meanwhile makes it another number.
+        let number = self.decisions.stores_number();
+        match &*self.default_store.found.load() {
+            Some(found) if number == Some(found.0) => return Ok(found.1),
+            _ => {}
+        }
+        let id = self.find_default_store().await?;
+        if let Some(number) = number {
+            self.default_store.found.store(Some(Arc::new((number, id))));
+        }
+        Ok(id)
     }
 
     async fn find_default_store(&self) -> Result<StoreId, Fault> {
         let page = self.decisions.stores(PageRequest { after: None, limit: LOOKED_THROUGH }).await?;
-        let id = match page.items.as_slice() {
-            [] => return Err(Fault::not_found("there is no store yet; create one with POST /stores")),
-            [only] if page.next.is_none() => only.id,
+        match page.items.as_slice() {
+            [] => Err(Fault::not_found("there is no store yet; create one with POST /stores")),
+            [only] if page.next.is_none() => Ok(only.id),
             several => match several.iter().find(|store| store.name == DEFAULT_STORE_NAME) {
-                Some(store) => store.id,
-                None => return Err(Fault::not_found(UNCLEAR)),
+                Some(store) => Ok(store.id),
+                None => Err(Fault::not_found(UNCLEAR)),
             },
-        };
-        *self.default_store.found.write().unwrap_or_else(PoisonError::into_inner) = Some(id);
-        Ok(id)
+        }
     }
 
     /// Says from now on that the server is not ready, so that no new traffic is sent here.
@@ -125,14 +129,6 @@ impl App {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// The fault that an error of the decision point is, after the consequences that it has here.
-    pub(crate) fn fault(&self, error: CheckError) -> Fault {
-        if matches!(&error, CheckError::Store(authz::store::StoreError::UnknownStore(_))) {
-            self.forget_default_store();
-        }
-        Fault::from(error)
     }
 }
 

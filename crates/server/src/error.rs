@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use authz::relation::IdentError;
 use axum::response::{IntoResponse, Response};
 
-pub(crate) use authz_error::CHANGE_NOT_KNOWN;
+pub(crate) use authz_error::{CHANGE_NOT_KNOWN, CHANGE_STORED, NOT_IN_FORCE_YET};
 pub(crate) use shape::ErrorBody;
 pub use shape::{Api, AuthZen, Gateway, OpenFga, Shape};
 

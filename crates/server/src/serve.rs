@@ -49,6 +49,9 @@ pub enum ServeError {
 /// Where it could not start. [`ServeError::Lost`] where PostgreSQL holds another history than the one that was followed: requests that were begun have ended then.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     config::require_loopback(&settings)?;
+    if let Some(caution) = settings.postgres.caution() {
+        tracing::warn!("{caution}");
+    }
     let mut signals = Signals::listen()?;
     // The ports come first: a second server by mistake stops here, before it touches the data.
     let public = Port::take(settings.http.socket(), "--port", "http.port")?;

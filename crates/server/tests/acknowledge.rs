@@ -264,3 +264,72 @@ fn a_change_of_the_model_is_in_force_on_every_instance_when_it_is_answered() {
         }
     }
 }
+
+#[test]
+fn whoever_waits_for_longer_than_a_request_may_take_is_told_by_which_token_to_ask() {
+    let Some(backends) = Backends::new() else { return };
+    let one = start(&backends, "one", &["http.request_timeout_ms=1000", "postgres.acknowledge_timeout_ms=1500"]);
+    let mut two = start(&backends, "two", &["postgres.lease_ms=20000"]);
+    let store = fill(&one);
+    assert_eq!(grant(&one, &store, "ann").status, 200);
+    two.kill();
+    let begun = Instant::now();
+    let asked = revoke(&one, &store, "ann", "?wait=all&timeout_ms=2500");
+    assert_eq!((asked.status, &asked.body["in_force"]), (202, &json!(false)), "{}", asked.body);
+    assert!(begun.elapsed() >= Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    assert_eq!(asked.body["token"], asked.token());
+    let begun = Instant::now();
+    let configured = grant(&one, &store, "ann");
+    assert_eq!((configured.status, &configured.body["code"]), (503, &json!("not_in_force_yet")), "{}", configured.body);
+    assert!(configured.body["message"].as_str().unwrap().contains("/revocations/"), "{}", configured.body);
+    assert!(begun.elapsed() >= Duration::from_millis(1_500), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_can_have_no_token_is_not_begun() {
+    let Some(backends) = Backends::new() else { return };
+    let one = start(&backends, "one", &[]);
+    let store = fill(&one);
+    // It has not read the secret of tokens yet.
+    let two = start(&backends, "two", &[]);
+    let psql = |sql: &str| backends.database.psql(sql).unwrap();
+    psql("ALTER TABLE tiergate.secrets RENAME TO hidden");
+    let refused = grant(&two, &store, "ann");
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(psql("SELECT 1 FROM tiergate.tuples WHERE subject_id = 'ann'").is_empty(), "{}", refused.body);
+    psql("ALTER TABLE tiergate.hidden RENAME TO secrets");
+    assert_eq!(grant(&two, &store, "ann").status, 200);
+}
+
+#[test]
+fn the_store_of_paths_that_name_none_is_the_same_on_every_instance_when_a_store_comes_or_goes() {
+    let Some(backends) = Backends::new() else { return };
+    let (one, two) = (start(&backends, "one", &[]), start(&backends, "two", &[]));
+    let store = fill(&one);
+    assert_eq!(grant(&one, &store, "ann").status, 200);
+    let question = json!({"subject": {"type": "user", "id": "ann"}, "action": {"name": "can_view"}, "resource": {"type": "document", "id": "1"}});
+    let plainly = || [&one, &two].map(|server| send(server.public, "/access/v1/evaluation", &question).status);
+    for round in 0..10 {
+        let (writer, other) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        assert_eq!(plainly(), [200; 2], "round {round}: there is one store");
+        let made = send(writer.public, "/stores", &json!({"name": "second"}));
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(plainly(), [404; 2], "round {round}: it is not clear which");
+        let path = format!("/stores/{}", made.body["id"].as_str().unwrap());
+        let gone = exchange(
+            other.public,
+            &format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").into_bytes(),
+        );
+        assert_eq!(Answer::of(&gone).status, 204, "{gone}");
+    }
+    assert_eq!(plainly(), [200; 2]);
+    // A default that is there, and is taken away and another put in its place, past every instance.
+    let insert = "INSERT INTO tiergate.stores (id, name, created_at) VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'demo', 1)";
+    backends.database.psql(insert).unwrap();
+    until("another store, which has no model, is the default", || plainly() == [400; 2]);
+    backends.database.psql("DELETE FROM tiergate.stores WHERE name = 'demo'").unwrap();
+    until("the only store is the default", || plainly() == [200; 2]);
+    let accepted = send(one.public, "/stores?wait=none", &json!({"name": "third"}));
+    assert_eq!((accepted.status, accepted.body["id"].is_string()), (202, true), "{}", accepted.body);
+    assert_eq!(accepted.body["token"], accepted.token());
+}

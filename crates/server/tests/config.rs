@@ -158,3 +158,32 @@ fn variables_of_tests_are_none_of_the_servers_business() {
     let shown = shown(&config("", &[("TIERGATE_TEST_REDIS_URL", "redis://127.0.0.1:1")], &[]));
     assert!(!shown.contains("127.0.0.1:1\""), "{shown}");
 }
+
+#[test]
+fn an_acknowledgement_that_waits_for_less_than_a_dead_instance_takes_is_cautioned_against() {
+    let url = ["--set", "postgres.url=postgres://x/y"];
+    let with = |more: &[&str]| {
+        let more = more.iter().flat_map(|set| ["--set", *set]);
+        shown(&config("", &[], &url.into_iter().chain(more).collect::<Vec<_>>()))
+    };
+    for fine in
+        [&[][..], &["postgres.lease_ms=1800"], &["postgres.lease_ms=20000", "postgres.acknowledge_timeout_ms=20140"]]
+    {
+        assert!(!with(fine).contains("CAUTION"), "{fine:?}");
+    }
+    for (set, silence) in [("postgres.lease_ms=20000", 20_140), ("postgres.max_outage_stale_ms=60000", 61_222)] {
+        let text = with(&[set]);
+        let line = text.lines().next().unwrap();
+        assert!(
+            line.starts_with("# CAUTION: postgres.acknowledge_timeout_ms is 2000")
+                && line.contains(&format!("{silence} ms")),
+            "{line}"
+        );
+        // It can be used as a file all the same.
+        assert!(!shown(&config(&text, &[], &[])).is_empty());
+    }
+    assert!(
+        !shown(&config("", &[], &["--set", "postgres.lease_ms=20000"])).contains("CAUTION"),
+        "nobody else is there"
+    );
+}

@@ -19,6 +19,9 @@ use crate::support::wire::{exchange, post_with};
 /// So that a reader hears of nothing that it does not ask for.
 const BLIND: [&str; 2] = ["postgres.poll_interval_ms=10000", "postgres.lease_ms=60000"];
 
+/// How often a change is made anew because the other instance noticed it.
+const TRIES: usize = 5;
+
 /// A question to an endpoint, and whether its answer has ann.
 struct Way {
     path: &'static str,
@@ -157,6 +160,30 @@ fn change_unnoticed(database: &TestDatabase, store: &str, is_member: bool) {
     database.psql(&format!("SET tiergate.writer = 'on'; {change}")).unwrap();
 }
 
+/// Changes ann's membership until the second instance hasn't noticed, and gives the answer of the first, which has. A poll that an earlier question
+/// of the second was owed may still come on a busy machine, and show it the change.
+fn left_behind(
+    database: &TestDatabase,
+    way: &Way,
+    [one, two]: [&Server; 2],
+    store: &str,
+    is_member: &mut bool,
+) -> Answer {
+    for _ in 0..TRIES {
+        // Asked twice: the second answer comes from memory.
+        assert!([(), ()].iter().all(|()| (way.has_ann)(&way.ask(two, store)) == *is_member), "{}", way.path);
+        *is_member = !*is_member;
+        change_unnoticed(database, store, *is_member);
+        assert_eq!(ask_fully(one, store).status, 200);
+        let first = way.ask(one, store);
+        assert_eq!((way.has_ann)(&first), *is_member, "{}", way.path);
+        if (way.has_ann)(&way.ask(two, store)) != *is_member {
+            return first;
+        }
+    }
+    panic!("{}: the second instance was never behind", way.path)
+}
+
 #[test]
 fn no_endpoint_answers_from_a_state_that_is_older_than_the_answer_whose_token_is_named() {
     let Some(backends) = Backends::new() else { return };
@@ -166,14 +193,7 @@ fn no_endpoint_answers_from_a_state_that_is_older_than_the_answer_whose_token_is
     for way in WAYS {
         for by_header in [true, false] {
             let Some(in_body) = way.in_body.filter(|_| !by_header).or(by_header.then_some(|_, _| ())) else { continue };
-            // Asked twice: the second answer comes from memory.
-            assert!([(), ()].iter().all(|()| (way.has_ann)(&way.ask(&two, &store)) == is_member), "{}", way.path);
-            is_member = !is_member;
-            change_unnoticed(&backends.database, &store, is_member);
-            assert_eq!(ask_fully(&one, &store).status, 200);
-            let first = way.ask(&one, &store);
-            assert_eq!((way.has_ann)(&first), is_member, "{}", way.path);
-            assert_ne!((way.has_ann)(&way.ask(&two, &store)), is_member, "{}: it should be behind", way.path);
+            let first = left_behind(&backends.database, way, [&one, &two], &store, &mut is_member);
             let second = if by_header {
                 way.ask_with_header(&two, &store, first.token())
             } else {

@@ -28,6 +28,14 @@ impl DecisionPoint {
     /// # Errors
     /// Where the origin fails.
     pub async fn create_store(&self, name: &str) -> Result<StoreRecord, CheckError> {
+        Ok(self.commit_store(name).await?.0)
+    }
+
+    /// The same for whoever wants to know when it is in force elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::create_store`].
+    pub async fn commit_store(&self, name: &str) -> Result<(StoreRecord, Committed), CheckError> {
         Ok(self.origin.create_store(StoreId(self.next_id()), name).await?)
     }
 

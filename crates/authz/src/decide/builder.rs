@@ -170,10 +170,11 @@ impl DecisionPointBuilder {
         }
         let chain = chain.build()?;
         log.bind(chain.horizon());
-        self.origin.attach(log as Arc<dyn ChangeSink>).await?;
+        self.origin.attach(Arc::clone(&log) as Arc<dyn ChangeSink>).await?;
         let models = Models::new(Arc::clone(&self.origin), &chain);
         Ok(DecisionPoint {
             origin: self.origin,
+            log,
             chain,
             models,
             assignment: self.assignment,

@@ -52,6 +52,7 @@ use crate::store::{ModelId, Store, StoreError, StoreId, WallClock};
 use circumstances::Given;
 use driver::{Evaluated, Evaluation, Flight};
 use models::{Models, Version};
+use sink::OriginLog;
 
 /// The chain of a decision point.
 pub type DecisionChain = Chain<CachedValue>;
@@ -153,6 +154,7 @@ pub struct InvalidationReport {
 /// The decision point. Shared behind an `Arc`.
 pub struct DecisionPoint {
     origin: Arc<dyn Store>,
+    log: Arc<OriginLog>,
     chain: DecisionChain,
     models: Models,
     assignment: Assignment,

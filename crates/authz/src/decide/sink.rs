@@ -20,6 +20,8 @@ pub(super) struct OriginLog {
     identity: OnceLock<Identity>,
     /// Every read that begins from now on has at least this stamp.
     stamp: AtomicU64,
+    /// Another number whenever a store may have come or gone.
+    stores: AtomicU64,
     horizon: OnceLock<Arc<Horizon>>,
     /// The chain, which tells its tiers whose history their content belongs to.
     chain: OnceLock<Weak<dyn KillSink>>,
@@ -31,6 +33,7 @@ impl OriginLog {
             lease,
             identity: OnceLock::new(),
             stamp: AtomicU64::new(Stamp::OLDEST.get()),
+            stores: AtomicU64::new(0),
             horizon: OnceLock::new(),
             chain: OnceLock::new(),
         }
@@ -40,6 +43,20 @@ impl OriginLog {
     pub(super) fn bind(&self, horizon: &Arc<Horizon>) {
         let _ = self.horizon.set(Arc::clone(horizon));
     }
+
+    /// Another number whenever a store may have come or gone. Ask the lease before.
+    pub(super) fn stores(&self) -> u64 {
+        self.stores.load(Ordering::Acquire)
+    }
+
+    fn stores_changed(&self) {
+        self.stores.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether a store may have come or gone with a change. Of one whose whole content is another one nobody can tell.
+fn concerns_stores(change: &LoggedChange) -> bool {
+    matches!(change.change, Change::StoreReplaced(_) | Change::Invalidated(InvalidationScope::All))
 }
 
 impl ChangeSink for OriginLog {
@@ -61,12 +78,16 @@ impl ChangeSink for OriginLog {
     }
 
     fn forget(&self, through: Revision) {
+        self.stores_changed();
         if let Some(horizon) = self.horizon.get() {
             horizon.raise_floor(through);
         }
     }
 
     fn apply(&self, changes: &[LoggedChange]) {
+        if changes.iter().any(concerns_stores) {
+            self.stores_changed();
+        }
         let Some(horizon) = self.horizon.get() else { return };
         let kills: Vec<(Revision, Vec<Kill>)> =
             changes.iter().map(|change| (change.revision, kills_of(&change.change))).collect();

@@ -23,6 +23,16 @@ impl DecisionPoint {
         Some((self.history()?, self.origin.applied(number)?))
     }
 
+    /// Another number whenever a store may have come or gone: whatever was found out about which stores there are, after this number was asked for, holds
+    /// for as long as it stays the same. None while nobody tells this process: then only the origin knows.
+    #[inline]
+    #[must_use]
+    pub fn stores_number(&self) -> Option<u64> {
+        // The time first, and the number last: what was acknowledged before the lease was seen to hold is counted by then.
+        let now = self.chain.clock().now();
+        self.chain.lease().holds(now).then(|| self.log.stores())
+    }
+
     /// Waits until all that was in force in a state of this history is in force here: whatever is asked for after this rests on no older one.
     ///
     /// # Errors

@@ -58,6 +58,14 @@ pub enum StoreError {
         /// What was noticed.
         cause: Arc<str>,
     },
+    /// A change was committed, and could not be applied here in time: it is stored, and may not be in force yet.
+    #[error("{operation}: it is stored, and may not be in force yet ({cause}); don't repeat it, read it back")]
+    NotApplied {
+        /// What was done.
+        operation: &'static str,
+        /// What was noticed.
+        cause: Arc<str>,
+    },
     /// The data directory can't be used as it is.
     #[error("{0}")]
     Unusable(Arc<str>),

@@ -88,7 +88,7 @@ pub trait Store: Send + Sync + 'static {
     async fn write(&self, store: StoreId, batch: WriteBatch) -> Result<Committed, StoreError>;
 
     /// Creates a store. Ids are chosen by the caller; one that is taken is refused.
-    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError>;
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<(StoreRecord, Committed), StoreError>;
     /// One store.
     async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError>;
     /// Stores in the order of their ids.

@@ -167,7 +167,7 @@ async fn take<S: Store>(world: &World<S>, step: &Step, numbers: Numbers) -> Stri
     let origin = &world.origin;
     match step {
         Step::Write(store, batch) => numbers.committed(world, origin.write(*store, batch.clone()).await),
-        Step::Create(store) => shown(origin.create_store(*store, "name").await),
+        Step::Create(store) => shown(origin.create_store(*store, "name").await.map(|(record, _)| record)),
         Step::Delete(store) => match origin.delete_store(*store).await {
             Ok(Some(committed)) => numbers.committed(world, Ok(committed)),
             other => shown(other),

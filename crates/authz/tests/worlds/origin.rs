@@ -127,7 +127,7 @@ impl Store for SharedOrigin {
         committed
     }
 
-    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<(StoreRecord, Committed), StoreError> {
         self.inner.create_store(id, name).await
     }
 

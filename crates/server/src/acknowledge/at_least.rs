@@ -72,7 +72,7 @@ async fn apply(app: &App, place: &str, token: &Token) -> Result<(), Fault> {
     applied.map_err(|error| match error {
         CheckError::Store(StoreError::Expired) => refused(place, EXPIRED),
         CheckError::Store(StoreError::UnknownPosition) => refused(place, UNKNOWN),
-        error => app.fault(error),
+        error => Fault::from(error),
     })
 }
 

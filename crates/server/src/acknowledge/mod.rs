@@ -4,6 +4,7 @@
 //! one of them. Whoever says that it does not want to wait gets 202, with a token by which any instance says how far the change has got.
 
 mod at_least;
+mod pledge;
 mod state;
 mod token;
 
@@ -11,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authz::store::Committed;
-use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::request::Parts;
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use cache_core::Standing;
@@ -20,17 +20,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 pub(crate) use self::at_least::{AT_LEAST_HEADER, Wanted, contain, contain_what_the_header_names};
+pub(crate) use self::pledge::{Longer, Pledge};
 pub(crate) use self::state::StateToken;
 pub use self::token::Tokens;
-use self::token::{Named, Token};
+use self::token::{Named, Token, write};
 use crate::app::App;
-use crate::error::{Failure, Fault, FaultKind, OpenFga};
+use crate::error::{Failure, Fault, FaultKind, NOT_IN_FORCE_YET, OpenFga};
 use crate::wire::{ok, reply};
 
 /// Where a token is told: of a change, or of the state that an answer rests on.
 pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("tiergate-token");
 /// The most that somebody may want to wait.
 const MAX_TIMEOUT_MS: u64 = 60_000;
+/// How much longer than its writer's patience a change may take to be judged: PostgreSQL is asked at the end once more.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// How long to wait.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -96,20 +99,6 @@ pub(crate) struct Acknowledged {
     standing: Option<Standing>,
 }
 
-impl<T: Send + Sync> FromRequestParts<T> for WaitQuery {
-    type Rejection = Failure<OpenFga>;
-
-    async fn from_request_parts(parts: &mut Parts, _: &T) -> Result<Self, Self::Rejection> {
-        let Query(query): Query<Self> =
-            Query::try_from_uri(&parts.uri).map_err(|error| Fault::invalid(error.body_text()))?;
-        query.wait()?;
-        if let Some(ms) = query.timeout_ms.filter(|ms| *ms > MAX_TIMEOUT_MS) {
-            return Err(Fault::invalid(format!("timeout_ms is {ms}; it may be 0 to {MAX_TIMEOUT_MS}")).into());
-        }
-        Ok(query)
-    }
-}
-
 impl WaitQuery {
     fn wait(&self) -> Result<Wait, Fault> {
         match self.wait.as_deref() {
@@ -126,9 +115,9 @@ impl App {
     ///
     /// # Errors
     /// Where it was to be in force everywhere, and is not in time. It is committed all the same, and the message says by which token to ask for it.
-    pub(crate) async fn acknowledge(&self, committed: Committed, query: &WaitQuery) -> Result<Acknowledged, Fault> {
-        let Some(history) = self.decisions.history() else { return Err(Fault::unavailable("the log is not followed")) };
-        let token = self.tokens.write(&Token { history, names: Named::Change(committed.revision) }).await?;
+    pub(crate) async fn acknowledge(&self, committed: Committed, pledge: &Pledge) -> Result<Acknowledged, Fault> {
+        let Pledge { history, key, query, longer } = pledge;
+        let token = write(key, &Token { history: *history, names: Named::Change(committed.revision) });
         if !self.decisions.has_peers() {
             return Ok(Acknowledged { token, standing: Some(Standing::alone()) });
         }
@@ -137,23 +126,33 @@ impl App {
             Wait::All => {
                 let patience = query.timeout_ms.unwrap_or(self.settings.postgres.acknowledge_timeout_ms);
                 let patience = Duration::from_millis(patience);
-                let standing = self.decisions.in_force(committed.revision, patience).await;
+                let most = patience.saturating_add(LAST_LOOK);
+                // Only where even that does not end, the request's own limit does.
+                longer.allow(most.saturating_add(LAST_LOOK));
+                let standing = tokio::time::timeout(most, self.decisions.in_force(committed.revision, patience)).await;
                 match standing {
-                    Ok(standing) if standing.is_in_force() || query.wait.is_some() => {
+                    Ok(Ok(standing)) if standing.is_in_force() || query.wait.is_some() => {
                         Ok(Acknowledged { token, standing: Some(standing) })
                     }
                     // Whoever did not ask for 202 may take it for the acknowledgement.
-                    Ok(standing) => Err(not_yet(&standing, &token)),
-                    Err(error) => {
-                        let fault = self.fault(error);
-                        let message =
-                            format!("{}; the change is committed: ask GET /revocations/{token}", fault.message);
-                        Err(Fault::new(FaultKind::Unavailable, "not_in_force_yet", message))
+                    Ok(Ok(standing)) => Err(not_yet(&standing, &token)),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a change was committed, and where it is in force could not be asked");
+                        Err(not_known(&token))
                     }
+                    Err(_) => Err(not_known(&token)),
                 }
             }
         }
     }
+}
+
+/// Nobody can tell at the moment.
+fn not_known(token: &str) -> Fault {
+    let message = format!(
+        "the change is committed, and whether it is in force everywhere is not known; don't repeat it, ask GET /revocations/{token}"
+    );
+    Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, message)
 }
 
 fn not_yet(standing: &Standing, token: &str) -> Fault {
@@ -162,7 +161,7 @@ fn not_yet(standing: &Standing, token: &str) -> Fault {
     let message = format!(
         "the change is committed, and may not be in force yet on {who}; don't repeat it, ask GET /revocations/{token}"
     );
-    Fault::new(FaultKind::Unavailable, "not_in_force_yet", message)
+    Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, message)
 }
 
 impl Acknowledged {
@@ -218,7 +217,7 @@ pub(crate) async fn revocation(
         let message = "this token is of another history: PostgreSQL was restored or failed over since. Whether the change is still there can't be told; look at it";
         return Err(Fault::new(FaultKind::NotFound, "another_history", message).into());
     }
-    let standing = app.decisions.in_force(revision, Duration::ZERO).await.map_err(|error| app.fault(error))?;
+    let standing = app.decisions.in_force(revision, Duration::ZERO).await?;
     let progress = Progress::of(Some(&standing), &token);
     Ok(if standing.is_in_force() { ok(&progress) } else { reply(StatusCode::ACCEPTED, &progress) })
 }

@@ -29,11 +29,14 @@ const DIGEST_BYTES: usize = 16;
 /// The text of the longest token.
 const MAX_TOKEN_CHARS: usize = (HEAD_BYTES + MAX_POSITION_BYTES + DIGEST_BYTES).div_ceil(3) * 4;
 
+/// Authenticates tokens.
+pub(super) type Key = [u8; 16];
+
 /// Makes tokens, and knows them again.
 pub struct Tokens {
     /// Keeps the secret for all instances; without it this process is the only one.
     store: Option<Arc<PostgresStore>>,
-    key: OnceCell<[u8; 16]>,
+    key: OnceCell<Key>,
     /// The token of the state that was told last, under its number.
     pub(super) told: ArcSwapOption<(u64, StateToken)>,
 }
@@ -62,9 +65,7 @@ impl Tokens {
     }
 
     pub(crate) async fn write(&self, token: &Token) -> Result<String, Fault> {
-        let mut bytes = body(token);
-        bytes.extend(digest(self.key().await?, &bytes));
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+        Ok(write(self.key().await?, token))
     }
 
     /// What a token says, of which history ever; none where it is no token of this deployment.
@@ -72,7 +73,8 @@ impl Tokens {
         Ok(read(self.key().await?, token))
     }
 
-    async fn key(&self) -> Result<&[u8; 16], Fault> {
+    /// The secret of all instances, which is read once.
+    pub(super) async fn key(&self) -> Result<&Key, Fault> {
         self.key
             .get_or_try_init(async || {
                 let mut key = [0; 16];
@@ -116,13 +118,19 @@ fn body(Token { history, names }: &Token) -> Vec<u8> {
     bytes
 }
 
-fn digest(key: &[u8; 16], body: &[u8]) -> [u8; DIGEST_BYTES] {
+pub(super) fn write(key: &Key, token: &Token) -> String {
+    let mut bytes = body(token);
+    bytes.extend(digest(key, &bytes));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn digest(key: &Key, body: &[u8]) -> [u8; DIGEST_BYTES] {
     let mut hasher = SipHasher24::new_with_key(key);
     hasher.write(body);
     hasher.finish128().as_bytes()
 }
 
-fn read(key: &[u8; 16], token: &str) -> Option<Token> {
+fn read(key: &Key, token: &str) -> Option<Token> {
     if token.len() > MAX_TOKEN_CHARS {
         return None;
     }

@@ -60,6 +60,32 @@ impl Postgres {
     }
 }
 
+/// How much faster than another one a clock may run, as a part of a lease.
+const DRIFT: u64 = 500;
+/// What judges wait on top of a lease, and how often they look.
+const MARGIN_MS: u64 = 100;
+
+impl Postgres {
+    /// How long an instance that is killed may delay the acknowledgement of every change, where all instances have these settings.
+    #[must_use]
+    pub const fn silence_ms(&self) -> u64 {
+        let lease = self.lease_ms + self.max_outage_stale_ms;
+        lease + lease / DRIFT + MARGIN_MS
+    }
+
+    /// What an operator should know of these settings, which are allowed all the same; none by default.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        let (silence, patience) = (self.silence_ms(), self.acknowledge_timeout_ms);
+        (self.url.is_some() && patience < silence).then(|| {
+            format!(
+                "postgres.acknowledge_timeout_ms is {patience}: for up to {silence} ms after an instance was killed, changes are stored and \
+                 answered 503 (not_in_force_yet); raise it to {silence} (60000 at most), or lower postgres.lease_ms or postgres.max_outage_stale_ms"
+            )
+        })
+    }
+}
+
 impl Default for Postgres {
     fn default() -> Self {
         Self {

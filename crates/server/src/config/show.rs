@@ -13,7 +13,7 @@ use super::keys::{OPTIONAL, leaves};
 const MAX_ALIGNED: usize = 100;
 
 impl Loaded {
-    /// A line for each setting, as `http.port = 8080  # default`.
+    /// A line for each setting, as `http.port = 8080  # default`; before them what an operator should know of them.
     #[must_use]
     pub fn show(&self) -> String {
         let dict =
@@ -23,7 +23,9 @@ impl Loaded {
         let lengths = lines.iter().map(|(_, line)| line.chars().count());
         let width = lengths.filter(|length| *length <= MAX_ALIGNED).max().unwrap_or_default();
         let unset = OPTIONAL.iter().filter(|key| !lines.iter().any(|(known, _)| known == *key));
-        let mut text: String = unset.map(|key| format!("# {key} is not set\n")).collect();
+        let caution = self.settings.postgres.caution().map(|caution| format!("# CAUTION: {caution}\n"));
+        let mut text = caution.unwrap_or_default();
+        text.extend(unset.map(|key| format!("# {key} is not set\n")));
         for (key, line) in &lines {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{line:width$}  # {}", self.origin(key));

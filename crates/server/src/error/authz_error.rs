@@ -11,6 +11,12 @@ use crate::limits::seconds;
 pub(crate) const CHANGE_NOT_KNOWN: &str =
     "whether the change is stored is not known; read it back, or send it again and ask to ignore what is there already";
 
+/// The same where it is stored for sure, and only its acknowledgement is missing.
+pub(crate) const CHANGE_STORED: &str =
+    "the change is stored, and whether it is in force everywhere is not known; don't repeat it, read it back";
+/// The code of a change that is stored and was not acknowledged.
+pub(crate) const NOT_IN_FORCE_YET: &str = "not_in_force_yet";
+
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
         let code = match &error {
@@ -78,6 +84,10 @@ fn store_fault(error: &CheckError) -> Fault {
             tracing::error!(%error, "the origin was lost while it committed");
             Fault::unavailable(CHANGE_NOT_KNOWN)
         }
+        StoreError::NotApplied { .. } => {
+            tracing::error!(%error, "a change was committed and could not be applied here");
+            Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, CHANGE_STORED)
+        }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
         // The cause and the remedy name files of ours: they are for the operator. Trying again does not help before somebody has acted.
@@ -101,4 +111,25 @@ fn rate_fault(refused: &Refused) -> Fault {
 fn internal(error: &CheckError) -> Fault {
     tracing::error!(%error, "an error without a place in the interface");
     Fault::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_changed_something_is_never_told_to_try_again() {
+        let (operation, cause) = ("writing relationships", Arc::from("the line was cut"));
+        let known = StoreError::NotApplied { operation, cause: Arc::clone(&cause) };
+        let not_known = StoreError::FateUnknown { operation, cause };
+        for (error, code, says) in
+            [(known, NOT_IN_FORCE_YET, CHANGE_STORED), (not_known, "unavailable", CHANGE_NOT_KNOWN)]
+        {
+            let fault = Fault::from(CheckError::Store(error));
+            assert_eq!((fault.kind, fault.code, &*fault.message), (FaultKind::Unavailable, code, says));
+            assert!(!fault.message.contains("try again"), "{}", fault.message);
+        }
+    }
 }

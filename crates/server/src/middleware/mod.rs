@@ -4,7 +4,8 @@
 //! 2. a request that names another server, or comes from a stranger's web page, is refused; probes of health may name whom they like,
 //!    and gateways the applications that they stand before;
 //! 3. the gate lets the request in, or refuses it while there is room to say so;
-//! 4. the clock starts: the body, the handler and the origin share one time limit;
+//! 4. the clock starts: the body, the handler and the origin share one time limit; a change that is committed by its end has as much more
+//!    as its writer wants to wait for the other instances;
 //! 5. a change that the answer must contain, if the request names one, is waited for;
 //! 6. a panic ends here, as a 500 without details, and its neighbours go on;
 //! 7. the handler.
@@ -18,6 +19,7 @@ mod request_id;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +32,9 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::acknowledge;
+use crate::acknowledge::{self, Longer};
 use crate::app::App;
-use crate::error::{Api, CHANGE_NOT_KNOWN, Fault};
+use crate::error::{Api, CHANGE_NOT_KNOWN, CHANGE_STORED, Fault, FaultKind, NOT_IN_FORCE_YET};
 use crate::limits::{Limits, Meter};
 use gate::{Gate, Inside};
 use hosts::Hosts;
@@ -124,9 +126,12 @@ impl Edge {
         Some(Meter::new(limits, peer))
     }
 
-    async fn answer(&self, request: Request<Body>, api: Api) -> Response {
+    async fn answer(&self, mut request: Request<Body>, api: Api) -> Response {
         let mut router = self.router.clone();
-        let may_change = may_change(&request, api);
+        let longer = may_change(&request, api).then(Longer::default);
+        if let Some(longer) = &longer {
+            request.extensions_mut().insert(longer.clone());
+        }
         let answer = async {
             if request.headers().contains_key(acknowledge::AT_LEAST_HEADER)
                 && let Err(fault) = acknowledge::contain_what_the_header_names(&self.app, request.headers()).await
@@ -136,18 +141,31 @@ impl Edge {
             router.call(request).await
         };
         // A handler holds no lock across an await and shares nothing that a panic leaves half changed.
-        let guarded = AssertUnwindSafe(answer).catch_unwind();
-        match tokio::time::timeout(self.timeout, guarded).await {
+        let mut guarded = pin!(AssertUnwindSafe(answer).catch_unwind());
+        let mut answered = tokio::time::timeout(self.timeout, &mut guarded).await;
+        if answered.is_err()
+            && let Some(until) = longer.as_ref().and_then(Longer::until)
+        {
+            answered = tokio::time::timeout_at(until, guarded).await;
+        }
+        match answered {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => api.response(&Fault::internal()),
-            Err(_) => {
-                let ms = self.timeout.as_millis();
-                // A change that was begun goes on without its writer.
-                let advice = if may_change { CHANGE_NOT_KNOWN } else { "try again" };
-                api.response(&Fault::unavailable(format!("no answer within {ms} ms; {advice}")))
-            }
+            Err(_) => api.response(&self.too_late(longer.as_ref())),
         }
+    }
+
+    /// What is said instead of an answer that did not come in time. A change that was begun goes on without its writer.
+    fn too_late(&self, change: Option<&Longer>) -> Fault {
+        let advice = match change {
+            Some(change) if change.until().is_some() => {
+                return Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, CHANGE_STORED);
+            }
+            Some(_) => CHANGE_NOT_KNOWN,
+            None => "try again",
+        };
+        Fault::unavailable(format!("no answer within {} ms; {advice}", self.timeout.as_millis()))
     }
 }
 

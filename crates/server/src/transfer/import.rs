@@ -159,8 +159,10 @@ impl Import {
             }
             None => {
                 let name = self.name.as_ref().or(input.name.as_ref()).map_or(DEFAULT_NAME, String::as_str);
-                let reply = pool.send(&Method::POST, "/stores", Some(&json!({"name": name}))).await?;
-                expect(&reply, 201, "the store")?["id"].as_str().unwrap_or_default().to_owned()
+                // One that is not known everywhere yet is named all the same, and filled: nobody makes a second one.
+                let reply = pool.send(&Method::POST, "/stores?wait=all", Some(&json!({"name": name}))).await?;
+                let status = if reply.status == 202 { 202 } else { 201 };
+                expect(&reply, status, "the store")?["id"].as_str().unwrap_or_default().to_owned()
             }
         };
         Ok(Entry { url: self.url.clone(), store, input: digest, done: 0 })

@@ -179,15 +179,15 @@ impl Store for MemoryStore {
         Ok(state.commit_with(changes, conditions, now))
     }
 
-    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<(StoreRecord, Committed), StoreError> {
         let record = StoreRecord { id, name: name.to_owned(), created_at: self.clock.unix_millis() };
         let mut state = self.state()?;
         if state.world.stores.contains_key(&id) {
             return Err(WriteConflict::StoreExists(id).into());
         }
         Arc::make_mut(&mut state.world).stores.insert(id, Arc::new(Content::new(record.clone())));
-        state.commit(vec![Change::StoreReplaced(id)], record.created_at);
-        Ok(record)
+        let committed = state.commit(vec![Change::StoreReplaced(id)], record.created_at);
+        Ok((record, committed))
     }
 
     async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError> {

@@ -287,10 +287,10 @@ impl Store for PostgresStore {
         self.submit(Job::Write(store, batch, contexts)).await.map(|(_, committed)| committed)
     }
 
-    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<(StoreRecord, Committed), StoreError> {
         let created_at = self.clock.unix_millis();
-        self.submit(Job::CreateStore(id, name.to_owned(), created_at)).await?;
-        Ok(StoreRecord { id, name: name.to_owned(), created_at })
+        let (_, committed) = self.submit(Job::CreateStore(id, name.to_owned(), created_at)).await?;
+        Ok((StoreRecord { id, name: name.to_owned(), created_at }, committed))
     }
 
     async fn store(&self, id: StoreId) -> Result<Option<StoreRecord>, StoreError> {

@@ -74,7 +74,13 @@ impl Desk {
                     self.reader.wake();
                     return Ok(done);
                 }
-                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Final(error)) => {
+                    // Also where nobody can tell whether it is stored: if it is, the others need not wait for their polls.
+                    if matches!(error, StoreError::FateUnknown { .. }) {
+                        self.reader.wake();
+                    }
+                    return Err(error);
+                }
                 Err(Refusal::Again(error)) => error,
             };
             drop(connection);
@@ -163,11 +169,10 @@ impl Desk {
         {
             return Ok(());
         }
-        self.reader.applied(xid).await.map_err(|error| StoreError::Unavailable {
-            operation,
-            cause: Arc::from(error.to_string()),
-            remedy: "it is written, and will be in force here when the log can be read again",
-        })
+        // The others first: how long it takes here is nothing to them.
+        self.reader.wake();
+        let applied = self.reader.applied(xid).await;
+        applied.map_err(|error| StoreError::NotApplied { operation, cause: Arc::from(error.to_string()) })
     }
 }
 

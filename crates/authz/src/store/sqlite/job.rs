@@ -95,7 +95,11 @@ fn begin(connection: &mut SqliteConnection) -> Result<Revision, StoreError> {
     head(connection).map_err(|error| running("reading the log", &error))
 }
 
-pub(super) fn create_store(work: &mut Work<'_>, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+pub(super) fn create_store(
+    work: &mut Work<'_>,
+    id: StoreId,
+    name: &str,
+) -> Result<(StoreRecord, Committed), StoreError> {
     let text = IdText::of(id.0);
     let before = begin(work.connection)?;
     let added = diesel::insert_into(stores::table)
@@ -107,7 +111,8 @@ pub(super) fn create_store(work: &mut Work<'_>, id: StoreId, name: &str) -> Resu
         return Err(WriteConflict::StoreExists(id).into());
     }
     date(work.connection, before, work.now)?;
-    Ok(StoreRecord { id, name: name.to_owned(), created_at: work.now })
+    let record = StoreRecord { id, name: name.to_owned(), created_at: work.now };
+    Ok((record, committed(work.connection)?))
 }
 
 pub(super) fn delete_store(work: &mut Work<'_>, id: StoreId) -> Result<Option<Committed>, StoreError> {

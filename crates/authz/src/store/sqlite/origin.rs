@@ -120,7 +120,7 @@ impl Store for SqliteStore {
         self.writer.submit(move |work| job::write(work, store, &batch, &contexts)).await
     }
 
-    async fn create_store(&self, id: StoreId, name: &str) -> Result<StoreRecord, StoreError> {
+    async fn create_store(&self, id: StoreId, name: &str) -> Result<(StoreRecord, Committed), StoreError> {
         let name = name.to_owned();
         self.writer.submit(move |work| job::create_store(work, id, &name)).await
     }

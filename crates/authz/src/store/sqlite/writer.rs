@@ -142,7 +142,7 @@ impl Desk {
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group))).unwrap_or_else(|_| {
                 let _ = self.connection.batch_execute("ROLLBACK");
-                Err(broken(OPERATION, "a change could not be applied; whether it was stored is unknown"))
+                Err(StoreError::FateUnknown { operation: OPERATION, cause: Arc::from("a change could not be applied") })
             });
             let outcome = self.log.note(outcome);
             if let Some(error) = &self.trouble {

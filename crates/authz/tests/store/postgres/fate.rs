@@ -26,7 +26,7 @@ struct Stage {
     proxy: Proxy,
     psql: Client,
     server: Server,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Stage {
@@ -43,7 +43,7 @@ impl Stage {
         let world = Postgres::with(Postgres::config(&url)).await;
         let psql = super::psql(database.url()).await;
         psql.batch_execute(HOLD).await.unwrap();
-        Some(Self { world, proxy, psql, server, _database: database })
+        Some(Self { world, proxy, psql, server, database })
     }
 
     /// A write that has sent its commit.
@@ -95,6 +95,25 @@ async fn a_commit_in_which_the_server_crashed_is_not_known() {
     assert!(matches!(refused, Err(StoreError::FateUnknown { .. })), "{refused:?}");
     let address: SocketAddr = stage.server.address();
     assert_ne!(address, stage.proxy.address());
+}
+
+/// The log is locked from the commit on, so that whoever has written can't read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_after_which_the_log_cannot_be_read_is_told_as_stored() {
+    let Some(stage) = Stage::set().await else { return };
+    let writing = stage.write().await;
+    let other = super::psql(stage.database.url()).await;
+    let locking = tokio::spawn(async move {
+        other.batch_execute("BEGIN; LOCK TABLE tiergate.log IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        other
+    });
+    let waits = "SELECT 1 FROM pg_locks WHERE relation = 'tiergate.log'::regclass AND NOT granted";
+    until("the lock is waited for", async || stage.psql.query_opt(waits, &[]).await.unwrap().is_some()).await;
+    stage.psql.batch_execute("SELECT pg_advisory_unlock(42)").await.unwrap();
+    let refused = writing.await.unwrap();
+    assert!(matches!(refused, Err(StoreError::NotApplied { .. })), "{refused:?}");
+    locking.await.unwrap().batch_execute("ROLLBACK").await.unwrap();
+    assert!(stage.world.has(ANN).await);
 }
 
 /// Commits wait for a replica that there is not, until somebody cancels them: the administrator, or the limit of time for a statement.

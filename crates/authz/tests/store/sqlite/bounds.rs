@@ -159,7 +159,7 @@ async fn a_change_that_could_not_be_applied_is_not_acknowledged_and_is_applied_l
     origin.attach(Arc::clone(&sink) as _).await.unwrap();
     let store = StoreId(Ulid::from_parts(1, 1));
     let answer = origin.create_store(store, "x").await;
-    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(StoreError::FateUnknown { .. })), "{answer:?}");
     let stamp = origin.snapshot().await.unwrap().stamp();
     assert!(stamp.contains(Revision::new(1)), "the change is stored");
     assert_eq!(sink.applied.lock().unwrap().len(), 1, "and no snapshot shows it before it is applied");

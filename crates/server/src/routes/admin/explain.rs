@@ -126,7 +126,7 @@ struct Step {
 pub(crate) async fn explain(State(app): State<Arc<App>>, body: Body) -> Answered {
     let question: Question = body.read()?;
     let request = question.request(&app).await?;
-    let explanation = app.decisions.explain(&request).await.map_err(|error| app.fault(error))?;
+    let explanation = app.decisions.explain(&request).await?;
     Ok(ok(&Answer::of(explanation, &request.subject)))
 }
 

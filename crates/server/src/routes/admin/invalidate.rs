@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Answered, Body};
-use crate::acknowledge::WaitQuery;
+use crate::acknowledge::Pledge;
 use crate::app::App;
 use crate::error::Fault;
 use crate::wire::ok;
@@ -44,7 +44,7 @@ pub(super) struct Report {
 }
 
 /// In force when it answers.
-pub(crate) async fn invalidate(State(app): State<Arc<App>>, wait: WaitQuery, body: Body) -> Answered {
+pub(crate) async fn invalidate(State(app): State<Arc<App>>, pledge: Pledge, body: Body) -> Answered {
     let scope: Scope = body.read()?;
     if let Scope::User { id } | Scope::Team { id } = &scope
         && id.contains(':')
@@ -52,10 +52,10 @@ pub(crate) async fn invalidate(State(app): State<Arc<App>>, wait: WaitQuery, bod
         let remedy = "leave the type out, as in {\"scope\":\"user\",\"id\":\"ann\"}, or give type:id to the scope subject or resource";
         return Err(Fault::invalid(format!("the id {id:?} names a type; {remedy}")).into());
     }
-    let report = app.decisions.invalidate(scope.into()).await.map_err(|error| app.fault(error))?;
+    let report = app.decisions.invalidate(scope.into()).await?;
     let revision = report.revision.get();
     tracing::info!(revision, "invalidated by an administrator");
-    let acknowledged = app.acknowledge(Committed { revision: report.revision }, &wait).await?;
+    let acknowledged = app.acknowledge(Committed { revision: report.revision }, &pledge).await?;
     Ok(acknowledged.answer(|confirmed_by| ok(&Report { revision, confirmed_by, errors: report.errors })))
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Answered, Body, StorePath};
-use crate::acknowledge::WaitQuery;
+use crate::acknowledge::Pledge;
 use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{no_content, ok};
@@ -77,7 +77,7 @@ pub(super) struct Entities {
 pub(crate) async fn write_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    wait: WaitQuery,
+    pledge: Pledge,
     body: Body,
 ) -> Answered {
     let Write { entities } = body.read()?;
@@ -87,10 +87,10 @@ pub(crate) async fn write_properties(
     let entities: Vec<(Object, Context)> =
         entities.into_iter().enumerate().map(|(at, entity)| entity.checked(at)).collect::<Result<_, _>>()?;
     let count = entities.len();
-    let committed = app.decisions.write_properties(store, entities).await.map_err(|error| app.fault(error))?;
+    let committed = app.decisions.write_properties(store, entities).await?;
     let revision = committed.revision.get();
     tracing::info!(store = %store.0, count, revision, "properties written by an administrator");
-    Ok(app.acknowledge(committed, &wait).await?.answer(|_| ok(&Written { revision })))
+    Ok(app.acknowledge(committed, &pledge).await?.answer(|_| ok(&Written { revision })))
 }
 
 /// `GET`: all entities that have properties, in the order of type and id.
@@ -116,7 +116,7 @@ pub(crate) async fn list_properties(
             )
         }
     };
-    let page = app.decisions.properties(store, PageRequest { after, limit }).await.map_err(|error| app.fault(error))?;
+    let page = app.decisions.properties(store, PageRequest { after, limit }).await?;
     let continuation_token = page.next.map(|place| list.token(&place.to_string())).unwrap_or_default();
     let entities = page.items.into_iter().map(|(entity, properties)| Entity::of(&entity, &properties)).collect();
     Ok(ok(&Entities { entities, continuation_token }))
@@ -138,14 +138,14 @@ pub(crate) async fn delete_properties(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
     path: Result<Path<EntityPath>, PathRejection>,
-    wait: WaitQuery,
+    pledge: Pledge,
 ) -> Answered {
     let entity = entity_of(path)?;
     stored(&app, store, &entity).await?;
     let none = vec![(entity, Context::default())];
-    let committed = app.decisions.write_properties(store, none).await.map_err(|error| app.fault(error))?;
+    let committed = app.decisions.write_properties(store, none).await?;
     tracing::info!(store = %store.0, revision = committed.revision.get(), "properties deleted by an administrator");
-    Ok(app.acknowledge(committed, &wait).await?.answer(|_| no_content()))
+    Ok(app.acknowledge(committed, &pledge).await?.answer(|_| no_content()))
 }
 
 fn entity_of(path: Result<Path<EntityPath>, PathRejection>) -> Result<Object, Fault> {
@@ -155,7 +155,7 @@ fn entity_of(path: Result<Path<EntityPath>, PathRejection>) -> Result<Object, Fa
 
 /// The properties of an entity that has some.
 async fn stored(app: &App, store: StoreId, entity: &Object) -> Result<Context, Fault> {
-    let properties = app.decisions.properties_of(store, entity).await.map_err(|error| app.fault(error))?;
+    let properties = app.decisions.properties_of(store, entity).await?;
     if properties.is_empty() {
         let message = format!("{entity} has no stored properties");
         return Err(Fault::new(FaultKind::NotFound, "properties_not_found", message));

@@ -32,7 +32,7 @@ pub(crate) async fn decide(app: &App, request: &CheckRequest, meter: &Meter) -> 
         Err(unknown @ (CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. })) => {
             Verdict { id: new_id(), allowed: false, source: None, reason: Some(unknown.to_string()) }
         }
-        Err(error) => return Err(app.fault(error)),
+        Err(error) => return Err(Fault::from(error)),
     };
     if tracing::enabled!(tracing::Level::DEBUG) {
         verdict.log(app, request);

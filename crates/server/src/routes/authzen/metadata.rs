@@ -29,7 +29,7 @@ pub(crate) async fn metadata(State(app): State<Arc<App>>) -> Response {
 
 /// Of a store.
 pub(crate) async fn store_metadata(State(app): State<Arc<App>>, StorePath { store, .. }: StorePath) -> Answered {
-    app.decisions.store(store).await.map_err(|error| app.fault(error))?;
+    app.decisions.store(store).await?;
     Ok(ok(&Metadata::of(format!("{}/stores/{}", app.public_url, store.0))))
 }
 

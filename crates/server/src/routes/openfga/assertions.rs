@@ -71,7 +71,7 @@ pub(crate) async fn read_assertions(
     StorePath { store, .. }: StorePath,
     ModelPath(model): ModelPath,
 ) -> Answered {
-    let kept = app.decisions.assertions(store, model).await.map_err(|error| app.fault(error))?;
+    let kept = app.decisions.assertions(store, model).await?;
     let assertions = RawValue::from_string(kept.unwrap_or_else(|| "[]".to_owned())).map_err(|error| {
         tracing::error!(%error, model = %model.0, "stored assertions can't be read");
         Fault::internal()
@@ -97,11 +97,11 @@ pub(crate) async fn write_assertions(
     for (at, Assertion { tuple_key, expectation, contextual_tuples, context }) in assertions.into_iter().enumerate() {
         let contextual = TupleKeys { tuple_keys: contextual_tuples };
         let question = scope.question(tuple_key, Some(contextual), context).map_err(|fault| among(at, fault))?;
-        app.decisions.validate(&question).await.map_err(|error| among(at, app.fault(error)))?;
+        app.decisions.validate(&question).await.map_err(|error| among(at, Fault::from(error)))?;
         questions.push((question, expectation.unwrap_or_default()));
     }
     let body = kept(&questions)?;
-    app.decisions.write_assertions(store, model, &body).await.map_err(|error| app.fault(error))?;
+    app.decisions.write_assertions(store, model, &body).await?;
     Ok(no_content())
 }
 

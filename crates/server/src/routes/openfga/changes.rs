@@ -59,11 +59,7 @@ pub(crate) async fn changes(
     let list = List::new::<ChangePlace>(Some(store), &object_type);
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after: after.clone(), limit: page_size(query.page_size)? };
-    let page = app
-        .decisions
-        .changes(store, ChangeFilter { object_type, since }, page)
-        .await
-        .map_err(|error| app.fault(error))?;
+    let page = app.decisions.changes(store, ChangeFilter { object_type, since }, page).await?;
     let continuation_token = list.token(page.next.or(after).as_ref());
     Ok(ok(&Changes { changes: page.items.iter().map(Change::from).collect(), continuation_token }))
 }

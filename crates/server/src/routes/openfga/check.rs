@@ -64,7 +64,7 @@ pub(crate) async fn check(
     let Check { tuple_key, authorization_model_id, contextual_tuples, context, consistency } = body.read()?;
     let scope = Scope::new(store, authorization_model_id.as_deref(), consistency.as_deref())?;
     let request = scope.question(tuple_key, contextual_tuples, context)?;
-    let decision = app.decisions.check_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    let decision = app.decisions.check_admitted(&request, &meter).await?;
     app.access_log.note(&request, decision.allowed);
     Ok(app.naming_its_state(ok(&Answer { allowed: decision.allowed, resolution: "" })).await)
 }

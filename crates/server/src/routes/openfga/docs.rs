@@ -21,10 +21,12 @@ use crate::openapi::{EXAMPLE_MODEL, EXAMPLE_STORE, Operation};
 const TIME: &str = "2026-01-31T12:00:00Z";
 
 pub(crate) fn create_store() -> Operation {
-    Operation::openfga("createStore", "Create a store")
+    let create = Operation::openfga("createStore", "Create a store")
         .about("A store is a world of its own: models and relationships of one never meet those of another.")
+        .query::<WaitQuery>()
         .takes::<NewStore>(json!({"name": "notes"}))
-        .answers::<Store>(201, "The store.", store("notes"))
+        .answers::<Store>(201, "The store, which every instance knows.", store("notes"));
+    accepted(create)
 }
 
 pub(crate) fn list_stores() -> Operation {

@@ -107,7 +107,7 @@ pub(crate) async fn expand(
     let name = format!("{object}#{relation}");
     let contextual_tuples = contextual_tuples.unwrap_or_default().contextual()?;
     let request = ExpandRequest { store, model: scope.model, object, relation, contextual_tuples };
-    let tree = app.decisions.expand_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    let tree = app.decisions.expand_admitted(&request, &meter).await?;
     Ok(app.naming_its_state(ok(&Answer { tree: Tree { root: Node::new(&name, &tree) } })).await)
 }
 

@@ -84,7 +84,7 @@ pub(crate) async fn list_objects(
     body: Body,
 ) -> Answered {
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
-    let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_objects_admitted(&request, &meter).await?;
     let ids = listed.items.iter().take(app.settings.limits.list_results);
     let objects = ids.map(|id| named(&request.object_type, id)).collect();
     Ok(app.naming_its_state(ok(&Objects { objects })).await)
@@ -98,7 +98,7 @@ pub(crate) async fn streamed_list_objects(
     body: Body,
 ) -> Answered {
     let request = body.read::<ListObjects<'_>>()?.request(store)?;
-    let listed = app.decisions.list_objects_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_objects_admitted(&request, &meter).await?;
     Ok(app.naming_its_state(streamed(request.object_type, listed.items)).await)
 }
 

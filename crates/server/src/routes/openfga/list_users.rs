@@ -100,7 +100,7 @@ pub(crate) async fn list_users(
     body: Body,
 ) -> Answered {
     let request = body.read::<ListUsers<'_>>()?.request(store)?;
-    let listed = app.decisions.list_users_admitted(&request, &meter).await.map_err(|error| app.fault(error))?;
+    let listed = app.decisions.list_users_admitted(&request, &meter).await?;
     // Whoever asks who has access must not miss that everybody has.
     let is_everybody = |subject: &&Subject| matches!(subject, Subject::Wildcard { .. });
     let (everybody, others): (Vec<_>, Vec<_>) = listed.items.iter().partition(is_everybody);

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, model_shape, page_size};
-use crate::acknowledge::WaitQuery;
+use crate::acknowledge::Pledge;
 use crate::app::App;
 use crate::error::{Failure, Fault, FaultKind, OpenFga};
 use crate::routes::path;
@@ -73,13 +73,13 @@ struct ListedModel<'a> {
 pub(crate) async fn write_model(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    wait: WaitQuery,
+    pledge: Pledge,
     body: Body,
 ) -> Answered {
     let model = Model::from_json(body.text()?)?;
-    let (id, committed) = app.decisions.commit_model(store, &model).await.map_err(|error| app.fault(error))?;
+    let (id, committed) = app.decisions.commit_model(store, &model).await?;
     let written = Written { authorization_model_id: id.0.to_string() };
-    Ok(app.acknowledge(committed, &wait).await?.answer_about(&written, |_| created(&written)))
+    Ok(app.acknowledge(committed, &pledge).await?.answer_about(&written, |_| created(&written)))
 }
 
 /// `GET /stores/{store_id}/authorization-models/{model_id}`
@@ -88,7 +88,7 @@ pub(crate) async fn get_model(
     StorePath { store, .. }: StorePath,
     ModelPath(id): ModelPath,
 ) -> Answered {
-    let model = app.decisions.model(store, id).await.map_err(|error| missing_is_404(app.fault(error)))?;
+    let model = app.decisions.model(store, id).await.map_err(|error| missing_is_404(Fault::from(error)))?;
     Ok(ok(&OneModel { authorization_model: with_id(id, &model) }))
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn list_models(
     let list = List::new::<ModelId>(Some(store), &());
     let after = list.place(query.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(query.page_size)? };
-    let page = app.decisions.models(store, page).await.map_err(|error| app.fault(error))?;
+    let page = app.decisions.models(store, page).await?;
     let authorization_models = page.items.iter().map(|(id, body)| listed(*id, body)).collect::<Result<_, _>>()?;
     Ok(ok(&Models { authorization_models, continuation_token: list.token(page.next.as_ref()) }))
 }

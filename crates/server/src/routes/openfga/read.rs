@@ -59,7 +59,7 @@ pub(crate) async fn read(State(app): State<Arc<App>>, StorePath { store, .. }: S
         List::new::<Tuple>(Some(store), &(&filter.object_type, &filter.object_id, &filter.relation, &filter.subject));
     let after = list.place(request.continuation_token.as_deref())?;
     let page = PageRequest { after, limit: page_size(request.page_size)? };
-    let page = app.decisions.read_tuples(store, filter, page).await.map_err(|error| app.fault(error))?;
+    let page = app.decisions.read_tuples(store, filter, page).await?;
     let tuples = page.items.iter().map(StoredOut::from).collect();
     Ok(ok(&Tuples { tuples, continuation_token: list.token(page.next.as_ref()) }))
 }

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::List;
 use super::{Answered, Body, StorePath, given, page_size};
-use crate::acknowledge::WaitQuery;
+use crate::acknowledge::Pledge;
 use crate::app::App;
 use crate::error::Fault;
 use crate::wire::{created, no_content, ok, rfc3339};
@@ -58,12 +58,13 @@ pub(super) struct Stores {
 }
 
 /// `POST /stores`
-pub(crate) async fn create_store(State(app): State<Arc<App>>, body: Body) -> Answered {
+pub(crate) async fn create_store(State(app): State<Arc<App>>, pledge: Pledge, body: Body) -> Answered {
     let NewStore { name } = body.read()?;
     let name = check_name(name.as_deref().unwrap_or_default())?;
-    let record = app.decisions.create_store(name).await.map_err(|error| app.fault(error))?;
-    app.forget_default_store();
-    Ok(created(&Store::from(record)))
+    let (record, committed) = app.decisions.commit_store(name).await?;
+    let store = Store::from(record);
+    // Elsewhere it may be one store too many for the paths that name none.
+    Ok(app.acknowledge(committed, &pledge).await?.answer_about(&store, |_| created(&store)))
 }
 
 /// `GET /stores`
@@ -115,11 +116,10 @@ pub(crate) async fn get_store(State(app): State<Arc<App>>, StorePath { store, ..
 pub(crate) async fn delete_store(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    wait: WaitQuery,
+    pledge: Pledge,
 ) -> Answered {
-    let committed = app.decisions.delete_store(store).await.map_err(|error| app.fault(error))?;
-    app.forget_default_store();
-    Ok(app.acknowledge(committed, &wait).await?.answer(|_| no_content()))
+    let committed = app.decisions.delete_store(store).await?;
+    Ok(app.acknowledge(committed, &pledge).await?.answer(|_| no_content()))
 }
 
 fn check_name(name: &str) -> Result<&str, Fault> {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::tuples::{self, TupleKey};
 use super::{Answered, Body, StorePath, given, model_id};
-use crate::acknowledge::WaitQuery;
+use crate::acknowledge::Pledge;
 use crate::app::App;
 use crate::error::{Fault, FaultKind};
 use crate::wire::{Word, ok};
@@ -50,14 +50,14 @@ pub(super) struct Nothing {}
 pub(crate) async fn write(
     State(app): State<Arc<App>>,
     StorePath { store, .. }: StorePath,
-    wait: WaitQuery,
+    pledge: Pledge,
     body: Body,
 ) -> Answered {
     let Write { writes, deletes, authorization_model_id } = body.read()?;
     let model = model_id(authorization_model_id.as_deref())?;
     let batch = batch(writes.unwrap_or_default(), deletes.unwrap_or_default())?;
-    let committed = app.decisions.write(store, model, batch).await.map_err(|error| app.fault(error))?;
-    Ok(app.acknowledge(committed, &wait).await?.answer(|_| ok(&Nothing {})))
+    let committed = app.decisions.write(store, model, batch).await?;
+    Ok(app.acknowledge(committed, &pledge).await?.answer(|_| ok(&Nothing {})))
 }
 
 fn batch(writes: Part<'_>, deletes: Part<'_>) -> Result<WriteBatch, Fault> {

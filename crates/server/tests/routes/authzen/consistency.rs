@@ -37,7 +37,6 @@ async fn a_single_answer_has_its_token_in_the_context_and_in_the_header_and_a_ba
     let alone = world.post(EVALUATIONS, &question("ann")).await;
     assert_eq!(alone.body["context"]["token"], token, "a batch without items is one question");
     world.store("another").await;
-    world.app.forget_default_store();
     let path = format!("/stores/{}{EVALUATION}", world.store("a third").await.0);
     assert_ne!(world.post(&path, &question("ann")).await.header("tiergate-token"), token, "something has");
 }

@@ -166,7 +166,6 @@ async fn the_default_store_is_the_only_one_or_the_one_named_demo() {
     assert_eq!(world.ask_ann().await.status, 404, "there is none");
     world.store("first").await;
     assert!(world.ask_ann().await.decision());
-    world.app.forget_default_store();
     world.store("second").await;
     assert_eq!(world.ask_ann().await.status, 404, "it isn't clear which one");
     let demo = world.store("demo").await;
@@ -180,7 +179,6 @@ async fn the_default_store_is_the_only_one_or_the_one_named_demo() {
 async fn an_origin_that_is_away_is_503_with_retry_after_and_no_decision() {
     let world = World::small().await;
     world.store("warm the default store").await;
-    world.app.forget_default_store();
     world.decisions.close().await;
     let reply = world.ask_ann().await;
     assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));

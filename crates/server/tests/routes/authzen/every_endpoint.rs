@@ -86,8 +86,6 @@ async fn another_method_is_405_and_a_path_that_does_not_exist_404() {
 #[tokio::test]
 async fn an_origin_that_is_away_is_503_and_nobody_is_allowed() {
     let world = World::small().await;
-    world.ask_ann().await;
-    world.app.forget_default_store();
     world.decisions.close().await;
     for (path, body) in endpoints() {
         let reply = world.post(&path, &body).await;

@@ -89,7 +89,7 @@ async fn search(
     let paging = Paging::new(app, "actions", &bound, request.page.as_deref())?;
     let findings = match allowed(app, place, &subject, &resource, &circumstances, meter).await {
         Ok(items) => Findings { items: Arc::new(items), ..Findings::default() },
-        Err(error) => Findings::nothing_for(app, error)?,
+        Err(error) => Findings::nothing_for(error)?,
     };
     Ok(findings.answer(app, &paging, peer, |name| Found { name }).await)
 }

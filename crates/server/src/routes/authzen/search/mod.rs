@@ -117,19 +117,19 @@ impl Place {
     /// Once the store's state contains what the caller's environment names.
     async fn of(app: &App, store: StoreId, context: Option<&Environment<'_>>) -> Result<Self, Fault> {
         contain(app, context.and_then(|context| context.wanted("context")).into_iter().collect()).await?;
-        let (model, _) = app.decisions.latest_model(store).await.map_err(|error| app.fault(error))?;
+        let (model, _) = app.decisions.latest_model(store).await?;
         Ok(Self { store, model })
     }
 }
 
 impl Findings {
     /// Nothing, where the model doesn't know what was asked for.
-    fn nothing_for(app: &App, error: CheckError) -> Result<Self, Fault> {
+    fn nothing_for(error: CheckError) -> Result<Self, Fault> {
         match error {
             CheckError::UnknownType { .. } | CheckError::UnknownRelation { .. } => {
                 Ok(Self { reason: Some(error.to_string()), ..Self::default() })
             }
-            error => Err(app.fault(error)),
+            error => Err(Fault::from(error)),
         }
     }
 

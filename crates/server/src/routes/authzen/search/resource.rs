@@ -108,7 +108,7 @@ async fn search(
     };
     let findings = match app.decisions.list_objects_admitted(&question, meter).await {
         Ok(listed) => Findings { items: listed.items, source: Some(source_name(listed.source)), ..Findings::default() },
-        Err(error) => Findings::nothing_for(app, error)?,
+        Err(error) => Findings::nothing_for(error)?,
     };
     Ok(findings.answer(app, &paging, peer, |id| Found { type_name: &question.object_type, id }).await)
 }

@@ -108,7 +108,7 @@ async fn search(
     };
     let findings = match app.decisions.list_users_admitted(&question, meter).await {
         Ok(listed) => Findings::from(listed),
-        Err(error) => Findings::nothing_for(app, error)?,
+        Err(error) => Findings::nothing_for(error)?,
     };
     Ok(findings.answer(app, &paging, peer, |id| Found { type_name: &type_name, id }).await)
 }

@@ -41,7 +41,7 @@ pub(super) async fn ask(
         });
     }
     if questions.iter().all(Result::is_err) {
-        app.decisions.store(store).await.map_err(|error| app.fault(error))?;
+        app.decisions.store(store).await?;
     }
     let asked: Vec<_> = waiting
         .questions
@@ -52,8 +52,8 @@ pub(super) async fn ask(
     while let Some((result, places)) = asked.next().await {
         let answer = match result {
             Ok(decision) => Ok(decision.allowed),
-            Err(error) if concerns_all(&error) => return Err(app.fault(error)),
-            Err(error) => Err(app.fault(error)),
+            Err(error) if concerns_all(&error) => return Err(Fault::from(error)),
+            Err(error) => Err(Fault::from(error)),
         };
         for place in places {
             answers[place] = answer.clone();

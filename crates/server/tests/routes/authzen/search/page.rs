@@ -49,7 +49,6 @@ async fn without_a_page_or_with_an_empty_token_it_is_the_first_one() {
 async fn a_token_of_another_request_is_400() {
     let world = World::small().await;
     let other_store = world.store("other").await;
-    world.app.forget_default_store();
     let path = format!("/stores/{}{PATH}", other_store.0);
     let first = world.post(&path, &search(1)).await;
     let token = &first.body["page"]["next_token"];
