@@ -193,7 +193,7 @@ fn no_endpoint_answers_from_a_state_that_is_older_than_the_answer_whose_token_is
     for way in WAYS {
         for by_header in [true, false] {
             let Some(in_body) = way.in_body.filter(|_| !by_header).or(by_header.then_some(|_, _| ())) else { continue };
-            let first = left_behind(&backends.database, way, [&one, &two], &store, &mut is_member);
+            let first = left_behind(&backends.database, &way, [&one, &two], &store, &mut is_member);
             let second = if by_header {
                 way.ask_with_header(&two, &store, first.token())
             } else {
