@@ -115,7 +115,10 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     app.access_log.close().await;
     app.decisions.close().await;
     tracing::info!("stopped");
-    lost.map_or(Ok(()), |why| Err(ServeError::Lost(why)))
+    match lost {
+        None => Ok(()),
+        Some(why) => Err(ServeError::Lost(why)),
+    }
 }
 
 /// Tells people where to go on, and machines that it has begun.
