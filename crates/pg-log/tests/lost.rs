@@ -38,6 +38,21 @@ async fn whoever_met_another_history_is_told_to_start_again_and_joins_it_then() 
 }
 
 #[tokio::test]
+async fn whoever_met_another_history_for_a_moment_is_told_to_start_again_on_its_own() {
+    let Some(database) = Database::with_log() else { return };
+    let (first, _) = reader(&member(&database)).await;
+    first.leased().await;
+    let psql = database.foreign().await;
+    let epoch: String = psql.query_one("SELECT epoch::text FROM tiergate.log_state", &[]).await.unwrap().get(0);
+    psql.batch_execute("SELECT tiergate.new_epoch()").await.unwrap();
+    until("it is noticed", async || first.trouble().is_some()).await;
+    // As a URL of several hosts leads to the right one again.
+    psql.batch_execute(&format!("UPDATE tiergate.log_state SET epoch = '{epoch}'")).await.unwrap();
+    let told = tokio::time::timeout(SOON, first.lost()).await.expect("it says 503 for ever").to_string();
+    assert!(told.contains("another history"), "{told}");
+}
+
+#[tokio::test]
 async fn in_front_of_an_older_copy_of_its_own_history_nobody_is_told_to_start_again_before_there_is_another() {
     let Some(database) = Database::with_log() else { return };
     let (first, _) = reader(&member(&database)).await;

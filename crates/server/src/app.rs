@@ -55,7 +55,7 @@ pub struct App {
 }
 
 /// Which store the plain AuthZEN paths stand for. What was found is remembered until a store comes or goes, by whatever instance, and used only while this
-/// one would hear of that.
+/// one would hear of that. Names of stores don't change.
 struct DefaultStore {
     configured: Option<StoreId>,
     /// With the number of [`DecisionPoint::stores_number`] from before it was looked for.

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use authz::relation::IdentError;
 use axum::response::{IntoResponse, Response};
 
-pub(crate) use authz_error::{CHANGE_NOT_KNOWN, CHANGE_STORED, NOT_IN_FORCE_YET};
+pub(crate) use authz_error::{CHANGE_NOT_KNOWN, CHANGE_STORED, FATE_NOT_KNOWN, NOT_IN_FORCE_YET};
 pub(crate) use shape::ErrorBody;
 pub use shape::{Api, AuthZen, Gateway, OpenFga, Shape};
 
@@ -39,6 +39,8 @@ pub(crate) enum FaultKind {
     Method,
     /// Too much at once, too slow, or the origin is away. Asking again later can help.
     Unavailable,
+    /// Something was changed, or may have been. Asking again is no remedy, and may do it twice.
+    Uncertain,
     /// Too much of one caller, about one subject, or of one kind. Asking again makes sense after so many seconds.
     RateLimited { retry_after_seconds: u32 },
     /// A fault of ours.
@@ -67,6 +69,11 @@ impl Fault {
     /// Asking again later can help.
     pub(crate) fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(FaultKind::Unavailable, "unavailable", message)
+    }
+
+    /// Something was changed, or may have been, and more is not known.
+    pub(crate) fn uncertain(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(FaultKind::Uncertain, code, message)
     }
 
     /// A fault of ours; its details are in the log.

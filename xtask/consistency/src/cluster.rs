@@ -213,14 +213,20 @@ impl Instance {
         }
     }
 
-    /// Waits for the process, which was told to end, or ends by itself.
+    /// Waits for the process, which was told to end, or ends by itself; its exit status, where it has one.
     ///
     /// # Errors
-    /// Where it does not, and was killed.
-    pub(crate) fn wait(&self) -> Result<(), String> {
-        let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+    /// Where it does not end, and was killed.
+    pub(crate) fn wait(&self) -> Result<Option<i32>, String> {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut child) = child else { return Ok(None) };
         let begun = Instant::now();
-        while matches!(child.try_wait(), Ok(None)) {
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Ok(status.code()),
+                Ok(None) => {}
+                Err(error) => return Err(format!("instance {} can't be waited for: {error}", self.number)),
+            }
             if begun.elapsed() > END {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -228,7 +234,6 @@ impl Instance {
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
     }
 
     /// Nothing is in its way any more.

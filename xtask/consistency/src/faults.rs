@@ -16,6 +16,8 @@ pub(crate) const STAYS: std::ops::Range<u64> = 800..3_000;
 pub(crate) const CALM: std::ops::Range<u64> = 600..1_500;
 /// An instance is stopped for as long: less and more than its lease.
 const STOPPED: std::ops::Range<u64> = 200..2_500;
+/// The exit status of a server that only another process can take over from.
+const START_AGAIN: i32 = 75;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A fault. Those of a network befall one instance, or all of them.
@@ -211,10 +213,16 @@ impl Load<'_> {
                 self.sleep(stays, end);
                 // Each ends by itself, and a supervisor starts it again. The programs of other releases may have to be told.
                 for instance in &cluster.instances {
-                    if instance.runs_several_programs() {
+                    let is_told = instance.runs_several_programs();
+                    if is_told {
                         instance.signal(Signal::TERM);
                     }
-                    instance.wait()?;
+                    let status = instance.wait()?;
+                    if !is_told && status != Some(START_AGAIN) {
+                        return Err(format!(
+                            "an instance ended with status {status:?} in front of another history, and not with {START_AGAIN}"
+                        ));
+                    }
                     instance.start()?;
                 }
             }

@@ -30,8 +30,8 @@ const RARE: &[(&str, &[Trouble])] = &[
     ("cursor-by-the-highest", &[]),
     ("key-without-a-field", &[]),
 ];
-/// From how many seconds on a run is long.
-const LONG: u64 = 300;
+/// Runs of so many seconds and more plant them.
+const RARE_FROM_SECONDS: u64 = 300;
 
 /// Plants each mistake in turn. After how long it was found, if it was.
 pub(crate) fn find(
@@ -40,7 +40,7 @@ pub(crate) fn find(
     binary: &Path,
     seed: u64,
 ) -> Result<Vec<(String, Option<Duration>)>, String> {
-    let rare = if args.seconds >= LONG || args.only.is_some() { RARE } else { &[] };
+    let rare = if args.seconds >= RARE_FROM_SECONDS || args.only.is_some() { RARE } else { &[] };
     let chosen = MISTAKES.iter().chain(rare).filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name));
     let mut found = Vec::new();
     for (number, (name, troubles)) in chosen.enumerate() {

@@ -95,16 +95,19 @@ impl Report {
 
     /// Whether everything that must hold did.
     pub(crate) fn holds(&self) -> bool {
-        let compared = self.compare.is_none_or(|compare| compare.differ + compare.lost + compare.unanswered == 0);
         // Where nobody asked, nothing was shown.
-        self.judged.holds()
+        self.is_kept()
             && self.caused.holds()
             && self.instances > 0
             && self.judged.unreached(self.instances).is_empty()
             && self.compare.is_none_or(|compare| compare.compared > 0)
-            && compared
-            && self.connections.0 <= self.connections.1
             && self.found.iter().all(|(_, found)| found.is_some())
+    }
+
+    /// Whether nothing that was seen is against a promise.
+    fn is_kept(&self) -> bool {
+        let compared = self.compare.is_none_or(|compare| compare.differ + compare.lost + compare.unanswered == 0);
+        self.judged.holds() && compared && self.connections.0 <= self.connections.1
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -241,7 +244,14 @@ impl fmt::Display for Report {
                 None => writeln!(f, "planted {name}: NOT FOUND")?,
             }
         }
-        writeln!(f, "\n{}", if self.holds() { "The promise was kept." } else { "THE PROMISE WAS BROKEN." })
+        let verdict = match (self.is_kept(), self.holds()) {
+            (_, true) => "The promise was kept.",
+            (true, false) => {
+                "NOT SHOWN: nothing speaks against the promise, and what a run has to cause, or to reach, is missing above."
+            }
+            (false, false) => "THE PROMISE WAS BROKEN.",
+        };
+        writeln!(f, "\n{verdict}")
     }
 }
 

@@ -47,7 +47,14 @@ pub(super) struct Applied {
     /// The incarnation of the server that the position is of. Held while a position is published.
     incarnation: Mutex<Arc<str>>,
     /// Why nothing cached may be used in this process again.
-    dead: OnceLock<PgError>,
+    dead: OnceLock<Death>,
+}
+
+/// Why the log is followed no more.
+struct Death {
+    why: PgError,
+    /// What was applied, where PostgreSQL held another history.
+    past: Option<Arc<PgSnapshot>>,
 }
 
 /// What an answer led to.
@@ -118,7 +125,12 @@ impl Applied {
     }
 
     pub(super) fn dead(&self) -> Option<&PgError> {
-        self.dead.get()
+        self.dead.get().map(|death| &death.why)
+    }
+
+    /// Where it met another history: all that had been applied here of its own.
+    pub(super) fn past(&self) -> Option<&PgSnapshot> {
+        self.dead.get().and_then(|death| death.past.as_deref())
     }
 
     /// The poll relative to the position; none before the log was joined.
@@ -190,11 +202,13 @@ impl Applied {
     }
 
     fn check(&self, header: &Header) -> Result<(), PgError> {
-        if let Some(error) = self.dead.get() {
+        if let Some(error) = self.dead() {
             return Err(error.clone());
         }
         if self.identity.get().is_some_and(|known| *known != header.identity) {
-            return Err(self.die("it is another history than before (another cluster, timeline, database or epoch)"));
+            let why = "it is another history than before (another cluster, timeline, database or epoch)";
+            let past = self.position();
+            return Err(self.die(why, past));
         }
         // Without those that were running, a base says less than it stands for.
         let base = header.base.as_ref().filter(|_| !planted(Mistake::CursorByTheHighest));
@@ -206,26 +220,27 @@ impl Applied {
                 let saw = &base.snapshot;
                 return Err(self.die(&format!(
                     "{snapshot} does not see what {saw} saw before it: transactions were lost, so call new_epoch() there first"
-                )));
+                ), None));
             }
         } else if *trimmed_below < base.snapshot.xmax() {
             // Numbers may have been given twice across a crash; the floor has to lie above all that were given before.
             let (floor, xmax) = (trimmed_below, base.snapshot.xmax());
             return Err(self.die(&format!(
                 "it lost transactions up to {xmax} in a crash, and has settled those below {floor} only, so call new_epoch() there first"
-            )));
+            ), None));
         }
         Ok(())
     }
 
     /// Follows nothing any more, because of what somebody else has found out.
     pub(super) fn lose(&self, why: &str) {
-        self.die(why);
+        self.die(why, None);
     }
 
-    fn die(&self, why: &str) -> PgError {
+    fn die(&self, why: &str, past: Option<Arc<PgSnapshot>>) -> PgError {
         let message = format!("{why}; nothing that was cached is used from now on: restart this process");
-        let error = self.dead.get_or_init(|| PgError::new(PgErrorKind::Refused, APPLYING, message)).clone();
+        let new = || Death { why: PgError::new(PgErrorKind::Refused, APPLYING, message), past };
+        let error = self.dead.get_or_init(new).why.clone();
         tracing::error!(%error, "the log of postgres can't be followed");
         self.lease.lose();
         self.sink.forget(EVERYTHING);

@@ -42,6 +42,12 @@ impl MemberConfig {
         self.lease.max(MIN_LEASE).saturating_add(self.max_outage_stale)
     }
 
+    /// How long a member of these settings that is gone delays the acknowledgement of a change, from when somebody first waits for it.
+    #[must_use]
+    pub fn certainly_over(&self) -> Duration {
+        certainly_over(self.length())
+    }
+
     /// The time between two renewals.
     pub(crate) fn round(&self) -> Duration {
         self.lease.max(MIN_LEASE) / 3

@@ -32,8 +32,8 @@ use crate::wire::{ok, reply};
 pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("tiergate-token");
 /// The most that somebody may want to wait.
 const MAX_TIMEOUT_MS: u64 = 60_000;
-/// How much longer than its writer's patience a change may take to be judged: PostgreSQL is asked at the end once more.
-const LAST_LOOK: Duration = Duration::from_secs(2);
+/// How much longer than its writer's patience a change may take to be judged: PostgreSQL is asked at the end once more, which may take the judge 2 s.
+const LAST_LOOK: Duration = Duration::from_millis(2_500);
 
 /// How long to wait.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -150,18 +150,18 @@ impl App {
 /// Nobody can tell at the moment.
 fn not_known(token: &str) -> Fault {
     let message = format!(
-        "the change is committed, and whether it is in force everywhere is not known; don't repeat it, ask GET /revocations/{token}"
+        "the change is stored, and whether it is in force everywhere is not known; don't repeat it, ask GET /revocations/{token}"
     );
-    Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, message)
+    Fault::uncertain(NOT_IN_FORCE_YET, message)
 }
 
 fn not_yet(standing: &Standing, token: &str) -> Fault {
     let names: Vec<_> = standing.lagging.iter().map(|laggard| laggard.name.as_str()).collect();
     let who = if names.is_empty() { "instances of before a restore".to_owned() } else { names.join(", ") };
     let message = format!(
-        "the change is committed, and may not be in force yet on {who}; don't repeat it, ask GET /revocations/{token}"
+        "the change is stored, and may not be in force yet on {who}; don't repeat it, ask GET /revocations/{token}"
     );
-    Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, message)
+    Fault::uncertain(NOT_IN_FORCE_YET, message)
 }
 
 impl Acknowledged {

@@ -38,6 +38,14 @@ impl Http {
         expect(&reply, status).cloned()
     }
 
+    /// Changes something, and waits for no other server: this one is asked.
+    async fn change(&self, path: &str, body: Value) -> Result<Value, String> {
+        let path = format!("{path}?wait=none");
+        let reply = client::send(&self.url, &path, Some(body)).await.map_err(|error| error.to_string())?;
+        let status = if matches!(reply.status, 200..=202) { reply.status } else { 201 };
+        expect(&reply, status).cloned()
+    }
+
     /// A question in the store of the test.
     async fn ask(&self, question: &str, body: Value) -> Result<Value, String> {
         let store = self.store.as_ref().ok_or("no world was loaded")?;
@@ -56,14 +64,14 @@ fn expect(Reply { status, body }: &Reply, expected: u16) -> Result<&Value, Strin
 impl Decider for Http {
     async fn load(&mut self, model: &Model, tuples: &[Relationship]) -> Result<(), String> {
         self.clean_up().await?;
-        let created = self.post("/stores", json!({"name": "model test"}), 201).await?;
+        let created = self.change("/stores", json!({"name": "model test"})).await?;
         let id = created["id"].as_str().ok_or("the server named no store")?.to_owned();
         let path = format!("/stores/{id}");
         self.store = Some(id);
-        self.post(&format!("{path}/authorization-models"), model.to_json(), 201).await?;
+        self.change(&format!("{path}/authorization-models"), model.to_json()).await?;
         for chunk in tuples.chunks(MAX_WRITE_BATCH) {
             let keys: Vec<Value> = chunk.iter().map(relationship).collect();
-            self.post(&format!("{path}/write"), json!({"writes": {"tuple_keys": keys}}), 200).await?;
+            self.change(&format!("{path}/write"), json!({"writes": {"tuple_keys": keys}})).await?;
         }
         Ok(())
     }

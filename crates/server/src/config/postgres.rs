@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_pg::pg_log::PgConfig;
+use cache_pg::pg_log::{MemberConfig, PgConfig};
 use serde::{Deserialize, Serialize};
 
 use super::SecretUrl;
@@ -51,36 +51,40 @@ impl Postgres {
         config.connect_timeout = Duration::from_millis(self.connect_timeout_ms);
         config.statement_timeout = Duration::from_millis(self.statement_timeout_ms);
         config.lock_timeout = Duration::from_millis(self.lock_timeout_ms);
-        config.log.member.lease = Duration::from_millis(self.lease_ms);
-        config.log.member.max_outage_stale = Duration::from_millis(self.max_outage_stale_ms);
+        config.log.member = self.member();
         config.log.poll_interval = Duration::from_millis(self.poll_interval_ms);
         config.log.retention = Duration::from_secs(self.log_retention_seconds);
         config.log.history = config.log.history.max(config.log.retention);
         Some(config)
     }
+
+    fn member(&self) -> MemberConfig {
+        let mut member = MemberConfig::default();
+        member.lease = Duration::from_millis(self.lease_ms);
+        member.max_outage_stale = Duration::from_millis(self.max_outage_stale_ms);
+        member
+    }
 }
 
-/// How much faster than another one a clock may run, as a part of a lease.
-const DRIFT: u64 = 500;
-/// What judges wait on top of a lease, and how often they look.
-const MARGIN_MS: u64 = 100;
+/// How long judges may take to look once more when a lease is over.
+const LOOK: Duration = Duration::from_millis(80);
 
 impl Postgres {
     /// How long an instance that is killed may delay the acknowledgement of every change, where all instances have these settings.
     #[must_use]
-    pub const fn silence_ms(&self) -> u64 {
-        let lease = self.lease_ms + self.max_outage_stale_ms;
-        lease + lease / DRIFT + MARGIN_MS
+    pub fn delay_ms(&self) -> u64 {
+        let delay = self.member().certainly_over() + LOOK;
+        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What an operator should know of these settings, which are allowed all the same; none by default.
     #[must_use]
     pub fn caution(&self) -> Option<String> {
-        let (silence, patience) = (self.silence_ms(), self.acknowledge_timeout_ms);
-        (self.url.is_some() && patience < silence).then(|| {
+        let (delay, patience) = (self.delay_ms(), self.acknowledge_timeout_ms);
+        (self.url.is_some() && patience < delay).then(|| {
             format!(
-                "postgres.acknowledge_timeout_ms is {patience}: for up to {silence} ms after an instance was killed, changes are stored and \
-                 answered 503 (not_in_force_yet); raise it to {silence} (60000 at most), or lower postgres.lease_ms or postgres.max_outage_stale_ms"
+                "postgres.acknowledge_timeout_ms is {patience}: for up to {delay} ms after an instance was killed, changes are stored and \
+                 answered 503 (not_in_force_yet); raise it to {delay} (60000 at most), or lower postgres.lease_ms or postgres.max_outage_stale_ms"
             )
         })
     }

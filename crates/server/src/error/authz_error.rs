@@ -16,6 +16,8 @@ pub(crate) const CHANGE_STORED: &str =
     "the change is stored, and whether it is in force everywhere is not known; don't repeat it, read it back";
 /// The code of a change that is stored and was not acknowledged.
 pub(crate) const NOT_IN_FORCE_YET: &str = "not_in_force_yet";
+/// The code of a change that may be stored, or not.
+pub(crate) const FATE_NOT_KNOWN: &str = "fate_not_known";
 
 impl From<CheckError> for Fault {
     fn from(error: CheckError) -> Self {
@@ -82,11 +84,11 @@ fn store_fault(error: &CheckError) -> Fault {
         }
         StoreError::FateUnknown { .. } => {
             tracing::error!(%error, "the origin was lost while it committed");
-            Fault::unavailable(CHANGE_NOT_KNOWN)
+            Fault::uncertain(FATE_NOT_KNOWN, CHANGE_NOT_KNOWN)
         }
         StoreError::NotApplied { .. } => {
             tracing::error!(%error, "a change was committed and could not be applied here");
-            Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, CHANGE_STORED)
+            Fault::uncertain(NOT_IN_FORCE_YET, CHANGE_STORED)
         }
         StoreError::Busy { .. } => Fault::unavailable(error.to_string()),
         StoreError::Closed => Fault::unavailable("the server is stopping; try again"),
@@ -118,6 +120,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::error::{OpenFga, Shape as _};
 
     #[test]
     fn whoever_has_changed_something_is_never_told_to_try_again() {
@@ -125,11 +128,14 @@ mod tests {
         let known = StoreError::NotApplied { operation, cause: Arc::clone(&cause) };
         let not_known = StoreError::FateUnknown { operation, cause };
         for (error, code, says) in
-            [(known, NOT_IN_FORCE_YET, CHANGE_STORED), (not_known, "unavailable", CHANGE_NOT_KNOWN)]
+            [(known, NOT_IN_FORCE_YET, CHANGE_STORED), (not_known, FATE_NOT_KNOWN, CHANGE_NOT_KNOWN)]
         {
             let fault = Fault::from(CheckError::Store(error));
-            assert_eq!((fault.kind, fault.code, &*fault.message), (FaultKind::Unavailable, code, says));
+            assert_eq!((fault.kind, fault.code, &*fault.message), (FaultKind::Uncertain, code, says));
             assert!(!fault.message.contains("try again"), "{}", fault.message);
+            let response = OpenFga::response(&fault);
+            assert_eq!(response.status(), 503);
+            assert!(response.headers().get("retry-after").is_none(), "that is how machines are told to");
         }
     }
 }

@@ -102,7 +102,9 @@ impl Shape for Gateway {
             FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
             FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             FaultKind::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "too many requests"),
-            FaultKind::Unavailable | FaultKind::Internal => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            FaultKind::Unavailable | FaultKind::Uncertain | FaultKind::Internal => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
         };
         if fault.kind == FaultKind::Forbidden {
             tracing::warn!(reason = %fault.message, "a request to /forward-auth was refused");
@@ -118,7 +120,7 @@ fn status(kind: FaultKind) -> StatusCode {
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::Method => StatusCode::METHOD_NOT_ALLOWED,
         FaultKind::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        FaultKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        FaultKind::Unavailable | FaultKind::Uncertain => StatusCode::SERVICE_UNAVAILABLE,
         FaultKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -133,7 +135,7 @@ fn respond(status: StatusCode, fault: &Fault, body: &impl Serialize) -> Response
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let FaultKind::RateLimited { retry_after_seconds } = fault.kind {
         headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
-    } else if status == StatusCode::SERVICE_UNAVAILABLE {
+    } else if status == StatusCode::SERVICE_UNAVAILABLE && fault.kind != FaultKind::Uncertain {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     response

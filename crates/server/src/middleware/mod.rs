@@ -34,7 +34,7 @@ use tower::Service;
 
 use crate::acknowledge::{self, Longer};
 use crate::app::App;
-use crate::error::{Api, CHANGE_NOT_KNOWN, CHANGE_STORED, Fault, FaultKind, NOT_IN_FORCE_YET};
+use crate::error::{Api, CHANGE_NOT_KNOWN, CHANGE_STORED, FATE_NOT_KNOWN, Fault, NOT_IN_FORCE_YET};
 use crate::limits::{Limits, Meter};
 use gate::{Gate, Inside};
 use hosts::Hosts;
@@ -97,7 +97,7 @@ impl Edge {
             request.extensions_mut().insert(meter.clone());
         }
         let mut response = match self.admit(&request, api) {
-            Ok(_inside) => self.answer(request, api).await,
+            Ok(inside) => self.answer(request, api, inside).await,
             Err(fault) => api.response(&fault),
         };
         if let Some(meter) = meter.filter(|_| api != Api::Gateway) {
@@ -126,7 +126,7 @@ impl Edge {
         Some(Meter::new(limits, peer))
     }
 
-    async fn answer(&self, mut request: Request<Body>, api: Api) -> Response {
+    async fn answer(&self, mut request: Request<Body>, api: Api, inside: Inside<'_>) -> Response {
         let mut router = self.router.clone();
         let longer = may_change(&request, api).then(Longer::default);
         if let Some(longer) = &longer {
@@ -146,6 +146,8 @@ impl Edge {
         if answered.is_err()
             && let Some(until) = longer.as_ref().and_then(Longer::until)
         {
+            // Whoever waits for other instances does no work here, and keeps nobody out.
+            drop(inside);
             answered = tokio::time::timeout_at(until, guarded).await;
         }
         match answered {
@@ -160,19 +162,24 @@ impl Edge {
     fn too_late(&self, change: Option<&Longer>) -> Fault {
         let advice = match change {
             Some(change) if change.until().is_some() => {
-                return Fault::new(FaultKind::Unavailable, NOT_IN_FORCE_YET, CHANGE_STORED);
+                return Fault::uncertain(NOT_IN_FORCE_YET, CHANGE_STORED);
             }
             Some(_) => CHANGE_NOT_KNOWN,
             None => "try again",
         };
-        Fault::unavailable(format!("no answer within {} ms; {advice}", self.timeout.as_millis()))
+        let message = format!("no answer within {} ms; {advice}", self.timeout.as_millis());
+        match change {
+            Some(_) => Fault::uncertain(FATE_NOT_KNOWN, message),
+            None => Fault::unavailable(message),
+        }
     }
 }
 
 /// Whether whoever gets no answer to a request has to know that it may have been done.
 fn may_change(request: &Request<Body>, api: Api) -> bool {
-    let is_question = |path: &str| QUESTIONS.iter().any(|end| path.ends_with(end));
-    api == Api::OpenFga && request.method() != Method::GET && !is_question(request.uri().path())
+    let (method, path) = (request.method(), request.uri().path());
+    let is_question = method == Method::POST && QUESTIONS.iter().any(|end| path.ends_with(end));
+    api == Api::OpenFga && method != Method::GET && !is_question
 }
 
 /// What the log says of a request: no query, no body, no names of subjects.

@@ -159,10 +159,9 @@ impl Import {
             }
             None => {
                 let name = self.name.as_ref().or(input.name.as_ref()).map_or(DEFAULT_NAME, String::as_str);
-                // One that is not known everywhere yet is named all the same, and filled: nobody makes a second one.
-                let reply = pool.send(&Method::POST, "/stores?wait=all", Some(&json!({"name": name}))).await?;
-                let status = if reply.status == 202 { 202 } else { 201 };
-                expect(&reply, status, "the store")?["id"].as_str().unwrap_or_default().to_owned()
+                // Once, whatever comes of it: another request would make another store. What follows goes to the server that knows this one.
+                let reply = pool.once(&Method::POST, "/stores?wait=none", Some(&json!({"name": name}))).await?;
+                made(&reply, "the store")?["id"].as_str().unwrap_or_default().to_owned()
             }
         };
         Ok(Entry { url: self.url.clone(), store, input: digest, done: 0 })
@@ -180,8 +179,8 @@ impl Import {
             if !known.is_null() && !self.replace_model {
                 return Err(ImportError::OtherModel(store.to_owned()));
             }
-            let reply = pool.send(&Method::POST, &path, Some(&model)).await?;
-            expect(&reply, 201, "the model")?;
+            let reply = pool.send(&Method::POST, &format!("{path}?wait=none"), Some(&model)).await?;
+            made(&reply, "the model")?;
         }
         Ok(())
     }
@@ -296,6 +295,11 @@ async fn write(pool: &Pool, path: &str, batch: &[Relationship]) -> Result<Reply,
 
 fn expect<'r>(reply: &'r Reply, status: u16, what: &'static str) -> Result<&'r Value, ImportError> {
     if reply.status == status { Ok(&reply.body) } else { Err(refused(reply, what)) }
+}
+
+/// What was made, whether or not the other instances know it already.
+fn made<'r>(reply: &'r Reply, what: &'static str) -> Result<&'r Value, ImportError> {
+    expect(reply, if reply.status == 202 { 202 } else { 201 }, what)
 }
 
 fn refused(reply: &Reply, what: &'static str) -> ImportError {

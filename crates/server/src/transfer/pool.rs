@@ -39,7 +39,8 @@ impl Pool {
         self.once(method, path, body).await
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Reply, ClientError> {
+    /// Sends a request that must not be repeated.
+    pub(super) async fn once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Reply, ClientError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,

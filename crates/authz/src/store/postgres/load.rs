@@ -57,7 +57,13 @@ impl PostgresStore {
             }
             let contexts = part.iter().map(context_text).collect::<Result<Vec<_>, _>>()?;
             let read = part.len();
-            let added = self.submit(Job::Load(store, part, contexts)).await?;
+            let added = self.submit(Job::Load(store, part, contexts)).await.map_err(|error| match error {
+                StoreError::NotApplied { cause, .. } | StoreError::FateUnknown { cause, .. } => {
+                    let remedy = "what was sent so far may be stored, and the rest is not; load the whole again";
+                    StoreError::Unavailable { operation: OPERATION, cause, remedy }
+                }
+                other => other,
+            })?;
             committed = added.1;
             total.read += read;
             total.added += added.0;

@@ -206,11 +206,8 @@ impl PostgresStore {
             done
         });
         done.await.unwrap_or_else(|error| {
-            Err(StoreError::Unavailable {
-                operation,
-                cause: Arc::from(error.to_string()),
-                remedy: "restart the server",
-            })
+            // It may have ended after its commit.
+            Err(StoreError::FateUnknown { operation, cause: Arc::from(error.to_string()) })
         })
     }
 
@@ -405,7 +402,9 @@ impl Store for PostgresStore {
             return Err(StoreError::Expired);
         }
         // By a poll, and never by the position of now: that may be from before a crash of the server, and see a number that was given again since.
-        reader.applied(revision.get()).await.map_err(|error| running(OPERATION, &error))
+        reader.applied(revision.get()).await.map_err(|error| running(OPERATION, &error))?;
+        // Once more: the poll may have been the first to hear of a crash.
+        if revision.get() < reader.trimmed_below() { Err(StoreError::Expired) } else { Ok(()) }
     }
 
     fn applied_number(&self, remote_hits: u64) -> Option<u64> {

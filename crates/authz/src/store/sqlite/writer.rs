@@ -105,7 +105,10 @@ impl Writer {
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
         }
-        answer.await.unwrap_or_else(|_| Err(broken(OPERATION, "the writer is gone")))
+        answer.await.unwrap_or_else(|_| {
+            // It may have gone after its commit.
+            Err(StoreError::FateUnknown { operation: OPERATION, cause: Arc::from("the writer is gone") })
+        })
     }
 
     /// The failure of the last group, if it failed.

@@ -53,7 +53,10 @@ impl From<Fault> for ItemError {
     fn from(Fault { kind, code, message }: Fault) -> Self {
         // Clients know the codes of both kinds, and of a quota only the one that gRPC has.
         let code = if matches!(kind, FaultKind::RateLimited { .. }) { "resource_exhausted" } else { code };
-        let ours = matches!(kind, FaultKind::Unavailable | FaultKind::RateLimited { .. } | FaultKind::Internal);
+        let ours = matches!(
+            kind,
+            FaultKind::Unavailable | FaultKind::Uncertain | FaultKind::RateLimited { .. } | FaultKind::Internal
+        );
         Self { input_error: (!ours).then_some(code), internal_error: ours.then_some(code), message }
     }
 }
