@@ -382,8 +382,8 @@ impl Rest {
 /// That it may be stored is said, and what to do.
 pub(crate) fn says_that_it_is_not_known(answer: &Answer) {
     assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
-    assert_eq!(answer.body["code"], "unavailable");
+    assert!(!answer.head.contains("retry-after"), "that tells machines to repeat it: {}", answer.head);
+    assert_eq!(answer.body["code"], "fate_not_known");
     let message = answer.body["message"].as_str().unwrap();
     assert!(message.contains("is not known"), "{message}");
     assert!(message.contains("read it back") && message.contains("ask to ignore what is there already"), "{message}");
