@@ -15,14 +15,14 @@ use cache_core::sync::Std;
 use cache_core::testing::measure::{Arguments, Report, percentile};
 use cache_core::{CacheKey, CacheType, Chain, Draft, Identity, InProcessLog, KeyEncoder};
 use cache_l1::{MemoryConfig, MemoryLayer};
-use cache_redis::{Compression, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer};
+use cache_redis::{Compression, Encryption, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer};
 use futures_util::stream::{StreamExt as _, iter};
 use test_services::{Redis, RedisOptions, Reply};
 
 /// Fills that are under way at the same time.
 const FILLS: usize = 64;
-/// What 100,000 decisions may take.
-const BUDGET_BYTES: f64 = 25e6;
+/// What 100,000 decisions may take, with a checksum and encrypted, in MB.
+const BUDGETS: [(Encryption, &str, f64); 2] = [(Encryption::Off, "< 25", 25.0), (Encryption::On, "< 30", 30.0)];
 
 fn main() {
     let arguments = Arguments::read();
@@ -61,10 +61,12 @@ fn tier(
     redis: &Redis,
     namespace: &str,
     compression: Compression,
+    encryption: Encryption,
 ) -> (RedisLayer<CachedValue>, RedisHandle<CachedValue>) {
     let compression: BTreeMap<_, _> =
         CACHE_TYPES.iter().map(|cache_type| (cache_type.name().to_owned(), compression.clone())).collect();
-    let config = RedisConfig { namespace: namespace.to_owned(), compression, ..RedisConfig::at(redis.url()) };
+    let config =
+        RedisConfig { namespace: namespace.to_owned(), compression, encryption, ..RedisConfig::at(redis.url()) };
     let layer = RedisLayer::new(&config, &Keyring::random().unwrap(), Machine::default()).unwrap();
     let handle = layer.handle();
     (layer, handle)
@@ -86,7 +88,25 @@ async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: 
             break;
         }
     }
-    let (layer, handle) = tier(redis, "decisions", Compression::None);
+    let mean = tags.iter().sum::<f64>() / count as f64;
+    report.figure("read set, mean / p99 (tags)", format!("{mean:.1} / {:.0}", percentile(&mut tags, 0.99)));
+    for (encryption, budget, budget_mb) in BUDGETS {
+        redis.command(&["FLUSHALL"]).unwrap();
+        let (grown, stored) = weigh(redis, encryption, drafts.clone()).await;
+        let form = format!("encryption {encryption:?}: ");
+        report.figure(&format!("{form}value with its envelope, mean (bytes)"), stored / count as u64);
+        let each = format!("{:.0}", grown / count as f64);
+        report.figure(&format!("{form}memory for each, its key and Redis's own included (bytes)"), each);
+        let scaled_mb = grown / 10.0 / count as f64;
+        report.goal(&format!("{form}MB for 100,000"), scaled_mb, scaled_mb < budget_mb, budget);
+    }
+    report.end();
+}
+
+/// The memory that values take in Redis, and the bytes that were stored.
+async fn weigh(redis: &Redis, encryption: Encryption, drafts: Vec<Draft<CachedValue>>) -> (f64, u64) {
+    let count = drafts.len();
+    let (layer, handle) = tier(redis, "decisions", Compression::None, encryption);
     let log = InProcessLog::<Std>::with_identity(Identity::random().unwrap());
     let chain = Chain::<CachedValue>::builder().tier(layer).log(Arc::new(log)).build().unwrap();
     // The connections are made before, and the first value: they take memory, too.
@@ -101,16 +121,9 @@ async fn decisions(world: &World, point: &DecisionPoint, store: StoreId, redis: 
             }
         })
         .await;
-    let (grown, stored) = (used(redis) - before, handle.statistics().stored_bytes - stored_before);
     let Ok(Reply::Integer(keys)) = redis.command(&["DBSIZE"]) else { panic!("redis does not answer") };
     assert!(keys as usize > count, "{keys} keys of {count}");
-    let mean = tags.iter().sum::<f64>() / count as f64;
-    report.figure("read set, mean / p99 (tags)", format!("{mean:.1} / {:.0}", percentile(&mut tags, 0.99)));
-    report.figure("value with its envelope, mean (bytes)", stored / count as u64);
-    report.figure("memory for each, its key and Redis's own included (bytes)", format!("{:.0}", grown / count as f64));
-    let scaled = grown * 100_000.0 / count as f64;
-    report.goal("MB for 100,000", scaled / 1e6, scaled < BUDGET_BYTES, "< 25");
-    report.end();
+    (used(redis) - before, handle.statistics().stored_bytes - stored_before)
 }
 
 /// Lists with their parts, as they are and compressed.
@@ -121,7 +134,7 @@ async fn lists(world: &World, directory: &Path, store: StoreId, redis: &Redis, a
     let mut bytes = Vec::new();
     for (name, compression) in [("as they are", Compression::None), ("by zstd", zstd)] {
         redis.command(&["FLUSHALL"]).unwrap();
-        let (layer, handle) = tier(redis, name.split(' ').next_back().unwrap(), compression);
+        let (layer, handle) = tier(redis, name.split(' ').next_back().unwrap(), compression, Encryption::Off);
         let point = DecisionPoint::builder(open(directory)).tier(layer).build().await.unwrap();
         let mut objects = 0;
         for Question { subject, relation, object } in world.questions(41).take(count) {

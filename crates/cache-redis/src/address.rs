@@ -124,6 +124,14 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Whether it is this machine, without asking anybody.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.name.eq_ignore_ascii_case("localhost")
+            || self.name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name.contains(':') {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
+use crate::address::{Address, Place};
 use crate::breaker::BreakerConfig;
 use crate::error::ConfigError;
+use crate::seal::Form;
 use crate::secret::Secret;
 
 /// The default of [`RedisConfig::url`].
@@ -67,12 +68,27 @@ pub struct RedisConfig {
     pub max_lifetime_ms: u64,
     /// How values are compressed, by the name of their cache type. A type that is not named is stored as it is.
     pub compression: BTreeMap<String, Compression>,
+    /// Whether values are encrypted in Redis.
+    pub encryption: Encryption,
     /// Files of dictionaries that values may still be compressed with, beside those that [`Self::compression`] names.
     pub dictionaries: Vec<PathBuf>,
     /// When to stop asking a Redis that fails or is slow.
     pub breaker: BreakerConfig,
     /// Retries that are allowed, in percent of the look-ups and removals. Fills are never retried.
     pub retry_percent: u32,
+}
+
+/// Whether values are encrypted in Redis, or only protected against changes by a keyed checksum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    /// Always.
+    On,
+    /// Never: whoever can read Redis can read values.
+    Off,
+    /// Unless Redis is one server at a loopback address or a Unix socket. Sentinels and the nodes of a cluster name servers that may be elsewhere.
+    #[default]
+    Auto,
 }
 
 /// How the values of a cache type are compressed.
@@ -127,6 +143,7 @@ impl Default for RedisConfig {
             max_decompressed_bytes: 1 << 20,
             max_lifetime_ms: DEFAULT_MAX_LIFETIME_MS,
             compression: BTreeMap::new(),
+            encryption: Encryption::default(),
             dictionaries: Vec::new(),
             breaker: BreakerConfig::default(),
             retry_percent: 10,
@@ -202,6 +219,26 @@ impl RedisConfig {
         Ok(address)
     }
 
+    /// Whether values are encrypted, as the setting and the URL say.
+    ///
+    /// # Errors
+    /// Where the URL can't be understood.
+    pub fn is_encrypted(&self) -> Result<bool, ConfigError> {
+        Ok(match self.encryption {
+            Encryption::On => true,
+            Encryption::Off => false,
+            Encryption::Auto => match self.address()?.place {
+                Place::Socket(_) => false,
+                Place::Server(host) => !host.is_loopback(),
+                Place::Sentinels { .. } | Place::Cluster { .. } => true,
+            },
+        })
+    }
+
+    pub(crate) fn form(&self) -> Result<Form, ConfigError> {
+        self.is_encrypted().map(|is_encrypted| if is_encrypted { Form::Cipher } else { Form::Checksum })
+    }
+
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
     }
@@ -221,6 +258,28 @@ mod tests {
         assert!(RedisConfig { retry_percent: 21, ..RedisConfig::default() }.validate().is_err());
         let config = RedisConfig { client_cert_file: Some("cert.pem".into()), ..RedisConfig::default() };
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn values_are_encrypted_unless_redis_is_on_this_machine_or_somebody_says_so() {
+        let is_encrypted =
+            |url: &str, encryption| RedisConfig { encryption, ..RedisConfig::at(url) }.is_encrypted().expect("a URL");
+        for url in
+            ["redis://127.0.0.1", "redis://[::1]:1", "redis://127.9.9.9", "redis://LocalHost", "unix:///run/redis.sock"]
+        {
+            assert!(!is_encrypted(url, Encryption::Auto), "{url}");
+            assert!(is_encrypted(url, Encryption::On), "{url}");
+        }
+        for url in [
+            "redis://10.0.0.1",
+            "rediss://cache.example",
+            "redis://localhost.example",
+            "redis+sentinel://127.0.0.1/main",
+            "redis+cluster://127.0.0.1",
+        ] {
+            assert!(is_encrypted(url, Encryption::Auto), "{url}");
+            assert!(!is_encrypted(url, Encryption::Off), "{url}");
+        }
     }
 
     #[test]

@@ -326,6 +326,7 @@ impl Core {
             retries: read(&counters.retries),
             retries_denied: read(&counters.retries_denied),
             out_of_memory: read(&counters.out_of_memory),
+            unsealed: read(&counters.unsealed),
             stored_bytes: read(&counters.stored_bytes),
             offloaded: read(&counters.offloaded),
             waits: read(&counters.waits),

@@ -4,10 +4,11 @@
 //! unknown dictionary, a length that is not allowed, a value that its own type can't read. Each is a miss, and is counted.
 //!
 //! ```text
-//! version (1 byte) | id of the master key (4 bytes) | header (postcard) | tags (8 bytes each, little-endian) | value | seal
+//! what the seal begins with | header (postcard) | tags (8 bytes each, little-endian) | value | what the seal ends with
 //! ```
 //!
-//! The version and the id of the key are read before anything is known to be ours, and decide nothing but what a fault is called.
+//! The seal has one of two forms: see [`crate::seal`]. What it begins with says which, and under which key; it is read before anything is known
+//! to be ours, and decides nothing but which one key is tried and what a fault is called.
 
 use std::marker::PhantomData;
 
@@ -15,14 +16,11 @@ use cache_core::{CacheType, Draft, Entry, Moment, Stamp, StoredValue, Tag, TypeS
 use serde::{Deserialize, Serialize};
 
 use crate::compress::{Compressors, Unpackable};
-use crate::keyring::{KeyId, Keyring};
-use crate::seal::{Checksum, Seal};
+use crate::keyring::KeyId;
+use crate::name::Place;
+use crate::seal::{Opened, Seals};
 use crate::time::{Now, TOLERATED_SKEW};
 
-/// The version of this layout. Another one for every change of it, and another name: see [`crate::name`].
-pub(crate) const VERSION: u8 = 2;
-/// Where the header begins.
-const HEADER_AT: usize = 1 + size_of::<KeyId>();
 /// A header is never longer: twelve numbers of at most ten bytes.
 const MAX_HEADER_BYTES: usize = 120;
 /// Bytes that an envelope may have beside its value's: header, seal, and the tags of a read set, which its bound keeps far below this.
@@ -34,7 +32,7 @@ pub(crate) const MAX_OVERHEAD_BYTES: usize = 64 << 10;
 pub enum Fault {
     /// It was not sealed with our key for this name and this history, or was cut or changed since.
     Seal,
-    /// It was written by a release that lays envelopes out in another way.
+    /// It was written by a release that lays envelopes out in another way, or is not encrypted where it must be, or the other way round.
     Version,
     /// Its value was written by another encoding of its type.
     Schema,
@@ -46,7 +44,7 @@ pub enum Fault {
     Value,
     /// It says that it was filled in the future, by more than clocks may differ.
     Future,
-    /// It says that it was sealed under another master key.
+    /// It says that it was sealed under a master key that is not in the ring.
     Key,
 }
 
@@ -132,12 +130,12 @@ pub(crate) enum Encoded {
     TooLarge,
     /// Its time was over.
     Over,
+    /// There was no randomness for a nonce.
+    Unsealed,
 }
 
 /// Writes envelopes and reads them.
 pub(crate) struct Codec<V> {
-    key_id: KeyId,
-    seal: Checksum,
     compressors: Compressors,
     max_value_bytes: usize,
     max_life_ms: u64,
@@ -145,13 +143,19 @@ pub(crate) struct Codec<V> {
 }
 
 impl<V: StoredValue> Codec<V> {
-    pub(crate) fn new(keyring: &Keyring, compressors: Compressors, max_value_bytes: usize, max_life_ms: u64) -> Self {
-        let seal = Checksum::new(keyring);
-        Self { key_id: keyring.id(), seal, compressors, max_value_bytes, max_life_ms, value: PhantomData }
+    pub(crate) fn new(compressors: Compressors, max_value_bytes: usize, max_life_ms: u64) -> Self {
+        Self { compressors, max_value_bytes, max_life_ms, value: PhantomData }
     }
 
     /// The envelope of an entry.
-    pub(crate) fn encode(&self, name: &str, cache_type: CacheType, entry: &Entry<V>, now: Now) -> Encoded {
+    pub(crate) fn encode(
+        &self,
+        seals: &Seals,
+        place: &Place<'_>,
+        cache_type: CacheType,
+        entry: &Entry<V>,
+        now: Now,
+    ) -> Encoded {
         let left = |end: Moment| (end.since(now.moment).as_millis() as u64).min(self.max_life_ms);
         let life_ms = left(entry.hard_expiry());
         if life_ms == 0 {
@@ -179,29 +183,39 @@ impl<V: StoredValue> Codec<V> {
         let value = packed.map_or(value, |packed| packed.bytes);
         let mut space = [0; MAX_HEADER_BYTES];
         let header = postcard::to_slice(&header, &mut space).expect("a header is shorter than its bound");
-        let length = HEADER_AT + header.len() + size_of_val(entry.tags()) + value.len() + Checksum::BYTES;
-        let mut bytes = Vec::with_capacity(length);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&self.key_id);
+        let mut bytes = seals.begin(header.len() + size_of_val(entry.tags()) + value.len());
         bytes.extend_from_slice(header);
         for tag in entry.tags() {
             bytes.extend_from_slice(&tag.hash().to_le_bytes());
         }
         bytes.extend_from_slice(&value);
-        self.seal.seal(name, &mut bytes);
-        Encoded::Sealed(Sealed { bytes, life_ms })
+        match seals.seal(place, &mut bytes) {
+            Ok(()) => Encoded::Sealed(Sealed { bytes, life_ms }),
+            Err(_) => Encoded::Unsealed,
+        }
     }
 
     /// The entry of an envelope; none where its time is over.
-    pub(crate) fn decode(&self, name: &str, sealed: Vec<u8>, now: Now) -> Result<Option<Entry<V>>, Faulty> {
-        let opened = self.open(name, sealed)?;
-        Ok(self.read(&opened, now)?)
+    pub(crate) fn decode(
+        &self,
+        seals: &Seals,
+        place: &Place<'_>,
+        sealed: Vec<u8>,
+        now: Now,
+    ) -> Result<Option<Entry<V>>, Faulty> {
+        let opened = self.open(seals, place, sealed)?;
+        Ok(self.read(opened.content(), now)?)
     }
 
     /// The cache type and the value's bytes, as they were before compression, of an envelope whose time plays no part.
-    pub(crate) fn payload(&self, name: &str, sealed: Vec<u8>) -> Result<(usize, Vec<u8>), Faulty> {
-        let opened = self.open(name, sealed)?;
-        let (header, _, value) = Self::take_apart(&opened)?;
+    pub(crate) fn payload(
+        &self,
+        seals: &Seals,
+        place: &Place<'_>,
+        sealed: Vec<u8>,
+    ) -> Result<(usize, Vec<u8>), Faulty> {
+        let opened = self.open(seals, place, sealed)?;
+        let (header, _, value) = Self::take_apart(opened.content())?;
         let value = self.unpack(&header, value)?.unwrap_or_else(|| value.to_vec());
         match V::read(&value) {
             Some(_) => Ok((header.cache_type.into(), value)),
@@ -209,26 +223,16 @@ impl<V: StoredValue> Codec<V> {
         }
     }
 
-    fn open(&self, name: &str, sealed: Vec<u8>) -> Result<Vec<u8>, Faulty> {
+    fn open(&self, seals: &Seals, place: &Place<'_>, sealed: Vec<u8>) -> Result<Opened, Faulty> {
         if sealed.len() > self.max_value_bytes + MAX_OVERHEAD_BYTES {
             return Err(Fault::TooLarge.into());
         }
-        // Another version may be sealed in another way: this byte is what all of them have in common.
-        let (fault, key) = match sealed.first_chunk::<HEADER_AT>() {
-            Some([VERSION, key_id @ ..]) if *key_id == self.key_id => match self.seal.open(name, sealed) {
-                Ok(opened) => return Ok(opened),
-                Err(junk) => return Err(Faulty { fault: Fault::Seal, key: None, junk: Some(junk) }),
-            },
-            Some([VERSION, key_id @ ..]) => (Fault::Key, Some(*key_id)),
-            Some(_) => (Fault::Version, None),
-            None => (Fault::Seal, None),
-        };
-        Err(Faulty { fault, key, junk: Some(sealed) })
+        seals.open(place, sealed)
     }
 
     /// The header, the tags' bytes and the value's.
     fn take_apart(opened: &[u8]) -> Result<(Header, &[u8], &[u8]), Fault> {
-        let (header, rest) = postcard::take_from_bytes::<Header>(&opened[HEADER_AT..]).map_err(|_| Fault::Value)?;
+        let (header, rest) = postcard::take_from_bytes::<Header>(opened).map_err(|_| Fault::Value)?;
         if header.schema != V::SCHEMA {
             return Err(Fault::Schema);
         }

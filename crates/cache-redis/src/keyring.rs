@@ -1,14 +1,18 @@
-//! One master key, from outside of the program; one derived key for each purpose, so that no key ever does two things.
+//! Master keys, from outside of the program; one derived key for each purpose, so that no key ever does two things.
 //!
-//! Keys are derived by HKDF-SHA256 (RFC 5869).
+//! A ring holds one key that seals, and others that only open: those that will seal once every instance knows them, and those that did. One key
+//! of the ring, the lasting one, gives names and everything else that a rotation must not change. Keys are derived by HKDF-SHA256 (RFC 5869).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use hkdf::Hkdf;
 use sha2::Sha256;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::ConfigError;
+use crate::ring_file::RingFile;
 
 /// The least length of a master key, in bytes.
 pub const MIN_MASTER_KEY_BYTES: usize = 32;
@@ -20,10 +24,35 @@ const SALT: &[u8] = b"tiergate/redis/v1";
 /// Tells master keys apart, and says nothing of them.
 pub(crate) type KeyId = [u8; 4];
 
-/// Derives keys from the master key, which it does not keep.
+/// Derives keys from master keys, which it does not keep.
 #[derive(Clone)]
 pub struct Keyring {
-    extracted: Hkdf<Sha256>,
+    keys: Arc<[MasterKey]>,
+    active: usize,
+    lasting: usize,
+}
+
+/// What HKDF extracts from a master key.
+pub(crate) struct MasterKey(Zeroizing<[u8; 32]>);
+
+impl MasterKey {
+    pub(crate) fn new(master: &[u8]) -> Self {
+        let (mut extracted, _) = Hkdf::<Sha256>::extract(Some(SALT), master);
+        let kept = Zeroizing::new(extracted.into());
+        extracted.as_mut_slice().zeroize();
+        Self(kept)
+    }
+
+    pub(crate) fn id(&self) -> KeyId {
+        *self.derive("key id")
+    }
+
+    pub(crate) fn derive<const BYTES: usize>(&self, purpose: &str) -> Zeroizing<[u8; BYTES]> {
+        let extracted = Hkdf::<Sha256>::from_prk(&*self.0).expect("as long as a hash");
+        let mut key = Zeroizing::new([0; BYTES]);
+        extracted.expand(purpose.as_bytes(), &mut *key).expect("a key is shorter than 255 hashes");
+        key
+    }
 }
 
 impl Keyring {
@@ -41,7 +70,7 @@ impl Keyring {
                 ),
             });
         }
-        Ok(Self { extracted: Hkdf::new(Some(SALT), master) })
+        Ok(Self::of(vec![MasterKey::new(master)], 0, 0))
     }
 
     /// From text, as the environment holds it: hexadecimal or base64.
@@ -78,9 +107,30 @@ impl Keyring {
                 return Err(refuse(format!("its mode is {mode:o}, so that others may read it; run: chmod 600 on it")));
             }
         }
-        let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+        let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| refuse(error.to_string()))?);
         let decoded = std::str::from_utf8(&bytes).ok().and_then(|text| decode(text.trim()));
-        Self::from_bytes(&decoded.unwrap_or(bytes))
+        Self::from_bytes(decoded.as_ref().unwrap_or(&bytes))
+    }
+
+    /// The ring of a file: see [`RingFile`].
+    ///
+    /// # Errors
+    /// Where the file can't be read, others may read it, or a key in it can't be used.
+    pub fn from_ring_file(path: &Path) -> Result<Self, ConfigError> {
+        RingFile::read(path)?.keyring()
+    }
+
+    pub(crate) fn of(keys: Vec<MasterKey>, active: usize, lasting: usize) -> Self {
+        Self { keys: keys.into(), active, lasting }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &MasterKey> {
+        self.keys.iter()
+    }
+
+    /// The place of the key that seals.
+    pub(crate) const fn active_at(&self) -> usize {
+        self.active
     }
 
     /// A ring whose master key nobody knows: what is stored under it, nobody else can read, and after a restart neither can we.
@@ -88,29 +138,33 @@ impl Keyring {
     /// # Errors
     /// Where the operating system has no randomness to give.
     pub fn random() -> Result<Self, ConfigError> {
-        let mut master = [0; MIN_MASTER_KEY_BYTES];
-        getrandom::fill(&mut master).map_err(|error| ConfigError::Unusable {
+        let mut master = Zeroizing::new([0; MIN_MASTER_KEY_BYTES]);
+        getrandom::fill(&mut *master).map_err(|error| ConfigError::Unusable {
             what: "the master key",
             problem: format!("the operating system gave no randomness: {error}"),
         })?;
-        Self::from_bytes(&master)
+        Self::from_bytes(&*master)
     }
 
-    /// The master key's id.
-    pub(crate) fn id(&self) -> KeyId {
-        self.derive("key id")
+    /// The id of the key that seals, as a file and a metric show it: eight hexadecimal digits.
+    #[must_use]
+    pub fn active_id(&self) -> String {
+        id_text(self.keys[self.active].id())
     }
 
-    /// The key of one purpose.
+    /// The key of one purpose, from the lasting key: a rotation does not change it.
     ///
     /// # Panics
     /// For keys of more than 8,160 bytes, which HKDF-SHA256 can't give; the length is a constant of the caller.
     #[must_use]
     pub fn derive<const BYTES: usize>(&self, purpose: &str) -> [u8; BYTES] {
-        let mut key = [0; BYTES];
-        self.extracted.expand(purpose.as_bytes(), &mut key).expect("a key is shorter than 255 hashes");
-        key
+        *self.keys[self.lasting].derive(purpose)
     }
+}
+
+/// An id as text.
+pub(crate) fn id_text(id: KeyId) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl std::fmt::Debug for Keyring {
@@ -120,7 +174,7 @@ impl std::fmt::Debug for Keyring {
 }
 
 /// Hexadecimal goes first: its digits are base64 as well, of something else.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let hexadecimal = || -> Option<Vec<u8>> {
         let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
         let pairs = text.as_bytes().chunks(2);
@@ -128,7 +182,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     };
     use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
     let base64 = || [STANDARD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(text).ok());
-    hexadecimal().or_else(base64)
+    hexadecimal().or_else(base64).map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::config::RedisConfig;
 use crate::core::Operation;
 use crate::error::{ConfigError, Failure};
 use crate::keyring::Keyring;
+use crate::randomness::{Randomness, SystemRandomness};
 use crate::statistics::RedisStatistics;
 use crate::store::Store;
 use crate::time::{SystemWallClock, WallClock};
@@ -28,11 +29,18 @@ pub struct Machine {
     pub wall: Arc<dyn WallClock>,
     /// Chance, for jitter.
     pub entropy: Arc<dyn Entropy>,
+    /// Chance that nobody can foresee, for nonces.
+    pub randomness: Arc<dyn Randomness>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), wall: Arc::new(SystemWallClock), entropy: Arc::new(SystemEntropy) }
+        Self {
+            clock: Arc::new(SystemClock),
+            wall: Arc::new(SystemWallClock),
+            entropy: Arc::new(SystemEntropy),
+            randomness: Arc::new(SystemRandomness),
+        }
     }
 }
 
@@ -87,6 +95,15 @@ impl<V: StoredValue> RedisHandle<V> {
     #[must_use]
     pub fn statistics(&self) -> RedisStatistics {
         self.store.core.statistics()
+    }
+
+    /// Works with another ring of keys from now on: all of it at once, for names and for values. What is under way ends with the ring that it
+    /// began with, and what lies in Redis under a key that is not in the new one is a miss, counted as [`crate::Fault::Key`].
+    ///
+    /// # Errors
+    /// Where the settings are not usable, as when the tier was made; the old ring stays.
+    pub fn replace_keys(&self, keyring: &Keyring) -> Result<(), ConfigError> {
+        self.store.replace_keys(keyring)
     }
 
     /// Asks whether Redis is there, and within the breaker's rules: where it is open, the answer is no without asking.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::breaker::BreakerState;
 use crate::envelope::Fault;
 use crate::error::Failure;
-use crate::keyring::KeyId;
+use crate::keyring::{KeyId, id_text};
 use crate::nodes::NodeStatistics;
 
 /// Master keys of others that are counted each by itself: whoever can write into Redis could make up as many as there are numbers.
@@ -41,6 +41,8 @@ pub struct RedisStatistics {
     pub retries_denied: u64,
     /// Values that were not stored because Redis has no memory left for writes.
     pub out_of_memory: u64,
+    /// Values that were not stored because there was no randomness to seal them with.
+    pub unsealed: u64,
     /// Bytes of the envelopes that were stored.
     pub stored_bytes: u64,
     /// Batches that were encoded or decoded off the executor because they are large.
@@ -114,6 +116,7 @@ pub(crate) struct Counters {
     pub(crate) retries: AtomicU64,
     pub(crate) retries_denied: AtomicU64,
     pub(crate) out_of_memory: AtomicU64,
+    pub(crate) unsealed: AtomicU64,
     pub(crate) stored_bytes: AtomicU64,
     pub(crate) offloaded: AtomicU64,
     pub(crate) waits: AtomicU64,
@@ -146,7 +149,7 @@ impl Counters {
 
     pub(crate) fn unknown_keys(&self) -> Vec<(String, u64)> {
         let keys = self.unknown_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().map(|(id, count)| (id.iter().map(|byte| format!("{byte:02x}")).collect(), *count)).collect()
+        keys.iter().map(|(id, count)| (id_text(*id), *count)).collect()
     }
 }
 

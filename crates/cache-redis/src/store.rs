@@ -1,7 +1,7 @@
 //! What the tier does against Redis: names, envelopes and commands put together.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,6 +12,7 @@ use crate::compress::Compressors;
 use crate::config::RedisConfig;
 use crate::connect::Connector;
 use crate::core::{Answer, Core, Operation};
+use crate::derived::Derived;
 use crate::envelope::{Codec, Encoded, Fault, Faulty, Sealed};
 use crate::error::{ConfigError, Failure};
 use crate::gather::{Gatherer, Seat};
@@ -19,8 +20,9 @@ use crate::generation::Binding;
 use crate::keyring::Keyring;
 use crate::layer::Machine;
 use crate::mend::{Junk, Mender};
-use crate::name::{Namer, Names};
+use crate::name::Names;
 use crate::pool::Line;
+use crate::randomness::Randomness;
 use crate::statistics::count;
 use crate::time::{self, Timeline};
 
@@ -35,12 +37,15 @@ pub(crate) struct Store<V> {
     pub(crate) core: Core,
     pub(crate) max_batch: usize,
     codec: Codec<V>,
-    namer: Namer,
+    config: RedisConfig,
+    randomness: Arc<dyn Randomness>,
     timeline: Timeline,
     entropy: Arc<dyn Entropy>,
     gatherer: Gatherer,
     mender: Mender,
     clock: Arc<dyn Clock>,
+    /// What the next history begins with. Whoever changes the keys or the history holds it, so that neither undoes the other.
+    keys: Mutex<Arc<Derived>>,
     binding: ArcSwapOption<Binding>,
     mark_life_ms: u64,
 }
@@ -62,14 +67,17 @@ impl<V> Default for Decoded<V> {
 impl<V: StoredValue> Store<V> {
     /// Puts them together; nothing is sent.
     pub(crate) fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
-        let Machine { clock, wall, entropy } = machine;
+        let Machine { clock, wall, entropy, randomness } = machine;
         let connector = Connector::new(config)?;
         let compressors = Compressors::new(config)?;
+        let derived = Arc::new(Derived::new(config, keyring, V::SCHEMA, Arc::clone(&randomness))?);
         Ok(Self {
+            keys: Mutex::new(derived),
             core: Core::new(connector, config, Arc::clone(&clock), Arc::clone(&entropy))?,
             max_batch: config.max_batch,
-            codec: Codec::new(keyring, compressors, config.max_value_bytes, config.max_lifetime_ms),
-            namer: Namer::new(&config.namespace, keyring, V::SCHEMA),
+            codec: Codec::new(compressors, config.max_value_bytes, config.max_lifetime_ms),
+            config: config.clone(),
+            randomness,
             timeline: Timeline::new(Arc::clone(&clock), wall, Duration::from_millis(config.max_lifetime_ms)),
             entropy,
             gatherer: Gatherer::new(config.max_in_flight),
@@ -84,9 +92,20 @@ impl<V: StoredValue> Store<V> {
     /// Names values by a history from now on. Two that bind at once bind to the same one, or to one after the other: the last one counts.
     pub(crate) fn bind(&self, identity: Identity) {
         if self.binding.load().as_ref().is_none_or(|bound| bound.identity != identity) {
-            let mark = self.namer.of_generation(identity);
-            self.binding.store(Some(Arc::new(Binding::new(identity, mark))));
+            let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            self.binding.store(Some(Arc::new(Binding::new(identity, Arc::clone(&keys)))));
         }
+    }
+
+    /// Works with another ring from now on. What is under way ends with the one that it began with.
+    pub(crate) fn replace_keys(&self, keyring: &Keyring) -> Result<(), ConfigError> {
+        let derived = Arc::new(Derived::new(&self.config, keyring, V::SCHEMA, Arc::clone(&self.randomness))?);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::clone(&derived);
+        if let Some(binding) = self.binding.load_full() {
+            self.binding.store(Some(Arc::new(binding.with_keys(derived))));
+        }
+        Ok(())
     }
 
     /// Whose history values are named by; none as long as nobody has said.
@@ -95,8 +114,8 @@ impl<V: StoredValue> Store<V> {
     }
 
     /// The names of keys in a generation.
-    fn names<'k>(&self, binding: &Binding, generation: u64, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
-        self.namer.of_values(binding.identity, generation, keys.map(Key::encoded))
+    fn names<'k>(binding: &Binding, generation: u64, keys: impl ExactSizeIterator<Item = &'k Key<'k>>) -> Names {
+        binding.derived.namer.of_values(binding.identity, generation, keys.map(Key::encoded))
     }
 
     /// Looks up a batch; one round trip.
@@ -106,7 +125,7 @@ impl<V: StoredValue> Store<V> {
         keys: &[Key<'_>],
     ) -> Result<Vec<Found<V>>, Failure> {
         let generation = binding.generation();
-        let names = self.names(binding, generation, keys.iter());
+        let names = Self::names(binding, generation, keys.iter());
         // Also for what comes back: an end is the same moment whenever it is computed.
         let now = self.timeline.now();
         let due = binding.is_due(now.moment);
@@ -115,10 +134,10 @@ impl<V: StoredValue> Store<V> {
                 // It lies on a node of its own, which may be gone: that is no concern of whoever asks for another key.
                 tokio::spawn(Arc::clone(self).read_mark(Arc::clone(binding)));
             }
-            return self.get_apart(names, now).await;
+            return self.get_apart(&binding.derived, names, now).await;
         }
         if !due && keys.len() == 1 {
-            return self.get_one(names, now).await;
+            return self.get_one(&binding.derived, names, now).await;
         }
         let mark = due.then_some(ReadMark { name: &binding.mark, life_ms: self.mark_life_ms });
         let request = commands::get(&names, mark.as_ref(), false);
@@ -139,12 +158,17 @@ impl<V: StoredValue> Store<V> {
                 line.condemn();
             }
         })?;
-        let entries = self.decode(names, found, now, &[&line]).await?;
+        let entries = self.decode(&binding.derived, names, found, now, &[&line]).await?;
         Ok(entries.into_iter().map(Ok).collect())
     }
 
     /// Looks up a batch where every key lies on a node of its own: what a node does not say fails for its own keys.
-    async fn get_apart(self: &Arc<Self>, names: Names, now: time::Now) -> Result<Vec<Found<V>>, Failure> {
+    async fn get_apart(
+        self: &Arc<Self>,
+        derived: &Arc<Derived>,
+        names: Names,
+        now: time::Now,
+    ) -> Result<Vec<Found<V>>, Failure> {
         let request = commands::get(&names, None, true);
         let Answer { replies, line, others } = self.core.run(Operation::Get, request).await?;
         let lines: Vec<&Line> = std::iter::once(&line).chain(&others).map(|line| &**line).collect();
@@ -156,7 +180,7 @@ impl<V: StoredValue> Store<V> {
             })
         });
         let found = found.collect();
-        let mut found: Vec<_> = self.decode(names, found, now, &lines).await?.into_iter().map(Ok).collect();
+        let mut found: Vec<_> = self.decode(derived, names, found, now, &lines).await?.into_iter().map(Ok).collect();
         for (at, failure) in failures {
             if failure == Failure::Protocol {
                 lines.iter().for_each(|line| line.condemn());
@@ -177,7 +201,12 @@ impl<V: StoredValue> Store<V> {
     }
 
     /// One value: by a command of its own, or together with others that are asked for at this moment.
-    async fn get_one(self: &Arc<Self>, names: Names, now: time::Now) -> Result<Vec<Found<V>>, Failure> {
+    async fn get_one(
+        self: &Arc<Self>,
+        derived: &Arc<Derived>,
+        names: Names,
+        now: time::Now,
+    ) -> Result<Vec<Found<V>>, Failure> {
         let (found, line) = match self.gatherer.join(&names, now.moment) {
             Seat::Alone(_seat) => {
                 let request = commands::get(&names, None, false);
@@ -198,13 +227,14 @@ impl<V: StoredValue> Store<V> {
                 (vec![found], line)
             }
         };
-        Ok(self.decode(names, found, now, &[&line]).await?.into_iter().map(Ok).collect())
+        Ok(self.decode(derived, names, found, now, &[&line]).await?.into_iter().map(Ok).collect())
     }
 
     /// The entries of envelopes that connections brought. Where one of them was not sealed for its name, that speaks against the connections,
     /// and against what lies there.
     async fn decode(
         self: &Arc<Self>,
+        derived: &Arc<Derived>,
         names: Names,
         found: Vec<Option<Vec<u8>>>,
         now: time::Now,
@@ -212,11 +242,11 @@ impl<V: StoredValue> Store<V> {
     ) -> Result<Vec<Option<Entry<V>>>, Failure> {
         let bytes: usize = found.iter().flatten().map(Vec::len).sum();
         let decoded = if bytes < OFFLOAD_BYTES {
-            self.decode_now(&names, found, now)
+            self.decode_now(derived, &names, found, now)
         } else {
             count(&self.core.counters.offloaded);
-            let store = Arc::clone(self);
-            let decoded = tokio::task::spawn_blocking(move || store.decode_now(&names, found, now)).await;
+            let (store, derived) = (Arc::clone(self), Arc::clone(derived));
+            let decoded = tokio::task::spawn_blocking(move || store.decode_now(&derived, &names, found, now)).await;
             decoded.map_err(|_| Failure::Abandoned)?
         };
         if decoded.is_suspect {
@@ -229,10 +259,10 @@ impl<V: StoredValue> Store<V> {
         Ok(decoded.entries)
     }
 
-    fn decode_now(&self, names: &Names, found: Vec<Option<Vec<u8>>>, now: time::Now) -> Decoded<V> {
+    fn decode_now(&self, derived: &Derived, names: &Names, found: Vec<Option<Vec<u8>>>, now: time::Now) -> Decoded<V> {
         let mut decoded = Decoded { entries: Vec::with_capacity(found.len()), ..Decoded::default() };
-        for (name, sealed) in names.iter().zip(found) {
-            let entry = sealed.map(|sealed| self.codec.decode(name, sealed, now)).transpose();
+        for (place, sealed) in names.places().zip(found) {
+            let entry = sealed.map(|sealed| self.codec.decode(&derived.seals, &place, sealed, now)).transpose();
             decoded.entries.push(match entry {
                 Ok(None) => None,
                 Ok(Some(Some(entry))) => Some(entry),
@@ -247,7 +277,7 @@ impl<V: StoredValue> Store<V> {
                         self.core.counters.unknown_key(key);
                     }
                     if let Some(junk) = junk {
-                        decoded.junk.note(name, junk);
+                        decoded.junk.note(place.name, junk);
                     }
                     None
                 }
@@ -262,9 +292,9 @@ impl<V: StoredValue> Store<V> {
         binding: &Arc<Binding>,
         fills: &[Fill<'_, V>],
     ) -> Result<Filled, Failure> {
-        let names = self.names(binding, binding.generation(), fills.iter().map(Fill::key));
+        let names = Self::names(binding, binding.generation(), fills.iter().map(Fill::key));
         let parts: Vec<_> = fills.iter().map(|fill| (fill.key().cache_type(), fill.entry().clone())).collect();
-        let (writes, too_large) = self.encode(names, parts).await?;
+        let (writes, too_large) = self.encode(&binding.derived, names, parts).await?;
         self.core.counters.too_large.fetch_add(too_large as u64, Ordering::Relaxed);
         if writes.is_empty() {
             return Ok(Filled { stored: 0, too_large });
@@ -303,30 +333,36 @@ impl<V: StoredValue> Store<V> {
     /// The commands that store entries, and how many of them are too large.
     async fn encode(
         self: &Arc<Self>,
+        derived: &Arc<Derived>,
         names: Names,
         parts: Vec<(CacheType, Entry<V>)>,
     ) -> Result<(Vec<Write>, usize), Failure> {
         let bytes: usize = parts.iter().map(|(_, entry)| entry.weight_bytes()).sum();
         if bytes < OFFLOAD_BYTES {
-            return Ok(self.encode_now(&names, parts));
+            return Ok(self.encode_now(derived, &names, parts));
         }
         count(&self.core.counters.offloaded);
-        let store = Arc::clone(self);
-        tokio::task::spawn_blocking(move || store.encode_now(&names, parts)).await.map_err(|_| Failure::Abandoned)
+        let (store, derived) = (Arc::clone(self), Arc::clone(derived));
+        let work = move || store.encode_now(&derived, &names, parts);
+        tokio::task::spawn_blocking(work).await.map_err(|_| Failure::Abandoned)
     }
 
-    fn encode_now(&self, names: &Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {
+    fn encode_now(&self, derived: &Derived, names: &Names, parts: Vec<(CacheType, Entry<V>)>) -> (Vec<Write>, usize) {
         let now = self.timeline.now();
         let mut too_large = 0;
-        let writes = names.iter().zip(parts).filter_map(|(name, (cache_type, entry))| {
-            match self.codec.encode(name, cache_type, &entry, now) {
+        let writes = names.places().zip(parts).filter_map(|(place, (cache_type, entry))| {
+            match self.codec.encode(&derived.seals, &place, cache_type, &entry, now) {
                 Encoded::Sealed(Sealed { bytes, life_ms }) => {
-                    Some(Write::Set { name: name.to_owned(), bytes, life_ms })
+                    Some(Write::Set { name: place.name.to_owned(), bytes, life_ms })
                 }
                 Encoded::Over => None,
+                Encoded::Unsealed => {
+                    count(&self.core.counters.unsealed);
+                    None
+                }
                 Encoded::TooLarge => {
                     too_large += 1;
-                    Some(Write::Unlink { name: name.to_owned() })
+                    Some(Write::Unlink { name: place.name.to_owned() })
                 }
             }
         });
@@ -335,7 +371,7 @@ impl<V: StoredValue> Store<V> {
 
     /// Forgets a batch; one round trip.
     pub(crate) async fn remove(&self, binding: &Binding, keys: &[Key<'_>]) -> Result<(), Failure> {
-        let names = self.names(binding, binding.generation(), keys.iter());
+        let names = Self::names(binding, binding.generation(), keys.iter());
         let answer = self.core.run(Operation::Remove, commands::unlink(&names, self.core.is_cluster)).await?;
         answer.replies.into_iter().try_for_each(|reply| reply.map(drop))
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{CacheType, Error, StoredValue, SystemClock, SystemEntropy};
+use cache_core::{CacheType, Error, ErrorKind, StoredValue, SystemClock, SystemEntropy};
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::timeout;
@@ -22,7 +22,10 @@ use crate::connect::{Connector, Link};
 use crate::envelope::{Codec, Fault, Faulty};
 use crate::error::{ConfigError, Failure};
 use crate::keyring::Keyring;
+use crate::name::Place;
 use crate::nodes::Nodes;
+use crate::randomness::SystemRandomness;
+use crate::seal::{Form, Seals};
 
 /// The fewest samples of a cache type that make a dictionary: a tenth of them is held out, and less than some tens say nothing.
 pub const MIN_SAMPLES: usize = 100;
@@ -102,15 +105,20 @@ pub async fn sample<V: StoredValue>(
 ) -> Result<Sampled, Error> {
     let address = config.address().map(|address| address.to_string()).unwrap_or_default();
     let refused = |error: ConfigError| Failure::Unreachable(error.to_string());
-    let take = async {
-        let codec = Codec::<V>::new(
-            keyring,
-            Compressors::new(config).map_err(refused)?,
-            config.max_value_bytes,
-            config.max_lifetime_ms,
+    if config.is_encrypted().unwrap_or(true) {
+        // A value is bound to its key, and a scan finds names alone.
+        let problem = format!(
+            "values in redis at {address} are encrypted for keys that a scan does not know; train against a Redis on this machine, \
+             or one of a test with redis.encryption = \"off\""
         );
+        return Err(Error::new(ErrorKind::Unsupported, crate::layer::DEFAULT_NAME, "sample", problem));
+    }
+    let take = async {
+        let codec =
+            Codec::<V>::new(Compressors::new(config).map_err(refused)?, config.max_value_bytes, config.max_lifetime_ms);
         let mut sampler = Sampler {
             codec,
+            seals: Seals::new(keyring, Form::Checksum, Arc::new(SystemRandomness)),
             wanted,
             pattern: format!("{}:*", config.namespace),
             sampled: Sampled::default(),
@@ -142,6 +150,7 @@ async fn links(config: &RedisConfig) -> Result<Vec<Link>, Failure> {
 
 struct Sampler<'a, V> {
     codec: Codec<V>,
+    seals: Seals,
     wanted: Wanted<'a>,
     pattern: String,
     sampled: Sampled,
@@ -180,7 +189,7 @@ impl<V: StoredValue> Sampler<'_, V> {
         for (name, value) in names.iter().zip(found) {
             // A name whose value has ended or changed since is none.
             let Ok(Some(sealed)) = bytes(value) else { continue };
-            match self.codec.payload(name, sealed) {
+            match self.codec.payload(&self.seals, &Place::of_name(name), sealed) {
                 Ok((cache_type, value)) => self.keep(cache_type, value),
                 Err(Faulty { fault: Fault::Key, .. }) => self.sampled.other_keys += 1,
                 Err(Faulty { fault: Fault::Dictionary, .. }) => self.sampled.other_dictionaries += 1,

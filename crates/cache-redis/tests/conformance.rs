@@ -9,17 +9,21 @@ use cache_core::testing::{FakeLayer, Fixture, Setting, SharedLayer, TestValue};
 use cache_core::wrap::{Deadline, Switch};
 use cache_core::{CacheLayer as _, Clock};
 use cache_l1::{MemoryConfig, MemoryLayer};
-use cache_redis::RedisConfig;
+use cache_redis::{Encryption, RedisConfig};
 use support::{layer, patient};
 
 const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// The tier on the server that tests share. Where there is none, which was said aloud, a fake one keeps the laws in its place.
 fn redis(setting: &Setting) -> SharedLayer {
+    redis_with(setting, Encryption::Off)
+}
+
+fn redis_with(setting: &Setting, encryption: Encryption) -> SharedLayer {
     let Some(redis) = test_services::shared_redis() else {
         return SharedLayer::new(FakeLayer::remote("l2").max_value_bytes(MAX_VALUE_BYTES - 1));
     };
-    let config = RedisConfig { max_value_bytes: MAX_VALUE_BYTES, ..patient(redis.url()) };
+    let config = RedisConfig { max_value_bytes: MAX_VALUE_BYTES, encryption, ..patient(redis.url()) };
     SharedLayer::new(layer::<TestValue>(&config, setting))
 }
 
@@ -98,6 +102,40 @@ impl Fixture for RedisInWrappers {
     fn too_large(&self) -> Option<usize> {
         Some(MAX_VALUE_BYTES)
     }
+}
+
+#[derive(Default)]
+struct EncryptedRedis;
+
+impl Fixture for EncryptedRedis {
+    async fn layer(&self, setting: &Setting) -> SharedLayer {
+        redis_with(setting, Encryption::On)
+    }
+
+    fn too_large(&self) -> Option<usize> {
+        Some(MAX_VALUE_BYTES)
+    }
+}
+
+#[derive(Default)]
+struct MemoryBeforeEncryptedRedis;
+
+impl Fixture for MemoryBeforeEncryptedRedis {
+    async fn layer(&self, _: &Setting) -> SharedLayer {
+        memory()
+    }
+
+    fn below(&self, setting: &Setting) -> Vec<SharedLayer> {
+        vec![redis_with(setting, Encryption::On)]
+    }
+}
+
+mod encrypted {
+    cache_core::conformance!(super::EncryptedRedis);
+}
+
+mod encrypted_below_the_memory_tier {
+    cache_core::conformance!(super::MemoryBeforeEncryptedRedis);
 }
 
 mod alone {

@@ -40,6 +40,35 @@ fn a_model_is_validated_without_a_server() {
 }
 
 #[test]
+fn a_ring_of_keys_is_made_rotated_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ring.toml");
+    let file = path.to_str().unwrap();
+    let ring = |arguments: &[&str]| {
+        let output = run(&[&["ring"], arguments].concat());
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, made, _) = ring(&["new", file]);
+    assert_eq!(code, Some(0));
+    let old = made.split(' ').next().unwrap().to_owned();
+    assert_eq!(ring(&["new", file]).0, Some(2), "nothing is overwritten");
+    let (_, id, _) = ring(&["add", file]);
+    let id = id.trim();
+    assert_eq!(ring(&["activate", file, id]).0, Some(0));
+    let (_, listed, _) = ring(&["list", file]);
+    assert_eq!(listed, format!("{old}  retiring    names\n{id}  active    \n"));
+    let (code, _, problem) = ring(&["destroy", file, id]);
+    assert_eq!(code, Some(2));
+    assert!(problem.contains("activate another one first"), "{problem}");
+    let (code, said, _) = ring(&["destroy", file, &old]);
+    assert!(code == Some(0) && said.contains("a miss"), "{said}");
+    assert_eq!(ring(&["list", file]).1, format!("{id}  active      names\n"));
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, _, problem) = ring(&["list", file]);
+    assert!(code == Some(2) && problem.contains("chmod 600"), "{problem}");
+}
+
+#[test]
 fn health_and_check_ask_the_running_server() {
     let server = Server::start(&["--demo", "auto"]);
     let url = format!("http://{}", server.public);

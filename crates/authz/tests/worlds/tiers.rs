@@ -114,7 +114,8 @@ impl Servers {
         // Time stands still unless a world moves it, so that neither may wait for it.
         let breaker = BreakerConfig { minimum_calls: 1_000_000, ..BreakerConfig::default() };
         let config = RedisConfig { breaker, ..RedisConfig::at(self.redis.url()) };
-        let machine = Machine { clock, wall: Arc::new(Wall(wall)), entropy: Arc::new(SystemEntropy) };
+        let machine =
+            Machine { clock, wall: Arc::new(Wall(wall)), entropy: Arc::new(SystemEntropy), ..Machine::default() };
         RedisLayer::new(&config, &self.keyring, machine).expect("the settings are within their bounds")
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use cache_core::testing::measure::{Arguments, Pairs, Report, median, pairs, percentile};
 use cache_core::{CacheType, Lookup};
+use cache_redis::Encryption;
 use redis::aio::MultiplexedConnection;
 use test_services::{Redis, RedisOptions};
 use tokio::runtime::Runtime;
@@ -48,14 +49,15 @@ fn main() {
     let Some(server) = Redis::start(&RedisOptions::default()) else { return };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let world = Arc::new(runtime.block_on(World::new(&server, KEYS)));
+    let world = Arc::new(runtime.block_on(World::new(&server, KEYS, Encryption::Off)));
 
     let mut report = Report::new("the Redis tier beside a bare connection", arguments);
     report.figure("keys of each type", KEYS);
     report
         .figure("bytes of a list, and of its envelope", format!("{} and {}", world.plain_list_bytes, world.list_bytes));
     let only = |part: &str| {
-        let named = std::env::args().any(|argument| ["one", "many", "batches"].contains(&argument.as_str()));
+        let named =
+            std::env::args().any(|argument| ["one", "many", "batches", "encrypted"].contains(&argument.as_str()));
         !named || std::env::args().any(|argument| argument == part)
     };
     if only("one") {
@@ -66,6 +68,9 @@ fn main() {
     }
     if only("batches") {
         batches(&runtime, &world, effort, &mut report);
+    }
+    if only("encrypted") {
+        encrypted(&runtime, effort, &mut report);
     }
     round_trips(&runtime, &world, &server, &mut report);
     let statistics = world.redis.statistics();
@@ -151,17 +156,20 @@ fn one_by_one(runtime: &Runtime, world: &Arc<World>, effort: Effort, report: &mu
     report.ratio_at_most("p50 of a hit, beside a GET on one multiplexed connection", "us", &measured, 1.15);
 }
 
-/// Look-ups a second of many tasks at once.
-fn throughput(runtime: &Runtime, world: &Arc<World>, effort: Effort, report: &mut Report) {
-    let rate = |each: &(dyn Fn(u64) -> tokio::task::JoinHandle<()> + Sync)| {
-        let elapsed = runtime.block_on(timed(async {
-            let tasks: Vec<_> = (0..TASKS as u64).map(each).collect();
-            for task in tasks {
-                task.await.expect("it does not panic");
-            }
-        }));
-        (TASKS * effort.gets_of_a_task) as f64 / elapsed.as_secs_f64() / 1_000.0
-    };
+/// Thousands of look-ups a second of all tasks.
+fn rate(runtime: &Runtime, effort: Effort, each: &(dyn Fn(u64) -> tokio::task::JoinHandle<()> + Sync)) -> f64 {
+    let elapsed = runtime.block_on(timed(async {
+        let tasks: Vec<_> = (0..TASKS as u64).map(each).collect();
+        for task in tasks {
+            task.await.expect("it does not panic");
+        }
+    }));
+    (TASKS * effort.gets_of_a_task) as f64 / elapsed.as_secs_f64() / 1_000.0
+}
+
+/// Look-ups of many tasks at once through the chain, and as bare GETs.
+fn beside_gets(runtime: &Runtime, world: &Arc<World>, effort: Effort) -> Pairs {
+    let rate = |each: &(dyn Fn(u64) -> tokio::task::JoinHandle<()> + Sync)| rate(runtime, effort, each);
     let ours = || {
         rate(&|seed| {
             let world = Arc::clone(world);
@@ -183,8 +191,40 @@ fn throughput(runtime: &Runtime, world: &Arc<World>, effort: Effort, report: &mu
             })
         })
     };
-    let measured = pairs(Arguments::read().pairs(), ours, bare);
+    pairs(Arguments::read().pairs(), ours, bare)
+}
+
+/// The same over encrypted values, on a server of their own, beside the same bytes asked for without us.
+fn encrypted(runtime: &Runtime, effort: Effort, report: &mut Report) {
+    let Some(server) = Redis::start(&RedisOptions::default()) else { return };
+    let world = Arc::new(runtime.block_on(World::new(&server, KEYS, Encryption::On)));
+    let measured = beside_gets(runtime, &world, effort);
+    report.ratio_at_least("encrypted: throughput of 32 tasks, beside bare GETs", "k/s", &measured, 0.75);
+    let batch = in_turns(
+        runtime,
+        &world,
+        effort.batches,
+        |world, round| async move { all_hit(&world, DECISION, round).await },
+        |world, connection, round| async move { all_there(connection, &world.decisions, round).await },
+    );
+    report.ratio_at_most("encrypted: p50 of a batch of 100 values, beside an MGET of 100", "us", &batch, 2.2);
+}
+
+/// Look-ups a second of many tasks at once.
+fn throughput(runtime: &Runtime, world: &Arc<World>, effort: Effort, report: &mut Report) {
+    let measured = beside_gets(runtime, world, effort);
     report.ratio_at_least("throughput of 32 tasks, beside GETs on one multiplexed connection", "k/s", &measured, 0.85);
+    let rate = |each: &(dyn Fn(u64) -> tokio::task::JoinHandle<()> + Sync)| rate(runtime, effort, each);
+    let ours = || {
+        rate(&|seed| {
+            let world = Arc::clone(world);
+            tokio::spawn(async move {
+                for round in 0..effort.gets_of_a_task {
+                    hit(&world, draw(round, seed)).await;
+                }
+            })
+        })
+    };
     let pool = runtime.block_on(bare::pool(&world.url));
     let pooled = || {
         rate(&|seed| {

@@ -8,7 +8,8 @@ use cache_core::{
     StoredValue, Tag, TypeSet,
 };
 use cache_redis::{
-    Compression, DEFAULT_DICTIONARY_BYTES, Dictionary, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer,
+    Compression, DEFAULT_DICTIONARY_BYTES, Dictionary, Encryption, Keyring, Machine, RedisConfig, RedisHandle,
+    RedisLayer,
 };
 use test_services::Redis;
 
@@ -97,7 +98,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new(server: &Redis, keys: usize) -> Self {
+    pub(crate) async fn new(server: &Redis, keys: usize, encryption: Encryption) -> Self {
         let url = server.url();
         let folder = tempfile::tempdir().expect("a folder");
         let samples: Vec<_> = (0..1_000).map(|number| list(keys + number)).collect();
@@ -107,6 +108,7 @@ impl World {
         let zstd = Compression::Zstd { level: 3, min_bytes: 128, dictionary: Some(path) };
         let config = RedisConfig {
             compression: [(LIST.name().to_owned(), zstd)].into(),
+            encryption,
             // Loaded machines are not what is measured here.
             get_timeout_ms: 1_000,
             fill_timeout_ms: 5_000,

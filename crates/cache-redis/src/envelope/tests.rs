@@ -7,10 +7,12 @@ use cache_core::testing::{TestClock, TestValue};
 use super::*;
 use crate::config::{Compression, RedisConfig};
 use crate::keyring::Keyring;
+use crate::randomness::SystemRandomness;
+use crate::seal::{Form, VERSION};
 use crate::time::tests::TestWallClock;
 use crate::time::{Timeline, WallClock};
 
-const NAME: &str = "tiergate:a";
+const PLACE: Place<'static> = Place { name: "tiergate:a", context: b"context", key: b"a" };
 const DECISION: CacheType = CacheType::new(0, "decision");
 const LIST: CacheType = CacheType::new(1, "list");
 const MAX_LIFE_MS: u64 = 3_600_000;
@@ -19,14 +21,24 @@ struct World {
     clock: Arc<TestClock>,
     wall: Arc<TestWallClock>,
     timeline: Timeline,
+    form: Form,
+    seals: Seals,
     codec: Codec<TestValue>,
+}
+
+fn seals(keyring: &Keyring, form: Form) -> Seals {
+    Seals::new(keyring, form, Arc::new(SystemRandomness))
 }
 
 fn keyring() -> Keyring {
     Keyring::from_bytes(&[1; 32]).expect("long enough")
 }
 
-fn world() -> World {
+fn worlds() -> [World; 2] {
+    [world(Form::Checksum), world(Form::Cipher)]
+}
+
+fn world(form: Form) -> World {
     let clock = Arc::new(TestClock::default());
     let wall = TestWallClock::of(&clock);
     let timeline = Timeline::new(
@@ -37,7 +49,8 @@ fn world() -> World {
     let zstd = Compression::Zstd { level: 3, min_bytes: 64, dictionary: None };
     let config = RedisConfig { compression: [("list".to_owned(), zstd)].into(), ..RedisConfig::default() };
     let compressors = Compressors::new(&config).expect("the settings are right");
-    World { clock, wall, timeline, codec: Codec::new(&keyring(), compressors, 10_000, MAX_LIFE_MS) }
+    let (seals, codec) = (seals(&keyring(), form), Codec::new(compressors, 10_000, MAX_LIFE_MS));
+    World { clock, wall, timeline, form, seals, codec }
 }
 
 impl World {
@@ -53,14 +66,14 @@ impl World {
     }
 
     fn sealed(&self, cache_type: CacheType, entry: &Entry<TestValue>) -> Sealed {
-        match self.codec.encode(NAME, cache_type, entry, self.timeline.now()) {
+        match self.codec.encode(&self.seals, &PLACE, cache_type, entry, self.timeline.now()) {
             Encoded::Sealed(sealed) => sealed,
             other => panic!("{other:?}"),
         }
     }
 
     fn decode(&self, bytes: Vec<u8>) -> Result<Option<Entry<TestValue>>, Fault> {
-        self.codec.decode(NAME, bytes, self.timeline.now()).map_err(|faulty| faulty.fault)
+        self.codec.decode(&self.seals, &PLACE, bytes, self.timeline.now()).map_err(|faulty| faulty.fault)
     }
 
     fn life_left(&self, bytes: &[u8]) -> Option<Duration> {
@@ -73,21 +86,22 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn an_entry_comes_back_as_it_was() {
-    let world = world();
-    for (cache_type, text) in [(DECISION, "short".to_owned()), (LIST, "a list of teams, ".repeat(100))] {
-        let entry = world.entry(&text, MINUTE);
-        let sealed = world.sealed(cache_type, &entry);
-        assert_eq!(sealed.life_ms, 60_000);
-        let found = world.decode(sealed.bytes).expect("it can be read").expect("its time is not over");
-        assert_eq!(found.value(), entry.value());
-        assert_eq!((found.stamp(), found.tags(), found.types()), (entry.stamp(), entry.tags(), entry.types()));
-        assert_eq!((found.hard_expiry(), found.soft_expiry()), (entry.hard_expiry(), entry.soft_expiry()));
+    for world in worlds() {
+        for (cache_type, text) in [(DECISION, "short".to_owned()), (LIST, "a list of teams, ".repeat(100))] {
+            let entry = world.entry(&text, MINUTE);
+            let sealed = world.sealed(cache_type, &entry);
+            assert_eq!(sealed.life_ms, 60_000);
+            let found = world.decode(sealed.bytes).expect("it can be read").expect("its time is not over");
+            assert_eq!(found.value(), entry.value());
+            assert_eq!((found.stamp(), found.tags(), found.types()), (entry.stamp(), entry.tags(), entry.types()));
+            assert_eq!((found.hard_expiry(), found.soft_expiry()), (entry.hard_expiry(), entry.soft_expiry()));
+        }
     }
 }
 
 #[test]
 fn a_small_value_has_a_small_envelope_and_a_list_a_compressed_one() {
-    let world = world();
+    let world = world(Form::Checksum);
     let sealed = world.sealed(DECISION, &world.entry("x", MINUTE));
     let (value, tags) = (2, 16);
     assert!(sealed.bytes.len() - value - tags <= 45, "{} bytes of envelope", sealed.bytes.len() - value - tags);
@@ -97,64 +111,67 @@ fn a_small_value_has_a_small_envelope_and_a_list_a_compressed_one() {
 
 #[test]
 fn a_value_that_is_too_large_or_over_is_not_sealed() {
-    let world = world();
-    let encode = |entry| world.codec.encode(NAME, DECISION, &entry, world.timeline.now());
-    assert_eq!(encode(world.entry(&"x".repeat(10_000), MINUTE)), Encoded::TooLarge);
-    assert_eq!(encode(world.entry("x", Duration::ZERO)), Encoded::Over);
+    for world in worlds() {
+        let encode = |entry| world.codec.encode(&world.seals, &PLACE, DECISION, &entry, world.timeline.now());
+        assert_eq!(encode(world.entry(&"x".repeat(10_000), MINUTE)), Encoded::TooLarge);
+        assert_eq!(encode(world.entry("x", Duration::ZERO)), Encoded::Over);
+    }
 }
 
 #[test]
 fn what_we_did_not_seal_for_the_name_comes_back_as_it_was_and_what_we_sealed_stays() {
-    let world = world();
-    let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
-    let decode = |codec: &Codec<TestValue>, name| codec.decode(name, bytes.clone(), world.timeline.now());
-    assert!(decode(&world.codec, NAME).is_ok_and(|found| found.is_some()));
-    let junk = Some(bytes.clone());
-    let other = decode(&world.codec, "tiergate:b").expect_err("another name");
-    assert_eq!(other, Faulty { fault: Fault::Seal, key: None, junk: junk.clone() });
+    for world in worlds() {
+        let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
+        let decode =
+            |seals: &Seals, place: Place<'_>| world.codec.decode(seals, &place, bytes.clone(), world.timeline.now());
+        assert!(decode(&world.seals, PLACE).is_ok_and(|found| found.is_some()));
+        let junk = Some(bytes.clone());
+        let elsewhere = Place { name: "tiergate:b", key: b"b", ..PLACE };
+        let other = decode(&world.seals, elsewhere).expect_err("another key");
+        assert_eq!(other, Faulty { fault: Fault::Seal, key: None, junk: junk.clone() });
 
-    let ring = Keyring::from_bytes(&[2; 32]).expect("long enough");
-    let compressors = Compressors::new(&RedisConfig::default()).expect("the settings are right");
-    let codec = Codec::<TestValue>::new(&ring, compressors, 10_000, MAX_LIFE_MS);
-    let other = decode(&codec, NAME).expect_err("another master key");
-    assert_eq!(other, Faulty { fault: Fault::Key, key: Some(keyring().id()), junk });
+        let ring = Keyring::from_bytes(&[2; 32]).expect("long enough");
+        let other = decode(&seals(&ring, world.form), PLACE).expect_err("another master key");
+        assert_eq!(other, Faulty { fault: Fault::Key, key: Some(keyring().keys().next().expect("one").id()), junk });
 
-    let ours = sealed_anew(&Header { schema: 99, ..header(&world) }, b"");
-    let ours = world.codec.decode(NAME, ours, world.timeline.now()).expect_err("another schema");
-    assert_eq!(ours, Faulty::from(Fault::Schema));
+        let ours = sealed_anew(&world, &Header { schema: 99, ..header(&world) }, b"");
+        let ours = world.codec.decode(&world.seals, &PLACE, ours, world.timeline.now()).expect_err("another schema");
+        assert_eq!(ours, Faulty::from(Fault::Schema));
+    }
 }
 
 #[test]
 fn a_payload_is_what_was_written_with_its_type_whatever_its_time() {
-    let world = world();
-    let text = "a list of teams, ".repeat(100);
-    let bytes = world.sealed(LIST, &world.entry(&text, MINUTE)).bytes;
-    world.clock.advance(2 * MINUTE);
-    assert_eq!(world.life_left(&bytes), None);
-    assert_eq!(world.codec.payload(NAME, bytes), Ok((1, TestValue::new(&text).to_bytes())));
+    for world in worlds() {
+        let text = "a list of teams, ".repeat(100);
+        let bytes = world.sealed(LIST, &world.entry(&text, MINUTE)).bytes;
+        world.clock.advance(2 * MINUTE);
+        assert_eq!(world.life_left(&bytes), None);
+        assert_eq!(world.codec.payload(&world.seals, &PLACE, bytes), Ok((1, TestValue::new(&text).to_bytes())));
+    }
 }
 
 #[test]
 fn every_changed_bit_and_every_cut_is_a_fault_and_no_panic() {
-    let world = world();
-    let bytes = world.sealed(LIST, &world.entry(&"a list of teams, ".repeat(20), MINUTE)).bytes;
-    for length in 0..bytes.len() {
-        assert!(world.decode(bytes[..length].to_vec()).is_err(), "cut to {length} bytes");
-    }
-    for bit in 0..bytes.len() * 8 {
-        let mut changed = bytes.clone();
-        changed[bit / 8] ^= 1 << (bit % 8);
-        assert!(world.decode(changed).is_err(), "bit {bit} was changed");
+    for world in worlds() {
+        let bytes = world.sealed(LIST, &world.entry(&"a list of teams, ".repeat(20), MINUTE)).bytes;
+        for length in 0..bytes.len() {
+            assert!(world.decode(bytes[..length].to_vec()).is_err(), "cut to {length} bytes");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(world.decode(changed).is_err(), "bit {bit} was changed");
+        }
     }
 }
 
 /// As somebody with our key would write it.
-fn sealed_anew(header: &Header, rest: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    bytes.extend(keyring().id());
+fn sealed_anew(world: &World, header: &Header, rest: &[u8]) -> Vec<u8> {
+    let mut bytes = world.seals.begin(0);
     bytes.extend(postcard::to_allocvec(header).expect("written"));
     bytes.extend(rest);
-    Checksum::new(&keyring()).seal(NAME, &mut bytes);
+    world.seals.seal(&PLACE, &mut bytes).expect("the system has randomness");
     bytes
 }
 
@@ -174,37 +191,38 @@ fn header(world: &World) -> Header {
 
 #[test]
 fn what_was_sealed_with_the_right_key_is_still_not_trusted_with_memory_or_time() {
-    let world = world();
-    let value = TestValue::new("x").to_bytes();
-    assert_eq!(world.decode(sealed_anew(&header(&world), &value)).map(|found| found.is_some()), Ok(true));
+    for world in worlds() {
+        let value = TestValue::new("x").to_bytes();
+        assert_eq!(world.decode(sealed_anew(&world, &header(&world), &value)).map(|found| found.is_some()), Ok(true));
 
-    let schema = |schema| world.decode(sealed_anew(&Header { schema, ..header(&world) }, &value)).map(drop);
-    assert_eq!(schema(TestValue::SCHEMA + 1), Err(Fault::Schema));
-    assert_eq!(schema(TestValue::SCHEMA - 1), Err(Fault::Schema));
+        let schema = |schema| world.decode(sealed_anew(&world, &Header { schema, ..header(&world) }, &value)).map(drop);
+        assert_eq!(schema(TestValue::SCHEMA + 1), Err(Fault::Schema));
+        assert_eq!(schema(TestValue::SCHEMA - 1), Err(Fault::Schema));
 
-    let packed = |dictionary, length, bytes: &[u8]| {
-        let packed = Some(PackedHeader { dictionary, length });
-        world.decode(sealed_anew(&Header { packed, ..header(&world) }, bytes)).map(drop)
-    };
-    let bomb = zstd::bulk::compress(&vec![1; 32 << 20], 3).expect("compressed");
-    assert_eq!(packed(0, 32 << 20, &bomb), Err(Fault::TooLarge), "declared");
-    assert_eq!(packed(0, u32::MAX, &bomb), Err(Fault::TooLarge), "declared beyond all measure");
-    assert_eq!(packed(0, 100, &bomb), Err(Fault::TooLarge), "undeclared");
-    assert_eq!(packed(99, 100, &bomb), Err(Fault::Dictionary));
-    assert_eq!(packed(0, 100, b"not zstd"), Err(Fault::Value));
+        let packed = |dictionary, length, bytes: &[u8]| {
+            let packed = Some(PackedHeader { dictionary, length });
+            world.decode(sealed_anew(&world, &Header { packed, ..header(&world) }, bytes)).map(drop)
+        };
+        let bomb = zstd::bulk::compress(&vec![1; 32 << 20], 3).expect("compressed");
+        assert_eq!(packed(0, 32 << 20, &bomb), Err(Fault::TooLarge), "declared");
+        assert_eq!(packed(0, u32::MAX, &bomb), Err(Fault::TooLarge), "declared beyond all measure");
+        assert_eq!(packed(0, 100, &bomb), Err(Fault::TooLarge), "undeclared");
+        assert_eq!(packed(99, 100, &bomb), Err(Fault::Dictionary));
+        assert_eq!(packed(0, 100, b"not zstd"), Err(Fault::Value));
 
-    let tags = |tags| world.decode(sealed_anew(&Header { tags, ..header(&world) }, &value)).map(drop);
-    assert_eq!(tags(u32::MAX), Err(Fault::Value));
-    assert_eq!(world.decode(sealed_anew(&header(&world), b"\x07")).map(drop), Err(Fault::Value));
-    assert_eq!(world.decode(vec![VERSION; 100_000]).map(drop), Err(Fault::TooLarge));
+        let tags = |tags| world.decode(sealed_anew(&world, &Header { tags, ..header(&world) }, &value)).map(drop);
+        assert_eq!(tags(u32::MAX), Err(Fault::Value));
+        assert_eq!(world.decode(sealed_anew(&world, &header(&world), b"\x07")).map(drop), Err(Fault::Value));
+        assert_eq!(world.decode(vec![VERSION; 100_000]).map(drop), Err(Fault::TooLarge));
 
-    let life = Header { life_ms: u64::MAX, soft_life_ms: u64::MAX, ..header(&world) };
-    assert_eq!(world.life_left(&sealed_anew(&life, &value)), Some(Duration::from_millis(MAX_LIFE_MS)));
+        let life = Header { life_ms: u64::MAX, soft_life_ms: u64::MAX, ..header(&world) };
+        assert_eq!(world.life_left(&sealed_anew(&world, &life, &value)), Some(Duration::from_millis(MAX_LIFE_MS)));
+    }
 }
 
 #[test]
 fn an_older_and_a_newer_version_are_faults() {
-    let world = world();
+    let world = world(Form::Checksum);
     let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
     for version in [VERSION - 1, VERSION + 1] {
         let mut other = bytes.clone();
@@ -215,19 +233,24 @@ fn an_older_and_a_newer_version_are_faults() {
 
 #[test]
 fn a_life_grows_shorter_by_the_time_of_day_and_never_longer() {
-    let world = world();
-    let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
-    world.clock.advance(Duration::from_secs(20));
-    assert_eq!(world.life_left(&bytes), Some(Duration::from_secs(40)));
-    world.wall.set_back(Duration::from_secs(15));
-    assert_eq!(world.life_left(&bytes), Some(Duration::from_secs(40)), "a clock that is set back gives nothing back");
-    world.clock.advance(Duration::from_secs(41));
-    assert_eq!(world.life_left(&bytes), None);
+    for world in worlds() {
+        let bytes = world.sealed(DECISION, &world.entry("x", MINUTE)).bytes;
+        world.clock.advance(Duration::from_secs(20));
+        assert_eq!(world.life_left(&bytes), Some(Duration::from_secs(40)));
+        world.wall.set_back(Duration::from_secs(15));
+        assert_eq!(
+            world.life_left(&bytes),
+            Some(Duration::from_secs(40)),
+            "a clock that is set back gives nothing back"
+        );
+        world.clock.advance(Duration::from_secs(41));
+        assert_eq!(world.life_left(&bytes), None);
+    }
 }
 
 #[test]
 fn a_value_from_the_future_is_a_fault_unless_clocks_may_differ_by_as_much() {
-    let (ours, theirs) = (world(), world());
+    let (ours, theirs) = (world(Form::Cipher), world(Form::Cipher));
     theirs.wall.set_forward(TOLERATED_SKEW);
     let bytes = theirs.sealed(DECISION, &theirs.entry("x", MINUTE)).bytes;
     assert_eq!(ours.life_left(&bytes), Some(MINUTE), "as long as it was filled for, and no longer");

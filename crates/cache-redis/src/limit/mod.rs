@@ -76,7 +76,7 @@ impl RedisLimiter {
     /// Where a setting is out of its bounds, or a certificate can't be used.
     pub fn new(config: &RedisConfig, keyring: &Keyring, machine: Machine) -> Result<Self, ConfigError> {
         let config = RedisConfig { connections: CONNECTIONS, ..config.clone() };
-        let Machine { clock, wall: _, entropy } = machine;
+        let Machine { clock, wall: _, entropy, randomness: _ } = machine;
         let core = Core::new(Connector::new(&config)?, &config, clock, entropy)?;
         Ok(Self { core, script: Script::new(), names: Names::new(&config.namespace, keyring) })
     }

@@ -14,7 +14,7 @@ use cache_core::{
     Chain, Clock, Draft, FillOutcome, Identity, InProcessLog, Keyer, Log, Lookup, Moment, Policy, StoredValue, Tag,
     TypeSet, tag,
 };
-use cache_redis::{BreakerConfig, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer, WallClock};
+use cache_redis::{BreakerConfig, Encryption, Keyring, Machine, RedisConfig, RedisHandle, RedisLayer, WallClock};
 
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,6 +48,7 @@ pub fn machine(clock: &Arc<TestClock>) -> Machine {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         wall: TestWallClock::of(clock),
         entropy: Arc::new(FixedEntropy(7)),
+        ..Machine::default()
     }
 }
 
@@ -64,6 +65,8 @@ pub fn patient(url: impl Into<String>) -> RedisConfig {
         remove_timeout_ms: 10_000,
         max_wait_ms: 10_000,
         breaker: BreakerConfig { slow_call_ms: 10_000, ..BreakerConfig::default() },
+        // The same tests run over values in both forms.
+        encryption: if env!("CARGO_CRATE_NAME") == "sealed" { Encryption::On } else { Encryption::Off },
         ..RedisConfig::at(url)
     }
 }
@@ -108,7 +111,10 @@ impl Deployment {
     }
 
     pub fn instance_with(&self, config: &RedisConfig, keyring: &Keyring) -> Instance {
-        let layer = RedisLayer::new(config, keyring, machine(&self.clock)).expect("the settings are right");
+        self.instance_of(RedisLayer::new(config, keyring, machine(&self.clock)).expect("the settings are right"))
+    }
+
+    pub fn instance_of(&self, layer: RedisLayer<TestValue>) -> Instance {
         let redis = layer.handle();
         let chain = Chain::builder()
             .tier(layer)

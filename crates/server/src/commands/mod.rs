@@ -11,6 +11,7 @@ mod model_diff;
 mod model_test;
 mod model_test_http;
 mod model_validate;
+mod ring;
 mod serve;
 
 use std::fmt::Display;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> ExitCode {
         None => serve::run(&cli.settings),
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Cache(CacheCommand::Train(args))) => cache_train::run(&args),
+        Some(Command::Ring(command)) => ring::run(&command),
         Some(Command::Config(settings)) => config::run(&settings),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Import(args)) => import::run(&args),

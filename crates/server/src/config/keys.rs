@@ -5,12 +5,13 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 14] = [
+pub(super) const OPTIONAL: [&str; 15] = [
     "gateway.anonymous",
     "gateway.challenge",
     "http.public_url",
     "keys.master",
     "keys.master_file",
+    "keys.ring_file",
     "postgres.url",
     "redis.ca_file",
     "redis.client_cert_file",

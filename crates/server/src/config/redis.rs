@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cache_redis::{BreakerConfig, Compression, RedisConfig, Secret};
+use cache_redis::{BreakerConfig, Compression, Encryption, RedisConfig, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{CACHE_TYPES, SecretText, SecretUrl};
@@ -32,6 +32,8 @@ pub struct Redis {
     pub sentinel_password: Option<SecretText>,
     /// What every name in Redis begins with.
     pub namespace: String,
+    /// `on`, `off`, or `auto`: whether values are encrypted there; `auto` unless Redis is one server at a loopback address or a Unix socket.
+    pub encryption: Encryption,
     /// Connections, each of which all requests share.
     pub connections: u32,
     /// How long a connection may take to be made.
@@ -100,6 +102,7 @@ impl Redis {
             sentinel_username: self.sentinel_username.clone(),
             sentinel_password: self.sentinel_password.as_ref().map(|password| Secret::new(password.expose())),
             namespace: self.namespace.clone(),
+            encryption: self.encryption,
             connections: self.connections,
             connect_timeout_ms: self.connect_timeout_ms,
             get_timeout_ms: self.get_timeout_ms,
@@ -148,6 +151,7 @@ impl Default for Redis {
             sentinel_username: None,
             sentinel_password: None,
             namespace: tier.namespace,
+            encryption: tier.encryption,
             connections: tier.connections,
             connect_timeout_ms: tier.connect_timeout_ms,
             get_timeout_ms: tier.get_timeout_ms,

@@ -143,6 +143,10 @@ fn redis(checks: &mut Checks<'_>) {
     if keys.master.is_some() && keys.master_file.is_some() {
         checks.faults.push("keys.master and keys.master_file are both set; keep the one that holds the key".to_owned());
     }
+    let single = [("keys.master", keys.master.is_some()), ("keys.master_file", keys.master_file.is_some())];
+    for (key, _) in single.into_iter().filter(|(_, is_set)| *is_set && keys.ring_file.is_some()) {
+        checks.faults.push(format!("{key} and keys.ring_file are both set; keep the one that holds the keys"));
+    }
 }
 
 fn rate(checks: &mut Checks<'_>) {

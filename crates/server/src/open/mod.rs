@@ -60,7 +60,7 @@ pub enum OpenError {
     },
     /// There is no master key yet.
     #[error(
-        "there is no master key: neither keys.master nor keys.master_file is set, and {path} does not exist; \
+        "there is no master key: none of keys.master, keys.master_file and keys.ring_file is set, and {path} does not exist; \
          name the settings that the server has (--config, --data)"
     )]
     NoKey {

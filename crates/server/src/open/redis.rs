@@ -49,6 +49,18 @@ impl RedisTier {
         Ok(())
     }
 
+    /// Works with another ring of keys from now on, all of it at once: see [`cache_redis::RedisHandle::replace_keys`]. False where the tier is
+    /// not there yet.
+    ///
+    /// # Errors
+    /// Where the ring can't be used; the old one stays.
+    pub fn replace_keys(&self, keyring: &Keyring) -> Result<bool, OpenError> {
+        match self.layer() {
+            Some(layer) => Ok(layer.handle().replace_keys(keyring).map(|()| true)?),
+            None => Ok(false),
+        }
+    }
+
     /// The tier, once it is there.
     #[must_use]
     pub fn layer(&self) -> Option<&RedisLayer<CachedValue>> {
@@ -82,6 +94,9 @@ impl MasterKey {
     /// The key that the settings name; without one, that of the origin, which the server makes at its first start.
     pub(super) fn find(settings: &Settings) -> Result<Self, OpenError> {
         let keys = &settings.keys;
+        if let Some(path) = &keys.ring_file {
+            return Ok(Self::AtHand(Keyring::from_ring_file(path)?));
+        }
         if let Some(text) = &keys.master {
             return Ok(Self::AtHand(Keyring::from_text(text.expose())?));
         }
@@ -104,7 +119,8 @@ impl MasterKey {
 pub(crate) async fn existing_keyring(settings: &Settings) -> Result<Keyring, OpenError> {
     let path = settings.data.directory.join(KEY_FILE);
     let keys = &settings.keys;
-    if keys.master.is_none() && keys.master_file.is_none() && settings.postgres.url.is_none() && !path.exists() {
+    let is_named = keys.master.is_some() || keys.master_file.is_some() || keys.ring_file.is_some();
+    if !is_named && settings.postgres.url.is_none() && !path.exists() {
         return Err(OpenError::NoKey { path: path.display().to_string() });
     }
     match MasterKey::find(settings)? {
