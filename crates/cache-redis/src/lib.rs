@@ -25,6 +25,7 @@ mod retry;
 mod ring_file;
 mod seal;
 mod secret;
+pub mod secret_file;
 mod statistics;
 mod store;
 mod time;

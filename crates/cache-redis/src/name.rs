@@ -113,7 +113,7 @@ impl Namer {
         keys: impl ExactSizeIterator<Item = K>,
     ) -> Names {
         // What they have in common is hashed once.
-        let mut common = SipHasher24::new_with_key(&*self.secret);
+        let mut common = SipHasher24::new_with_key(&self.secret);
         common.write(kind);
         common.write(&identity.0);
         common.write(&generation.to_le_bytes());

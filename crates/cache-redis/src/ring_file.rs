@@ -8,11 +8,9 @@
 //! secret = "…"
 //! ```
 //!
-//! Exactly one key is active. A file is written whole under another name and takes its place in one step: who reads it at any moment reads the
-//! old ring or the new one. No error shows a secret. Ids are derived from secrets, so that a secret that was cut or pasted under another id is
+//! Exactly one key is active. No error shows a secret. Ids are derived from secrets, so that a secret that was cut or pasted under another id is
 //! noticed.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -22,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 use crate::keyring::{Keyring, MIN_MASTER_KEY_BYTES, MasterKey, decode, id_text};
+use crate::secret_file;
 
 /// The most keys of a ring.
 pub const MAX_RING_KEYS: usize = 16;
@@ -110,19 +109,7 @@ impl RingFile {
     /// Where it can't be read, others may read it, or something in it can't be used.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let refuse = |problem: String| refused(path, problem);
-        let metadata = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
-        if metadata.len() > MAX_RING_FILE_BYTES {
-            return Err(refuse(format!("it has {} bytes, and a ring has fewer", metadata.len())));
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = metadata.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(refuse(format!("its mode is {mode:o}, so that others may read it; run: chmod 600 on it")));
-            }
-        }
-        let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| refuse(error.to_string()))?;
+        let text = secret_file::read(path, MAX_RING_FILE_BYTES).map_err(refuse)?;
         Self::parse(&text).map_err(refuse)
     }
 
@@ -271,7 +258,7 @@ impl RingFile {
     /// # Errors
     /// Where something is, or it can't be written.
     pub fn create(&self, path: &Path) -> Result<(), ConfigError> {
-        self.put(path, |draft| draft.persist_noclobber(path).map(drop))
+        secret_file::create(path, &self.text()).map_err(|error| refused(path, error.to_string()))
     }
 
     /// Writes it in place of what is there, in one step.
@@ -279,24 +266,7 @@ impl RingFile {
     /// # Errors
     /// Where it can't be written; what is there stays then.
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
-        self.put(path, |draft| draft.persist(path).map(drop))
-    }
-
-    /// A draft can only be read by its owner from its first moment on.
-    fn put(
-        &self,
-        path: &Path,
-        place: impl FnOnce(tempfile::NamedTempFile) -> Result<(), tempfile::PersistError>,
-    ) -> Result<(), ConfigError> {
-        let refuse = |error: std::io::Error| refused(path, error.to_string());
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(refuse)?;
-        draft.write_all(self.text().as_bytes()).and_then(|()| draft.as_file().sync_all()).map_err(refuse)?;
-        place(draft).map_err(|error| refuse(error.error))?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(refuse)
+        secret_file::replace(path, &self.text()).map_err(|error| refused(path, error.to_string()))
     }
 
     fn text(&self) -> Zeroizing<String> {

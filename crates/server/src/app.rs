@@ -1,7 +1,7 @@
 //! What every handler shares.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
 use authz::decide::{CachedValue, DecisionPoint};
@@ -11,6 +11,7 @@ use cache_l1::MemoryHandle;
 use crate::access_log::AccessLog;
 use crate::acknowledge::Tokens;
 use crate::config::Settings;
+use crate::credentials::{Caller, Credentials};
 use crate::dependency::Dependencies;
 use crate::error::Fault;
 use crate::gateway::Gateway;
@@ -18,6 +19,7 @@ use crate::limits::Limits;
 use crate::open::{Opened, Pools};
 use crate::routes::page_token::PageTokens;
 use crate::telemetry::Pseudonyms;
+use crate::tls::Tls;
 
 /// The name by which a store becomes the default one where there are several.
 const DEFAULT_STORE_NAME: &str = "demo";
@@ -40,6 +42,10 @@ pub struct App {
     pub pools: Pools,
     /// Makes the tokens of changes and states, and knows them again.
     pub tokens: Tokens,
+    /// Who may call.
+    pub credentials: Credentials,
+    /// The certificate of the listeners, where they speak TLS.
+    pub tls: Option<Arc<Tls>>,
     /// The settings that the process was started with.
     pub settings: Settings,
     /// Names for subjects in the log.
@@ -52,6 +58,8 @@ pub struct App {
     pub(crate) gateway: Gateway,
     default_store: DefaultStore,
     stopping: AtomicBool,
+    /// Held while keys are read anew: whoever read last is in force last.
+    pub(crate) reloading: Mutex<()>,
 }
 
 /// Which store the plain AuthZEN paths stand for. What was found is remembered until a store comes or goes, by whatever instance, and used only while this
@@ -66,7 +74,7 @@ impl App {
     /// Puts together what handlers need.
     #[must_use]
     pub fn new(opened: Opened, settings: Settings, public_url: String) -> Self {
-        let Opened { decisions, memory, dependencies, limits, access_log, pools, tokens } = opened;
+        let Opened { decisions, memory, dependencies, limits, access_log, pools, tokens, credentials, tls } = opened;
         let configured = settings.server.default_store.as_deref().and_then(|id| id.parse().ok()).map(StoreId);
         let gateway = Gateway::checked(&settings.gateway);
         Self {
@@ -77,6 +85,8 @@ impl App {
             access_log,
             pools,
             tokens,
+            credentials,
+            tls,
             settings,
             pseudonyms: Pseudonyms::default(),
             public_url,
@@ -84,15 +94,16 @@ impl App {
             gateway,
             default_store: DefaultStore { configured, found: ArcSwapOption::empty() },
             stopping: AtomicBool::new(false),
+            reloading: Mutex::default(),
         }
     }
 
-    /// The store of the plain AuthZEN paths.
+    /// The store that the paths without one stand for: the only one that the caller's key is for, or else the default one.
     ///
     /// # Errors
     /// Where there is no store, or where it isn't clear which one.
-    pub async fn default_store(&self) -> Result<StoreId, Fault> {
-        if let Some(id) = self.default_store.configured {
+    pub(crate) async fn default_store(&self, caller: &Caller) -> Result<StoreId, Fault> {
+        if let Some(id) = caller.own_store().or(self.default_store.configured) {
             return Ok(id);
         }
         // Before it is looked for: what comes or goes meanwhile makes it another number.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::client::Server;
 use crate::config::{Flag, Sources};
+use crate::credentials::Scope;
 use crate::transfer::Format;
 
 const EXAMPLES: &str = "\
@@ -82,6 +84,21 @@ names change and everything is a miss, once.
 
 Exit status: 0 done, 2 it could not be carried out; the file is then as it was.";
 
+const KEYS_EXAMPLES: &str = "\
+Examples:
+  tiergate keys new keys.toml --name render-service --scope check --store 01ARZ3NDEKTSV4RRFFQ69G5FAV --output render.key
+  tiergate keys new keys.toml --name operator --scope check,write,explain,admin --days 90
+  tiergate keys list keys.toml
+  tiergate keys rotate keys.toml render-service      another key for the same; deploy it, then
+  tiergate keys revoke keys.toml 3f9a1c0e77b2        remove the old one
+
+The server reads the file that auth.keys_file names, when it starts, at SIGHUP, and at POST /admin/v1/reload:
+a key that was revoked is valid on each instance until that one has read the file.
+Scopes: check asks; write changes stores, models and relationships, and reads them; explain is told why;
+admin operates the server. None contains another.
+
+Exit status: 0 done, 2 it could not be carried out; the file is then as it was.";
+
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]
 #[command(name = "tiergate", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -115,6 +132,9 @@ pub enum Command {
     /// Make and change a ring of master keys: rotate them without a restart and without a miss
     #[command(subcommand)]
     Ring(RingCommand),
+    /// Make and change the keys by which callers are known
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Print every setting with its value and its origin, as a file that could be used
     Config(SettingsArgs),
     /// Ask the running server whether it is ready; made for the health check of a container
@@ -243,6 +263,40 @@ pub struct UrlArgs {
     /// The running server's address
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: String,
+    /// The key to show there.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// The key to show, and whom to trust.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyArgs {
+    /// A file that holds the API key to show, where the server asks for one
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// A file with the authorities, in PEM, that may vouch for a server at https; those of this machine without
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl UrlArgs {
+    /// The server with the key.
+    ///
+    /// # Errors
+    /// As [`KeyArgs::server`].
+    pub fn server(&self) -> Result<Server, String> {
+        self.key.server(&self.url)
+    }
+}
+
+impl KeyArgs {
+    /// The server at an address, with the key.
+    ///
+    /// # Errors
+    /// Where the file can't be read, or others may read it.
+    pub fn server(&self, url: &str) -> Result<Server, String> {
+        Server::new(url, self.key_file.as_deref(), self.ca_file.as_deref())
+    }
 }
 
 /// Work on the shared cache.
@@ -291,6 +345,57 @@ pub enum RingCommand {
         file: PathBuf,
         /// The key's id, as `ring list` shows it
         id: String,
+    },
+}
+
+/// What to do with API keys.
+#[derive(Debug, Subcommand)]
+#[command(after_help = KEYS_EXAMPLES)]
+pub enum KeysCommand {
+    /// Add a key for somebody, and print it: nobody can show it again. The file is made where it is missing
+    New {
+        /// The file; only its owner may read it
+        file: PathBuf,
+        /// Whom it is for, as in render-service
+        #[arg(long)]
+        name: String,
+        /// What it may be used for; may be repeated
+        #[arg(long = "scope", required = true, value_enum, value_delimiter = ',')]
+        scopes: Vec<Scope>,
+        /// The only store that it may name; all of them without
+        #[arg(long, value_name = "ID")]
+        store: Option<String>,
+        /// For how many days it is valid; for ever without
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
+        days: Option<u32>,
+        /// Write the key into this new file, which only its owner may read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Show the keys: id, name, scopes, store and end, and never a secret
+    List {
+        /// The file
+        file: PathBuf,
+    },
+    /// Add a key that takes turns with the newest one of this name, and print it; the old ones stay valid
+    Rotate {
+        /// The file
+        file: PathBuf,
+        /// The name, as `keys list` shows it
+        name: String,
+        /// For how many days it is valid; for ever without, where that is so of the old one
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
+        days: Option<u32>,
+        /// Write the key into this new file, which only its owner may read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Remove the key of this id, or all keys of this name
+    Revoke {
+        /// The file
+        file: PathBuf,
+        /// Its id or name, as `keys list` shows it
+        key: String,
     },
 }
 
@@ -361,6 +466,9 @@ pub struct ModelTestArgs {
     /// Ask this running server instead, as in http://127.0.0.1:8080; each test gets a store there, deleted afterwards
     #[arg(long, value_name = "URL", conflicts_with = "cache")]
     pub url: Option<String>,
+    /// The key to show there.
+    #[command(flatten)]
+    pub key: KeyArgs,
 }
 
 /// Whether tests ask with a cache.

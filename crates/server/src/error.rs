@@ -31,7 +31,9 @@ pub(crate) enum FaultKind {
     Invalid,
     /// The body is longer than it may be.
     TooLarge,
-    /// Not from there, or not under that name.
+    /// No valid credential was shown.
+    Unauthenticated,
+    /// Not from there, not under that name, or not with that credential.
     Forbidden,
     /// What is asked for does not exist.
     NotFound,

@@ -1,7 +1,10 @@
 //! A port, and the connections that come in through it.
 //!
-//! Invariants: connections have a bound, and the one too many is told so; the head of a request has a time limit and a size; stopping
+//! Invariants: connections have a bound, and the one too many is told so; the head of a request has a time limit and a size; a peer that reads no answer
+//! is cut off; stopping
 //! means no new connection, no new request on an old one, and an answer to every request that was begun.
+
+mod patient;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,12 +16,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::Http;
 use crate::middleware::Edge;
 use crate::shutdown::Stopped;
+use crate::tls::Tls;
+use patient::Patient;
 
 /// Connections that the operating system keeps for us before they are accepted.
 const BACKLOG: u32 = 4_096;
@@ -113,10 +120,10 @@ impl Listener {
     }
 
     /// Serves until it is told to stop, and then until the requests that were begun are answered.
-    pub async fn serve(self, edge: Arc<Edge>, http: Http, mut stopped: Stopped) {
+    pub async fn serve(self, edge: Arc<Edge>, http: Http, tls: Option<Arc<Tls>>, mut stopped: Stopped) {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(http.max_connections));
-        let server = server(&http);
+        let (server, handshake) = (server(&http), Duration::from_millis(http.header_timeout_ms));
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -124,10 +131,24 @@ impl Listener {
             };
             match (accepted, Arc::clone(&places).try_acquire_owned()) {
                 (Ok((stream, peer)), Ok(place)) => {
-                    let connection = Connection { stream, peer, place, watcher: graceful.watcher() };
-                    tokio::spawn(connection.serve(server.clone(), Arc::clone(&edge)));
+                    let (edge, watcher) = (Arc::clone(&edge), graceful.watcher());
+                    let connection = Connection { peer, edge, watcher, patience: http.request_timeout() };
+                    // Answers are small; waiting for more to send would only delay them. Where it can't be set, they are delayed.
+                    let _ = stream.set_nodelay(true);
+                    let (server, tls, stopped) = (server.clone(), tls.clone(), stopped.clone());
+                    tokio::spawn(async move {
+                        match tls {
+                            None => connection.serve(stream, server).await,
+                            Some(tls) => {
+                                if let Some(stream) = shake_hands(&tls, stream, handshake, stopped).await {
+                                    connection.serve(stream, server).await;
+                                }
+                            }
+                        }
+                        drop(place);
+                    });
                 }
-                (Ok((stream, _)), Err(_)) => refuse(&stream),
+                (Ok((stream, _)), Err(_)) => refuse(&stream, tls.is_some()),
                 (Err(error), _) => pause(&error).await,
             }
         }
@@ -138,26 +159,25 @@ impl Listener {
 
 /// One connection with what it needs.
 struct Connection {
-    stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    edge: Arc<Edge>,
     watcher: Watcher,
+    /// How long a write may make no progress.
+    patience: Duration,
 }
 
 impl Connection {
-    async fn serve(self, server: http1::Builder, edge: Arc<Edge>) {
-        let Self { stream, peer, place, watcher } = self;
-        // Answers are small; waiting for more to send would only delay them. Where it can't be set, they are delayed.
-        let _ = stream.set_nodelay(true);
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, server: http1::Builder) {
+        let Self { peer, edge, watcher, patience } = self;
+        let stream = TokioIo::new(Patient::new(stream, patience));
         let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
             let edge = Arc::clone(&edge);
             async move { Ok::<_, std::convert::Infallible>(edge.handle(request.map(Body::new), peer.ip()).await) }
         });
         // How a connection ended is its peer's business: most errors here are peers that went away.
-        if let Err(error) = watcher.watch(server.serve_connection(TokioIo::new(stream), service)).await {
+        if let Err(error) = watcher.watch(server.serve_connection(stream, service)).await {
             tracing::trace!(%error, "a connection ended");
         }
-        drop(place);
     }
 }
 
@@ -180,9 +200,32 @@ fn server(http: &Http) -> http1::Builder {
     server
 }
 
-/// Says that there is no place, as far as that can be done without waiting.
-fn refuse(stream: &TcpStream) {
-    let _ = stream.try_write(FULL);
+/// Begins TLS, in the time that the head of a request may take. None where the peer does not, or the server stops.
+async fn shake_hands(
+    tls: &Tls,
+    stream: TcpStream,
+    patience: Duration,
+    mut stopped: Stopped,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::time::timeout(patience, tls.acceptor().accept(stream));
+    tokio::select! {
+        shaken = shaken => match shaken {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a connection did not begin with TLS");
+                None
+            }
+            Err(_) => None,
+        },
+        () = stopped.wait() => None,
+    }
+}
+
+/// Says that there is no place, as far as that can be done without waiting; within TLS it can't.
+fn refuse(stream: &TcpStream, is_tls: bool) {
+    if !is_tls {
+        let _ = stream.try_write(FULL);
+    }
     tracing::warn!("a connection was refused: http.max_connections are open");
 }
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use crate::acknowledge;
 use crate::app::App;
+use crate::credentials::Access;
 use crate::error::{Api, Fault, FaultKind};
 use crate::openapi::{About, Routes};
 use crate::routes::authzen::docs::Of;
@@ -45,74 +46,141 @@ const ADMINISTRATION: About = About {
 /// The paths for decisions, models and relationships.
 pub fn public(app: Arc<App>) -> Router {
     Routes::new()
-        .post("/access/v1/evaluation", authzen::evaluation, authzen::docs::evaluation(Of::Default))
-        .post("/access/v1/evaluations", authzen::evaluations, authzen::docs::evaluations(Of::Default))
+        .post(
+            "/access/v1/evaluation",
+            Access::CHECK.in_own_store(),
+            authzen::evaluation,
+            authzen::docs::evaluation(Of::Default),
+        )
+        .post(
+            "/access/v1/evaluations",
+            Access::CHECK.in_own_store(),
+            authzen::evaluations,
+            authzen::docs::evaluations(Of::Default),
+        )
         .post(
             "/stores/{store_id}/access/v1/evaluation",
+            Access::CHECK,
             authzen::store_evaluation,
             authzen::docs::evaluation(Of::Store),
         )
         .post(
             "/stores/{store_id}/access/v1/evaluations",
+            Access::CHECK,
             authzen::store_evaluations,
             authzen::docs::evaluations(Of::Store),
         )
-        .post("/access/v1/search/subject", authzen::search_subject, authzen::docs::search_subject(Of::Default))
-        .post("/access/v1/search/resource", authzen::search_resource, authzen::docs::search_resource(Of::Default))
-        .post("/access/v1/search/action", authzen::search_action, authzen::docs::search_action(Of::Default))
+        .post(
+            "/access/v1/search/subject",
+            Access::CHECK.in_own_store(),
+            authzen::search_subject,
+            authzen::docs::search_subject(Of::Default),
+        )
+        .post(
+            "/access/v1/search/resource",
+            Access::CHECK.in_own_store(),
+            authzen::search_resource,
+            authzen::docs::search_resource(Of::Default),
+        )
+        .post(
+            "/access/v1/search/action",
+            Access::CHECK.in_own_store(),
+            authzen::search_action,
+            authzen::docs::search_action(Of::Default),
+        )
         .post(
             "/stores/{store_id}/access/v1/search/subject",
+            Access::CHECK,
             authzen::store_search_subject,
             authzen::docs::search_subject(Of::Store),
         )
         .post(
             "/stores/{store_id}/access/v1/search/resource",
+            Access::CHECK,
             authzen::store_search_resource,
             authzen::docs::search_resource(Of::Store),
         )
         .post(
             "/stores/{store_id}/access/v1/search/action",
+            Access::CHECK,
             authzen::store_search_action,
             authzen::docs::search_action(Of::Store),
         )
-        .get("/.well-known/authzen-configuration", authzen::metadata, authzen::docs::metadata(Of::Default))
+        .get(
+            "/.well-known/authzen-configuration",
+            Access::OPEN,
+            authzen::metadata,
+            authzen::docs::metadata(Of::Default),
+        )
         .get(
             "/.well-known/authzen-configuration/stores/{store_id}",
+            Access::CHECK,
             authzen::store_metadata,
             authzen::docs::metadata(Of::Store),
         )
-        .post("/stores", openfga::create_store, openfga::docs::create_store())
-        .get("/stores", openfga::list_stores, openfga::docs::list_stores())
-        .get("/stores/{store_id}", openfga::get_store, openfga::docs::get_store())
-        .delete("/stores/{store_id}", openfga::delete_store, openfga::docs::delete_store())
-        .post("/stores/{store_id}/authorization-models", openfga::write_model, openfga::docs::write_model())
-        .get("/stores/{store_id}/authorization-models", openfga::list_models, openfga::docs::list_models())
-        .get("/stores/{store_id}/authorization-models/{model_id}", openfga::get_model, openfga::docs::get_model())
-        .post("/stores/{store_id}/check", openfga::check, openfga::docs::check())
-        .post("/stores/{store_id}/write", openfga::write, openfga::docs::write())
-        .post("/stores/{store_id}/read", openfga::read, openfga::docs::read())
-        .get("/stores/{store_id}/changes", openfga::changes, openfga::docs::changes())
-        .post("/stores/{store_id}/batch-check", openfga::batch_check, openfga::docs::batch_check())
-        .post("/stores/{store_id}/expand", openfga::expand, openfga::docs::expand())
-        .post("/stores/{store_id}/list-objects", openfga::list_objects, openfga::docs::list_objects())
+        .post("/stores", Access::WRITE, openfga::create_store, openfga::docs::create_store())
+        .get("/stores", Access::WRITE, openfga::list_stores, openfga::docs::list_stores())
+        .get("/stores/{store_id}", Access::CHECK, openfga::get_store, openfga::docs::get_store())
+        .delete("/stores/{store_id}", Access::WRITE, openfga::delete_store, openfga::docs::delete_store())
+        .post(
+            "/stores/{store_id}/authorization-models",
+            Access::WRITE,
+            openfga::write_model,
+            openfga::docs::write_model(),
+        )
+        .get(
+            "/stores/{store_id}/authorization-models",
+            Access::CHECK,
+            openfga::list_models,
+            openfga::docs::list_models(),
+        )
+        .get(
+            "/stores/{store_id}/authorization-models/{model_id}",
+            Access::CHECK,
+            openfga::get_model,
+            openfga::docs::get_model(),
+        )
+        .post("/stores/{store_id}/check", Access::CHECK, openfga::check, openfga::docs::check())
+        .post("/stores/{store_id}/write", Access::WRITE, openfga::write, openfga::docs::write())
+        .post("/stores/{store_id}/read", Access::WRITE, openfga::read, openfga::docs::read())
+        .get("/stores/{store_id}/changes", Access::WRITE, openfga::changes, openfga::docs::changes())
+        .post("/stores/{store_id}/batch-check", Access::CHECK, openfga::batch_check, openfga::docs::batch_check())
+        .post("/stores/{store_id}/expand", Access::EXPLAIN, openfga::expand, openfga::docs::expand())
+        .post("/stores/{store_id}/list-objects", Access::CHECK, openfga::list_objects, openfga::docs::list_objects())
         .post(
             "/stores/{store_id}/streamed-list-objects",
+            Access::CHECK,
             openfga::streamed_list_objects,
             openfga::docs::streamed_list_objects(),
         )
-        .post("/stores/{store_id}/list-users", openfga::list_users, openfga::docs::list_users())
-        .put("/stores/{store_id}/assertions/{model_id}", openfga::write_assertions, openfga::docs::write_assertions())
-        .get("/stores/{store_id}/assertions/{model_id}", openfga::read_assertions, openfga::docs::read_assertions())
-        .get("/revocations/{token}", acknowledge::revocation, acknowledge::docs::revocation())
-        .any("/forward-auth", gateway::forwarded, gateway::docs::forwarded())
-        .any("/forward-auth/traefik", gateway::forwarded, gateway::docs::traefik())
-        .any("/forward-auth/caddy", gateway::forwarded, gateway::docs::caddy())
-        .any("/forward-auth/nginx", gateway::nginx, gateway::docs::nginx())
-        .any("/forward-auth/envoy/", gateway::envoy, gateway::docs::envoy_root())
-        .any("/forward-auth/envoy/{*path}", gateway::envoy, gateway::docs::envoy())
-        .get("/livez", health::live, health::docs::live())
-        .get("/readyz", health::ready, health::docs::ready())
-        .get("/healthz", health::ready, health::docs::healthy())
+        .post("/stores/{store_id}/list-users", Access::CHECK, openfga::list_users, openfga::docs::list_users())
+        .put(
+            "/stores/{store_id}/assertions/{model_id}",
+            Access::WRITE,
+            openfga::write_assertions,
+            openfga::docs::write_assertions(),
+        )
+        .get(
+            "/stores/{store_id}/assertions/{model_id}",
+            Access::WRITE,
+            openfga::read_assertions,
+            openfga::docs::read_assertions(),
+        )
+        .get(
+            "/revocations/{token}",
+            Access::WRITE.in_own_store(),
+            acknowledge::revocation,
+            acknowledge::docs::revocation(),
+        )
+        .any("/forward-auth", Access::CHECK.in_own_store(), gateway::forwarded, gateway::docs::forwarded())
+        .any("/forward-auth/traefik", Access::CHECK.in_own_store(), gateway::forwarded, gateway::docs::traefik())
+        .any("/forward-auth/caddy", Access::CHECK.in_own_store(), gateway::forwarded, gateway::docs::caddy())
+        .any("/forward-auth/nginx", Access::CHECK.in_own_store(), gateway::nginx, gateway::docs::nginx())
+        .any("/forward-auth/envoy/", Access::CHECK.in_own_store(), gateway::envoy, gateway::docs::envoy_root())
+        .any("/forward-auth/envoy/{*path}", Access::CHECK.in_own_store(), gateway::envoy, gateway::docs::envoy())
+        .get("/livez", Access::OPEN, health::live, health::docs::live())
+        .get("/readyz", Access::OPEN, health::ready, health::docs::ready())
+        .get("/healthz", Access::OPEN, health::ready, health::docs::healthy())
         .served(&PUBLIC)
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)
@@ -122,22 +190,39 @@ pub fn public(app: Arc<App>) -> Router {
 /// The paths for whoever operates the server, on a listener of their own.
 pub fn admin(app: Arc<App>) -> Router {
     Routes::new()
-        .post("/admin/v1/invalidate", admin::invalidate, admin::docs::invalidate())
-        .post("/admin/v1/explain", admin::explain, admin::docs::explain())
-        .get("/admin/v1/cache", admin::cache, admin::docs::cache())
-        .get("/admin/v1/pools", admin::pools, admin::docs::pools())
-        .post("/admin/v1/tiers/{name}", admin::change_tier, admin::docs::change_tier())
-        .put("/admin/v1/stores/{store_id}/properties", admin::write_properties, admin::docs::write_properties())
-        .get("/admin/v1/stores/{store_id}/properties", admin::list_properties, admin::docs::list_properties())
-        .get("/admin/v1/stores/{store_id}/properties/{type}/{id}", admin::get_properties, admin::docs::get_properties())
+        .post("/admin/v1/invalidate", Access::ADMIN, admin::invalidate, admin::docs::invalidate())
+        .post("/admin/v1/reload", Access::ADMIN, admin::reload, admin::docs::reload())
+        .post("/admin/v1/explain", Access::EXPLAIN.in_own_store(), admin::explain, admin::docs::explain())
+        .get("/admin/v1/cache", Access::ADMIN, admin::cache, admin::docs::cache())
+        .get("/admin/v1/pools", Access::ADMIN, admin::pools, admin::docs::pools())
+        .post("/admin/v1/tiers/{name}", Access::ADMIN, admin::change_tier, admin::docs::change_tier())
+        .put(
+            "/admin/v1/stores/{store_id}/properties",
+            Access::ADMIN,
+            admin::write_properties,
+            admin::docs::write_properties(),
+        )
+        .get(
+            "/admin/v1/stores/{store_id}/properties",
+            Access::ADMIN,
+            admin::list_properties,
+            admin::docs::list_properties(),
+        )
+        .get(
+            "/admin/v1/stores/{store_id}/properties/{type}/{id}",
+            Access::ADMIN,
+            admin::get_properties,
+            admin::docs::get_properties(),
+        )
         .delete(
             "/admin/v1/stores/{store_id}/properties/{type}/{id}",
+            Access::ADMIN,
             admin::delete_properties,
             admin::docs::delete_properties(),
         )
-        .get("/livez", health::live, health::docs::live())
-        .get("/readyz", health::ready_in_detail, health::docs::ready())
-        .get("/healthz", health::ready_in_detail, health::docs::healthy())
+        .get("/livez", Access::OPEN, health::live, health::docs::live())
+        .get("/readyz", Access::OPEN, health::ready_in_detail, health::docs::ready())
+        .get("/healthz", Access::OPEN, health::ready_in_detail, health::docs::healthy())
         .served(&ADMINISTRATION)
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)

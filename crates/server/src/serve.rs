@@ -15,7 +15,7 @@ use crate::listener::{ListenError, Port};
 use crate::middleware::Edge;
 use crate::open::{self, OpenError, Origin};
 use crate::router;
-use crate::shutdown::{Signals, Stop};
+use crate::shutdown::{Hangups, Signals, Stop};
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         tracing::warn!("{caution}");
     }
     let mut signals = Signals::listen()?;
+    let mut hangups = Hangups::listen()?;
     // The ports come first: a second server by mistake stops here, before it touches the data.
     let public = Port::take(settings.http.socket(), "--port", "http.port")?;
     let admin = Port::take(settings.admin.socket(), "--admin-port", "admin.port")?;
@@ -72,13 +73,15 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
     };
     let (public, admin) = (public.listen()?, admin.listen()?);
-    let public_url = settings.http.public_url.clone().unwrap_or_else(|| format!("http://{}", public.address()));
+    let public_url =
+        settings.http.public_url.clone().unwrap_or_else(|| format!("{}://{}", settings.tls.scheme(), public.address()));
     let app = Arc::new(App::new(opened, settings, public_url));
     let summary = match demo {
-        Some(store) => {
+        // Its commands show no key.
+        Some(store) if !app.credentials.are_required() => {
             Some(Summary::new(&app.decisions, public.address(), store).await.map_err(demo::PrepareError::from)?)
         }
-        None => None,
+        _ => None,
     };
     announce(&app.settings, public.address(), admin.address(), summary.as_ref());
 
@@ -86,11 +89,12 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let http = &app.settings.http;
     let public_edge = Edge::new(router::public(Arc::clone(&app)), &app);
     let admin_edge = Edge::new(router::admin(Arc::clone(&app)), &app);
-    let mut public = tokio::spawn(public.serve(public_edge, http.clone(), stopped.clone()));
-    let mut admin = tokio::spawn(admin.serve(admin_edge, http.clone(), stopped));
+    let mut public = tokio::spawn(public.serve(public_edge, http.clone(), app.tls.clone(), stopped.clone()));
+    let mut admin = tokio::spawn(admin.serve(admin_edge, http.clone(), app.tls.clone(), stopped));
 
     let lost = tokio::select! {
         () = signals.next() => None,
+        () = hangups.reload(&app) => None,
         () = clock_watch::watch(&app.decisions, &SystemWallClock) => None,
         // All that this process could still say is 503, whoever asks and for however long.
         why = app.decisions.lost() => Some(why),
@@ -131,8 +135,9 @@ fn announce(settings: &Settings, public: SocketAddr, admin: SocketAddr, summary:
         Some(_) => format!("PostgreSQL, schema {}", settings.postgres.schema),
         None => settings.data.directory.display().to_string(),
     };
+    let scheme = settings.tls.scheme();
     let mut text = format!(
-        "tiergate {} is ready\n  decisions       http://{public}\n  administration  http://{admin}\n  data            {data}\n",
+        "tiergate {} is ready\n  decisions       {scheme}://{public}\n  administration  {scheme}://{admin}\n  data            {data}\n",
         env!("CARGO_PKG_VERSION"),
     );
     for (what, command) in summary.iter().flat_map(|summary| summary.lines()) {

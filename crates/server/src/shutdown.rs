@@ -1,9 +1,12 @@
-//! How the process ends: the first signal asks it to, the second one insists.
+//! What signals do: the first one asks the process to end, the second one insists, and SIGHUP has it read its keys anew.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::app::App;
 
 /// The exit status after a second signal, as a shell counts it for SIGINT.
 const INSISTED: i32 = 130;
@@ -48,6 +51,33 @@ impl Signals {
             Err(error) => tracing::warn!(%error, "a second signal will not end the process at once"),
         };
         std::thread::Builder::new().name("insist".to_owned()).spawn(wait).map(drop)
+    }
+}
+
+/// The signal that asks for a reload.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on: the signal ends the process no more.
+    ///
+    /// # Errors
+    /// Where the operating system refuses.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Reloads at each of them, for ever.
+    pub async fn reload(&mut self, app: &Arc<App>) {
+        loop {
+            self.0.recv().await;
+            let app = Arc::clone(app);
+            // Files are read on a thread that may wait for them.
+            let Ok(reloaded) = tokio::task::spawn_blocking(move || app.reload()).await else { continue };
+            if let Err(error) = reloaded {
+                tracing::error!(%error, "keys and certificate stay as they were");
+            }
+        }
     }
 }
 

@@ -8,9 +8,11 @@ mod cache_train;
 mod combinations;
 mod command;
 mod config;
+mod encrypted;
 mod failover;
 mod fates;
 mod hostile;
+mod keys;
 mod limits;
 mod middleware;
 #[cfg(feature = "mistakes")]

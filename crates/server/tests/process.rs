@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::support::child::{Server, run};
+use crate::support::client::until;
 use crate::support::question;
 use crate::support::wire::{connect, exchange, get, post};
 
@@ -21,7 +22,10 @@ fn an_address_that_others_can_reach_is_refused_with_what_to_do() {
         let output = run(&["serve", "--port", "0", "--admin-port", "0", flags[0], flags[1]]);
         assert_eq!(output.status.code(), Some(2));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("no authentication") && said.contains("bind to 127.0.0.1 or ::1"), "{said}");
+        assert!(
+            said.contains("neither auth.keys_file nor tls.cert_file") && said.contains("bind to 127.0.0.1 or ::1"),
+            "{said}"
+        );
     }
 }
 
@@ -206,4 +210,21 @@ fn read_answer(stream: &mut std::net::TcpStream) -> String {
         answer.extend_from_slice(&buffer[..read]);
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn whoever_reads_no_answers_loses_the_place_to_whoever_does() {
+    let server = Server::start(&["--set", "http.max_connections=1", "--set", "http.request_timeout_ms=500"]);
+    let mut stalled = connect(server.public);
+    stalled.set_nonblocking(true).unwrap();
+    // As many as the buffers of both sides take, and more.
+    let request = get("/openapi.json");
+    let request = String::from_utf8(request).unwrap().replace("connection: close\r\n", "");
+    let mut sent = 0;
+    while sent < 10_000 && stalled.write_all(request.as_bytes()).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 100, "{sent} were sent");
+    until("its place is free", || exchange(server.public, &get("/livez")).starts_with("HTTP/1.1 200"));
+    drop(stalled);
 }

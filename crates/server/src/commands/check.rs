@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{NO, YES, explanation, fail, say, small_runtime};
 use crate::cli::CheckArgs;
-use crate::client::{self, Reply};
+use crate::client::{self, Reply, Server};
 
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let asked = if args.explain { explanation_request(args) } else { evaluation_request(args) };
-    let Asked { url, path, body } = match asked {
+    let Asked { server, path, body } = match asked {
         Ok(asked) => asked,
         Err(error) => return fail(error),
     };
@@ -19,7 +19,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
-    match runtime.block_on(client::send(&url, &path, Some(body))) {
+    match runtime.block_on(client::send(&server, &path, Some(body))) {
         Ok(reply) if args.explain => explanation::show(&reply),
         Ok(reply) => show(&reply),
         Err(error) => fail(error),
@@ -28,7 +28,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
 
 /// What is sent where.
 struct Asked {
-    url: String,
+    server: Server,
     path: String,
     body: Value,
 }
@@ -50,7 +50,7 @@ fn evaluation_request(args: &CheckArgs) -> Result<Asked, String> {
         "resource": entity(&args.object, "resource")?,
         "context": context(args)?,
     });
-    Ok(Asked { url: args.url.url.clone(), path, body })
+    Ok(Asked { server: args.url.server()?, path, body })
 }
 
 fn explanation_request(args: &CheckArgs) -> Result<Asked, String> {
@@ -62,7 +62,7 @@ fn explanation_request(args: &CheckArgs) -> Result<Asked, String> {
         "context": context(args)?,
         "properties": properties(args)?,
     });
-    Ok(Asked { url: args.admin_url.clone(), path: "/admin/v1/explain".to_owned(), body })
+    Ok(Asked { server: args.url.key.server(&args.admin_url)?, path: "/admin/v1/explain".to_owned(), body })
 }
 
 fn context(args: &CheckArgs) -> Result<Map<String, Value>, String> {

@@ -10,12 +10,16 @@ use crate::cli::ExportArgs;
 use crate::transfer::{ExportError, Format, export};
 
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
+    let server = match args.url.server() {
+        Ok(server) => server,
+        Err(error) => return fail(error),
+    };
     let runtime = match small_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
     let format = args.format.unwrap_or_else(|| format_of(args.output.as_deref()));
-    let written = |out: &mut dyn Write| runtime.block_on(export(&args.url.url, &args.store, format, out));
+    let written = |out: &mut dyn Write| runtime.block_on(export(&server, &args.store, format, out));
     let result = match &args.output {
         None => written(&mut BufWriter::new(std::io::stdout().lock())),
         Some(path) => whole(path, written),

@@ -11,7 +11,11 @@ pub(super) fn run(args: &UrlArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
-    match runtime.block_on(client::send(&args.url, "/readyz", None)) {
+    let server = match args.server() {
+        Ok(server) => server,
+        Err(error) => return fail(error),
+    };
+    match runtime.block_on(client::send(&server, "/readyz", None)) {
         Ok(reply) if reply.status == 200 => {
             say("ready");
             YES

@@ -10,9 +10,13 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
     if args.direct {
         return direct(args);
     }
+    let server = match args.url.server() {
+        Ok(server) => server,
+        Err(error) => return fail(error),
+    };
     let import = Import {
         files: args.files.clone(),
-        url: args.url.url.clone(),
+        server,
         store: args.store.clone(),
         name: args.name.clone(),
         parallel: usize::from(args.parallel),

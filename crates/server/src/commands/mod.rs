@@ -7,6 +7,7 @@ mod explanation;
 mod export;
 mod health;
 mod import;
+mod keys;
 mod model_diff;
 mod model_test;
 mod model_test_http;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Cache(CacheCommand::Train(args))) => cache_train::run(&args),
         Some(Command::Ring(command)) => ring::run(&command),
+        Some(Command::Keys(command)) => keys::run(&command),
         Some(Command::Config(settings)) => config::run(&settings),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Import(args)) => import::run(&args),
@@ -58,6 +60,11 @@ fn is_store_file(path: &Path) -> bool {
 /// Prints to the standard output. Where nobody reads, as after `| head`, nobody misses it.
 fn say(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Tells a person something that is no output.
+fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Says why a command could not be carried out.

@@ -20,11 +20,14 @@ pub(super) fn run(args: &ModelTestArgs) -> ExitCode {
 }
 
 async fn run_all(args: &ModelTestArgs) -> ExitCode {
-    let ModelTestArgs { files: _, cache, url } = args;
+    let ModelTestArgs { files: _, cache, url, key } = args;
     let mut passed = YES;
     match url {
         Some(url) => {
-            let mut server = Http::new(url);
+            let mut server = match key.server(url) {
+                Ok(server) => Http::new(server),
+                Err(error) => return fail(error),
+            };
             passed = report("over HTTP", args, &mut server).await;
             if let Err(why) = server.clean_up().await {
                 return fail(format!("the store of the last test could not be deleted: {why}"));

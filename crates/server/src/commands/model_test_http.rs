@@ -8,25 +8,26 @@ use authz::store::MAX_WRITE_BATCH;
 use authz::storefile::{Check, Decider, ListObjectsTest, ListUsersTest};
 use serde_json::{Map, Value, json};
 
-use crate::client::{self, Reply};
+use crate::client::{self, Reply, Server};
 
 /// Decides by a server.
 pub(super) struct Http {
-    url: String,
+    server: Server,
     store: Option<String>,
 }
 
 impl Http {
-    pub(super) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), store: None }
+    pub(super) fn new(server: Server) -> Self {
+        Self { server, store: None }
     }
 
     /// Deletes what the last test left.
     pub(super) async fn clean_up(&mut self) -> Result<(), String> {
         match self.store.take() {
             Some(store) => {
-                let reply =
-                    client::delete(&self.url, &format!("/stores/{store}")).await.map_err(|error| error.to_string())?;
+                let reply = client::delete(&self.server, &format!("/stores/{store}"))
+                    .await
+                    .map_err(|error| error.to_string())?;
                 expect(&reply, 204).map(|_| ())
             }
             None => Ok(()),
@@ -34,14 +35,14 @@ impl Http {
     }
 
     async fn post(&self, path: &str, body: Value, status: u16) -> Result<Value, String> {
-        let reply = client::send(&self.url, path, Some(body)).await.map_err(|error| error.to_string())?;
+        let reply = client::send(&self.server, path, Some(body)).await.map_err(|error| error.to_string())?;
         expect(&reply, status).cloned()
     }
 
     /// Changes something, and waits for no other server: this one is asked.
     async fn change(&self, path: &str, body: Value) -> Result<Value, String> {
         let path = format!("{path}?wait=none");
-        let reply = client::send(&self.url, &path, Some(body)).await.map_err(|error| error.to_string())?;
+        let reply = client::send(&self.server, &path, Some(body)).await.map_err(|error| error.to_string())?;
         let status = if matches!(reply.status, 200..=202) { reply.status } else { 201 };
         expect(&reply, status).cloned()
     }

@@ -5,7 +5,8 @@ use figment::value::{Dict, Value};
 use super::load::ENV_PREFIX;
 
 /// Settings that have no default value, and therefore don't stand among the defaults.
-pub(super) const OPTIONAL: [&str; 15] = [
+pub(super) const OPTIONAL: [&str; 18] = [
+    "auth.keys_file",
     "gateway.anonymous",
     "gateway.challenge",
     "http.public_url",
@@ -21,6 +22,8 @@ pub(super) const OPTIONAL: [&str; 15] = [
     "redis.url",
     "server.default_store",
     "server.instance",
+    "tls.cert_file",
+    "tls.key_file",
 ];
 /// Settings that are, or may hold, a secret: no message shows their values.
 pub(super) const SECRET: [&str; 4] = ["keys.master", "postgres.url", "redis.sentinel_password", "redis.url"];

@@ -3,6 +3,7 @@
 //! Invariants: a key that nobody reads is an error and not silence; nothing else in this crate reads the environment.
 
 mod access_log;
+mod auth;
 mod cache;
 mod error;
 mod gateway;
@@ -18,9 +19,11 @@ mod redis;
 mod secret;
 mod settings;
 mod show;
+mod tls;
 mod validate;
 
 pub use access_log::AccessLog;
+pub use auth::Auth;
 pub use cache::{CACHE_TYPES, Cache, CacheType, L1, L2, L3, Rollout};
 pub use error::ConfigError;
 pub use gateway::{Gateway, Route};
@@ -34,3 +37,4 @@ pub use rate::{ActionClass, Quota, Rate};
 pub use redis::{Breaker, Redis};
 pub use secret::{SecretText, SecretUrl};
 pub use settings::{Admin, Data, Demo, Http, Limits, Log, LogFormat, Server, Settings, Shutdown, Sqlite};
+pub use tls::Tls;

@@ -14,7 +14,7 @@ pub struct Rate {
     pub instances: u32,
     /// What a list costs, in checks.
     pub list_weight: u32,
-    /// For each address that asks; for each network of 64 bits in IPv6.
+    /// For each address that asks, for each network of 64 bits in IPv6; where keys are asked for, for each name of keys.
     pub caller: Quota,
     /// For each subject that is asked about, in each store.
     pub subject: Quota,

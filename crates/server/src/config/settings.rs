@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessLog, Cache, Gateway, Keys, Postgres, Rate, Redis};
+use super::{AccessLog, Auth, Cache, Gateway, Keys, Postgres, Rate, Redis, Tls};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub http: Http,
     /// The listener for whoever operates the server.
     pub admin: Admin,
+    /// Who may call.
+    pub auth: Auth,
     /// Where the data is.
     pub data: Data,
     /// Tiers and lifetimes.
@@ -42,6 +44,8 @@ pub struct Settings {
     pub server: Server,
     /// What gateways ask.
     pub gateway: Gateway,
+    /// TLS of the listeners.
+    pub tls: Tls,
     /// How the process ends.
     pub shutdown: Shutdown,
 }

@@ -35,6 +35,10 @@ pub(super) fn faults(loaded: &Loaded) -> Vec<String> {
     checks.range("sqlite.readers", settings.sqlite.readers, 1..=256);
     checks.range("sqlite.max_queued_writes", settings.sqlite.max_queued_writes, 1..=1_000_000);
     checks.range("shutdown.grace_ms", settings.shutdown.grace_ms, 0..=DAY_MS);
+    let tls = &settings.tls;
+    if tls.cert_file.is_some() != tls.key_file.is_some() {
+        checks.faults.push("tls.cert_file and tls.key_file belong together; set both, or neither".to_owned());
+    }
     if let Err(faults) = Gateway::new(&settings.gateway) {
         let placed = |fault: GatewayFault| format!("{} ({}): {}", fault.key, loaded.origin(fault.key), fault.text);
         checks.faults.extend(faults.into_iter().map(placed));

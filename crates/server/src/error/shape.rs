@@ -1,7 +1,7 @@
 //! How each interface says that something went wrong.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -11,6 +11,9 @@ use super::{Fault, FaultKind};
 
 /// Seconds after which asking again makes sense.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// What to show instead of nothing (RFC 6750).
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"tiergate\"");
 
 /// An interface's way to answer with an error.
 pub trait Shape: Send + Sync + 'static {
@@ -102,11 +105,12 @@ impl Shape for Gateway {
             FaultKind::NotFound | FaultKind::Method => (StatusCode::NOT_FOUND, "there is no such gateway"),
             FaultKind::Invalid | FaultKind::TooLarge | FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             FaultKind::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "too many requests"),
-            FaultKind::Unavailable | FaultKind::Uncertain | FaultKind::Internal => {
+            // The gateway's own credential: its client has done nothing wrong, and must not be asked to log in.
+            FaultKind::Unauthenticated | FaultKind::Unavailable | FaultKind::Uncertain | FaultKind::Internal => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
         };
-        if fault.kind == FaultKind::Forbidden {
+        if matches!(fault.kind, FaultKind::Forbidden | FaultKind::Unauthenticated) {
             tracing::warn!(reason = %fault.message, "a request to /forward-auth was refused");
         }
         respond(status, fault, &body)
@@ -116,6 +120,7 @@ impl Shape for Gateway {
 fn status(kind: FaultKind) -> StatusCode {
     match kind {
         FaultKind::Invalid | FaultKind::TooLarge => StatusCode::BAD_REQUEST,
+        FaultKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         FaultKind::Forbidden => StatusCode::FORBIDDEN,
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -133,6 +138,9 @@ fn respond(status: StatusCode, fault: &Fault, body: &impl Serialize) -> Response
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+    }
     if let FaultKind::RateLimited { retry_after_seconds } = fault.kind {
         headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
     } else if status == StatusCode::SERVICE_UNAVAILABLE && fault.kind != FaultKind::Uncertain {

@@ -1,6 +1,5 @@
 //! What one HTTP request takes from its caller's quotas, and what it is told of them.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -9,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use super::{Limits, Standings, headers};
+use super::{Limits, Payer, Standings, headers};
 
 /// Meters one request, all of its questions together. Where there are no limits it lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -18,15 +17,15 @@ pub(crate) struct Meter(Option<Arc<Metered>>);
 #[derive(Debug)]
 struct Metered {
     limits: Arc<Limits>,
-    caller: IpAddr,
+    payer: Payer,
     /// The least that was left under each policy.
     standings: Mutex<Standings>,
 }
 
 impl Meter {
-    /// Of a request from an address.
-    pub(crate) fn new(limits: &Arc<Limits>, caller: IpAddr) -> Self {
-        Self(Some(Arc::new(Metered { limits: Arc::clone(limits), caller, standings: Mutex::default() })))
+    /// Of a request that somebody pays for.
+    pub(crate) fn new(limits: &Arc<Limits>, payer: Payer) -> Self {
+        Self(Some(Arc::new(Metered { limits: Arc::clone(limits), payer, standings: Mutex::default() })))
     }
 
     /// Tells the caller where it stands, if the request took anything or was refused it.
@@ -60,7 +59,7 @@ impl Metered {
 impl Admission for Meter {
     async fn admit(&self, asked: &Asked<'_>) -> Result<(), Refused> {
         let Some(metered) = &self.0 else { return Ok(()) };
-        let outcome = metered.limits.admit(metered.caller, asked).await;
+        let outcome = metered.limits.admit(&metered.payer, asked).await;
         metered.note(&outcome.standings);
         match outcome.refused_for {
             Some(retry_after) => Err(Refused { retry_after }),

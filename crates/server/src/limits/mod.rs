@@ -11,7 +11,6 @@ mod meter;
 mod policy;
 mod refusals;
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +22,7 @@ use cache_redis::limit::{self, RedisLimiter, Standing};
 use smallvec::SmallVec;
 
 use bucket::Bucket;
+pub(crate) use bucket::Payer;
 pub(crate) use headers::seconds;
 use local::Local;
 pub(crate) use meter::Meter;
@@ -92,8 +92,8 @@ impl Limits {
     }
 
     /// Takes what a question costs, or finds that it may not be asked now.
-    async fn admit(&self, caller: IpAddr, asked: &Asked<'_>) -> Outcome {
-        let charges = self.policies.charges(caller, asked);
+    async fn admit(&self, payer: &Payer, asked: &Asked<'_>) -> Outcome {
+        let charges = self.policies.charges(payer, asked);
         let buckets: SmallVec<[Bucket<'_>; 3]> = charges.iter().map(|charge| charge.bucket).collect();
         let keys: SmallVec<[Key<'_>; 3]> = buckets.iter().map(|bucket| self.refusals.key(bucket)).collect();
         if let Some(known) = self.known(&charges, &keys) {

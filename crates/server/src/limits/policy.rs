@@ -1,14 +1,13 @@
 //! Which buckets a question takes from, and how much of each.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use authz::decide::{Asked, Work};
 use cache_redis::limit::Quota;
 use smallvec::SmallVec;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Payer};
 use crate::config::{ActionClass, Quota as QuotaSettings, Rate};
 
 /// The policies as the settings describe them.
@@ -76,14 +75,14 @@ impl Policies {
     }
 
     /// What a question takes. The widest bucket comes first.
-    pub(super) fn charges<'a>(&'a self, caller: IpAddr, asked: &Asked<'a>) -> Charges<'a> {
+    pub(super) fn charges<'a>(&'a self, payer: &'a Payer, asked: &Asked<'a>) -> Charges<'a> {
         let Asked { store, subject, action, work } = *asked;
         let units = match work {
             Work::Check | Work::Expand => 1,
             Work::List => self.list_weight,
         };
         let class = self.class_of.get(&**action).copied().or(self.other_actions);
-        let of_caller = self.caller.map(|policy| (policy, Bucket::of_caller(caller)));
+        let of_caller = self.caller.map(|policy| (policy, Bucket::of(payer)));
         let of_class = class.map(|policy| (policy, Bucket::Class { store, name: &self.all[policy].name }));
         let of_subject =
             self.subject.zip(subject).map(|(policy, subject)| (policy, Bucket::Subject { store, subject }));
@@ -94,7 +93,7 @@ impl Policies {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use authz::relation::{Subject, Text};
     use authz::store::StoreId;
@@ -102,14 +101,14 @@ mod tests {
 
     use super::*;
 
-    const CALLER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const CALLER: Payer = Payer::Address(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
 
     fn class(actions: &[&str]) -> ActionClass {
         ActionClass { actions: actions.iter().map(|action| (*action).to_owned()).collect(), burst: 10, per_second: 1 }
     }
 
     fn names(policies: &Policies, asked: &Asked<'_>) -> Vec<(String, u32)> {
-        let charges = policies.charges(CALLER, asked);
+        let charges = policies.charges(&CALLER, asked);
         charges.iter().map(|charge| (policies.all()[charge.policy].name.clone(), charge.units)).collect()
     }
 
@@ -133,6 +132,6 @@ mod tests {
         let policies = Policies::new(&Rate { caller: nothing, subject: nothing, ..Rate::default() });
         let (ann, view) = (Subject::parse("user:ann").unwrap(), Text::from("view"));
         let asked = Asked { store: StoreId(Ulid(1)), subject: Some(&ann), action: &view, work: Work::Check };
-        assert!(policies.charges(CALLER, &asked).is_empty());
+        assert!(policies.charges(&CALLER, &asked).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! What is remembered of refusals, under a clock that the tests move.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use authz::decide::{Admission, Asked, Refused, Work};
 use authz::relation::{Subject, Text};
@@ -11,6 +11,8 @@ use ulid::Ulid;
 
 use super::*;
 use crate::config::{Quota, Rate};
+
+const LOCAL: Payer = Payer::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 struct World {
     limits: Arc<Limits>,
@@ -35,7 +37,7 @@ impl World {
     async fn ask(&self, work: Work) -> Option<u128> {
         let (ann, view) = (Subject::parse("user:ann").unwrap(), Text::from("view"));
         let asked = Asked { store: StoreId(Ulid(1)), subject: Some(&ann), action: &view, work };
-        let meter = Meter::new(&self.limits, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let meter = Meter::new(&self.limits, LOCAL);
         let Refused { retry_after } = meter.admit(&asked).await.err()?;
         Some(retry_after.as_millis())
     }
@@ -79,7 +81,7 @@ async fn an_invalidation_of_its_type_forgets_refusals() {
     let known = |world: &World| {
         let (ann, view) = (Subject::parse("user:ann").unwrap(), Text::from("view"));
         let asked = Asked { store: StoreId(Ulid(1)), subject: Some(&ann), action: &view, work: Work::Check };
-        let charges = world.limits.policies.charges(IpAddr::V4(Ipv4Addr::LOCALHOST), &asked);
+        let charges = world.limits.policies.charges(&LOCAL, &asked);
         let key = world.limits.refusals.key(&charges[0].bucket);
         world.limits.refusals.find(&key, 1)
     };

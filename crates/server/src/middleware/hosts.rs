@@ -1,6 +1,6 @@
 //! By which names this server is asked.
 //!
-//! Only this machine reaches the ports, but a browser on it runs the pages of strangers. A page whose name was made to point here (DNS
+//! By default only this machine reaches the ports, but a browser on it runs the pages of strangers. A page whose name was made to point here (DNS
 //! rebinding) gives itself away by its name in `Host`, and one that asks across origins by its name in `Origin`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -3,12 +3,14 @@
 //! 1. the request id is read or made, so that every answer carries one, whatever happens next;
 //! 2. a request that names another server, or comes from a stranger's web page, is refused; probes of health may name whom they like,
 //!    and gateways the applications that they stand before;
-//! 3. the gate lets the request in, or refuses it while there is room to say so;
-//! 4. the clock starts: the body, the handler and the origin share one time limit; a change that is committed by its end has as much more
+//! 3. whoever shows a key is known by it from here on;
+//! 4. the gate lets the request in, or refuses it while there is room to say so;
+//! 5. the clock starts: the body, the handler and the origin share one time limit; a change that is committed by its end has as much more
 //!    as its writer wants to wait for the other instances;
-//! 5. a change that the answer must contain, if the request names one, is waited for;
-//! 6. a panic ends here, as a 500 without details, and its neighbours go on;
-//! 7. the handler.
+//! 6. a change that the answer must contain, if the request names one, is waited for, unless nobody asks;
+//! 7. a panic ends here, as a 500 without details, and its neighbours go on;
+//! 8. the guard of the path lets its caller in, or refuses them before anything more is read;
+//! 9. the handler.
 //!
 //! It is one function around the router rather than a stack of layers: a decision from memory takes less time than boxing a future for
 //! each of five layers.
@@ -34,8 +36,9 @@ use tower::Service;
 
 use crate::acknowledge::{self, Longer};
 use crate::app::App;
+use crate::credentials::{Caller, Scope};
 use crate::error::{Api, CHANGE_NOT_KNOWN, CHANGE_STORED, FATE_NOT_KNOWN, Fault, NOT_IN_FORCE_YET};
-use crate::limits::{Limits, Meter};
+use crate::limits::{Limits, Meter, Payer};
 use gate::{Gate, Inside};
 use hosts::Hosts;
 use request_id::RequestId;
@@ -67,8 +70,9 @@ pub struct Edge {
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// Whether they are on this machine, and may see what helps to operate the server.
-    pub(crate) is_local: bool,
+    /// Whether they may see what helps to operate the server, as the tier that a decision came from: with a key that explains, and where none are asked
+    /// for, on this machine.
+    pub(crate) sees_inside: bool,
 }
 
 impl Edge {
@@ -91,13 +95,21 @@ impl Edge {
         let id = RequestId::of(request.headers());
         let api = Api::of(request.uri().path());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
-        request.extensions_mut().insert(Peer { is_local: peer.is_loopback() });
-        let meter = self.meter(api, peer);
+        let caller = self.app.credentials.caller(request.headers(), api);
+        let sees_inside = match &caller {
+            Caller::Anyone => peer.is_loopback(),
+            Caller::Nobody => false,
+            Caller::Known(credential) => credential.scopes.contains(Scope::Explain),
+        };
+        request.extensions_mut().insert(Peer { sees_inside });
+        let meter = self.meter(api, &caller, peer);
+        let is_nobody = matches!(caller, Caller::Nobody);
+        request.extensions_mut().insert(caller);
         if let Some(meter) = &meter {
             request.extensions_mut().insert(meter.clone());
         }
         let mut response = match self.admit(&request, api) {
-            Ok(inside) => self.answer(request, api, inside).await,
+            Ok(inside) => self.answer(request, api, is_nobody, inside).await,
             Err(fault) => api.response(&fault),
         };
         if let Some(meter) = meter.filter(|_| api != Api::Gateway) {
@@ -121,19 +133,24 @@ impl Edge {
     }
 
     /// What counts the questions of a request, where there are limits and it may have any. A gateway is not told where it stands: some show that to the client.
-    fn meter(&self, api: Api, peer: IpAddr) -> Option<Meter> {
+    fn meter(&self, api: Api, caller: &Caller, peer: IpAddr) -> Option<Meter> {
         let limits = self.limits.as_ref().filter(|_| api != Api::Health)?;
-        Some(Meter::new(limits, peer))
+        let payer = match caller {
+            Caller::Known(credential) => Payer::Key(Arc::clone(credential)),
+            Caller::Anyone | Caller::Nobody => Payer::Address(peer),
+        };
+        Some(Meter::new(limits, payer))
     }
 
-    async fn answer(&self, mut request: Request<Body>, api: Api, inside: Inside<'_>) -> Response {
+    async fn answer(&self, mut request: Request<Body>, api: Api, is_nobody: bool, inside: Inside<'_>) -> Response {
         let mut router = self.router.clone();
         let longer = may_change(&request, api).then(Longer::default);
         if let Some(longer) = &longer {
             request.extensions_mut().insert(longer.clone());
         }
         let answer = async {
-            if request.headers().contains_key(acknowledge::AT_LEAST_HEADER)
+            if !is_nobody
+                && request.headers().contains_key(acknowledge::AT_LEAST_HEADER)
                 && let Err(fault) = acknowledge::contain_what_the_header_names(&self.app, request.headers()).await
             {
                 return Ok(api.response(&fault));

@@ -27,8 +27,10 @@ pub use origin::{Origin, data_file};
 use crate::access_log::{AccessLog, PostgresAccesses};
 use crate::acknowledge::Tokens;
 use crate::config::{Cache, Settings};
+use crate::credentials::{Credentials, KeyFileError};
 use crate::dependency::{Dependencies, Dependency};
 use crate::limits::Limits as RateLimits;
+use crate::tls::{Tls, TlsError};
 
 /// Why there is no decision point.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,12 @@ pub enum OpenError {
     /// The Redis tier can't be built.
     #[error("redis: {0}")]
     Redis(#[from] cache_redis::ConfigError),
+    /// The API keys can't be used.
+    #[error("auth.keys_file: {0}")]
+    Keys(#[from] KeyFileError),
+    /// The certificate, or its key, can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The master key that the server makes itself can't be written.
     #[error(
         "the master key can't be written to {path}: {error}; make the data directory writable, or set keys.master_file"
@@ -93,6 +101,10 @@ pub struct Opened {
     pub pools: Pools,
     /// Makes the tokens of changes and states, and knows them again.
     pub tokens: Tokens,
+    /// Who may call.
+    pub credentials: Credentials,
+    /// The certificate of the listeners, where they speak TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What counts what is waited for.
@@ -131,6 +143,11 @@ async fn assemble(
     postgres: Option<&Arc<PostgresStore>>,
     settings: &Settings,
 ) -> Result<Opened, OpenError> {
+    let credentials = Credentials::open(settings.auth.keys_file.as_deref())?;
+    let tls = match (&settings.tls.cert_file, &settings.tls.key_file) {
+        (Some(certificate), Some(key)) => Some(Arc::new(Tls::open(certificate, key)?)),
+        _ => None,
+    };
     let memory = MemoryConfig { budget_bytes: settings.cache.l1.budget_bytes, ..MemoryConfig::default() };
     let horizon = HorizonConfig { budget_bytes: settings.cache.horizon_bytes, ..HorizonConfig::default() };
     let memory = MemoryLayer::new(memory)?;
@@ -196,7 +213,7 @@ async fn assemble(
     }
     let access_log = access_log(postgres, settings)?;
     let tokens = Tokens::new(postgres.map(Arc::clone));
-    Ok(Opened { decisions, memory: handle, dependencies, limits, access_log, pools, tokens })
+    Ok(Opened { decisions, memory: handle, dependencies, limits, access_log, pools, tokens, credentials, tls })
 }
 
 /// The notes of accesses, where PostgreSQL is the origin and they are wanted.

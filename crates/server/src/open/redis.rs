@@ -1,8 +1,5 @@
 //! The Redis tier as the settings describe it, and the master key that it needs.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +8,12 @@ use async_trait::async_trait;
 use authz::decide::{CachedValue, DecisionPoint};
 use cache_core::Capabilities;
 use cache_core::wrap::{Late, LateHandle};
-use cache_redis::{Keyring, MIN_MASTER_KEY_BYTES, Machine, RedisConfig, RedisLayer};
+use cache_redis::{Keyring, MIN_MASTER_KEY_BYTES, Machine, RedisConfig, RedisLayer, secret_file};
 
 use super::{OpenError, Origin};
 use crate::config::Settings;
 use crate::dependency::Dependency;
+use crate::wire::hex;
 
 /// The name of the file within the data directory that holds a master key which the server made itself.
 const KEY_FILE: &str = "master.key";
@@ -54,9 +52,9 @@ impl RedisTier {
     ///
     /// # Errors
     /// Where the ring can't be used; the old one stays.
-    pub fn replace_keys(&self, keyring: &Keyring) -> Result<bool, OpenError> {
+    pub fn replace_keys(&self, keyring: &Keyring) -> Result<bool, cache_redis::ConfigError> {
         match self.layer() {
-            Some(layer) => Ok(layer.handle().replace_keys(keyring).map(|()| true)?),
+            Some(layer) => layer.handle().replace_keys(keyring).map(|()| true),
             None => Ok(false),
         }
     }
@@ -137,35 +135,18 @@ pub(crate) async fn existing_keyring(settings: &Settings) -> Result<Keyring, Ope
     }
 }
 
-/// Makes a key where there is none: written whole under another name first, so that neither a crash nor another process that does the same at this
-/// moment leaves half of one.
+/// Makes a key where there is none. Another process that does the same at this moment may be first, and both have its key.
 fn make(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let mut key = [0; MIN_MASTER_KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-    let mut unused = [0; 8];
-    getrandom::fill(&mut unused).map_err(std::io::Error::other)?;
-    let draft = directory.join(format!("{KEY_FILE}.{}", hex(&unused)));
-    let written = write_key(&draft, &hex(&key)).and_then(|()| std::fs::hard_link(&draft, path));
-    let removed = std::fs::remove_file(&draft);
-    match written {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => removed,
-        written => written.and(removed),
+    match secret_file::create(path, &hex(&key)) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
-}
-
-fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

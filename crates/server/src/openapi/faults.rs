@@ -50,7 +50,9 @@ const fn gateway(status: u16, name: &'static str, description: &'static str, mes
 }
 
 const INVALID: &str = "Something is wrong with the request; the message says what and where. Asking again can't help.";
-const FORBIDDEN: &str = "`Host` names another server, or `Origin` a page that is not of this one.";
+const UNAUTHENTICATED: &str = "No valid key was shown, where `auth.keys_file` asks for one.";
+const NO_KEY: &str = "no valid key was shown; send one as Authorization: Bearer, or as Tiergate-Key";
+const FORBIDDEN: &str = "The key is not for this, or for another store; or `Host` names another server, or `Origin` a page that is not of this one.";
 const INTERNAL: &str = "A fault of the server's own; its log has the details.";
 const UNAVAILABLE: &str = "Too many requests, too slow, or the data can't be reached. Asking again later can help.";
 const FOREIGN_HOST: &str = "the Host header names another server; ask at localhost or 127.0.0.1, \
@@ -68,6 +70,7 @@ const RATE_LIMIT_FIELDS: [(&str, &str); 2] = [
 
 const FAULTS: &[Fault] = &[
     openfga(400, "OpenFgaInvalid", INVALID, "validation_error", "tuple_key is missing"),
+    openfga(401, "OpenFgaUnauthenticated", UNAUTHENTICATED, "unauthenticated", NO_KEY),
     openfga(403, "OpenFgaForbidden", FORBIDDEN, "forbidden", FOREIGN_HOST),
     openfga(
         404,
@@ -80,6 +83,7 @@ const FAULTS: &[Fault] = &[
     openfga(500, "OpenFgaInternal", INTERNAL, "internal_error", "internal error"),
     openfga(503, "OpenFgaUnavailable", UNAVAILABLE, "unavailable", OVERLOADED),
     authzen(400, "AuthZenInvalid", INVALID, "subject is missing"),
+    authzen(401, "AuthZenUnauthenticated", UNAUTHENTICATED, NO_KEY),
     authzen(403, "AuthZenForbidden", FORBIDDEN, FOREIGN_HOST),
     authzen(
         404,

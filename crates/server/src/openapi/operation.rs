@@ -5,11 +5,16 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::faults::Interface;
 use super::{EXAMPLE_MODEL, EXAMPLE_STORE, EXAMPLE_TOKEN};
+use crate::credentials::Access;
+
+/// How documents call what has to be shown.
+pub(super) const KEY: &str = "key";
 
 /// An operation: what it is for, what it takes, and what it answers, with examples that work in the demo store.
 pub(crate) struct Operation {
@@ -181,6 +186,13 @@ impl Operation {
     pub(crate) fn names_its_state(mut self) -> Self {
         self.names_state = true;
         self
+    }
+
+    /// It may need a key.
+    pub(super) fn guarded(mut self, access: Access) -> Self {
+        let Some(scope) = access.scope() else { return self };
+        self.builder = self.builder.security(SecurityRequirement::new(KEY, [scope.label()]));
+        self.faults(&[401, 403])
     }
 
     /// Errors in the interface's shape.

@@ -7,13 +7,15 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, any, on};
 use serde_json::Value;
 use utoipa::openapi::path::{HttpMethod, Paths};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
-use super::operation::Operation;
+use super::operation::{KEY, Operation};
 use super::schemas::{self, Schemas};
 use super::{faults, page};
 use crate::app::App;
+use crate::credentials::{Access, Guarded};
 
 /// What a document says of itself.
 pub(crate) struct About {
@@ -23,7 +25,7 @@ pub(crate) struct About {
     pub(crate) groups: &'static [(&'static str, &'static str)],
 }
 
-/// Paths that are served and documented. There is no way to add the one without the other.
+/// Paths that are served, guarded and documented. There is no way to add one without saying who may ask, or what it is for.
 pub(crate) struct Routes {
     router: Router<Arc<App>>,
     paths: Paths,
@@ -35,41 +37,56 @@ impl Routes {
         Self { router: Router::new(), paths: Paths::new(), schemas: Schemas::default() }
     }
 
-    pub(crate) fn get<H: Handler<T, Arc<App>>, T: 'static>(self, path: &str, handler: H, operation: Operation) -> Self {
-        self.on(path, HttpMethod::Get, MethodFilter::GET, handler, operation)
+    pub(crate) fn get<H: Handler<T, Arc<App>>, T: 'static>(
+        self,
+        path: &str,
+        access: Access,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.on(path, HttpMethod::Get, MethodFilter::GET, access, handler, operation)
     }
 
     pub(crate) fn post<H: Handler<T, Arc<App>>, T: 'static>(
         self,
         path: &str,
+        access: Access,
         handler: H,
         operation: Operation,
     ) -> Self {
-        self.on(path, HttpMethod::Post, MethodFilter::POST, handler, operation)
+        self.on(path, HttpMethod::Post, MethodFilter::POST, access, handler, operation)
     }
 
-    pub(crate) fn put<H: Handler<T, Arc<App>>, T: 'static>(self, path: &str, handler: H, operation: Operation) -> Self {
-        self.on(path, HttpMethod::Put, MethodFilter::PUT, handler, operation)
+    pub(crate) fn put<H: Handler<T, Arc<App>>, T: 'static>(
+        self,
+        path: &str,
+        access: Access,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.on(path, HttpMethod::Put, MethodFilter::PUT, access, handler, operation)
     }
 
     pub(crate) fn delete<H: Handler<T, Arc<App>>, T: 'static>(
         self,
         path: &str,
+        access: Access,
         handler: H,
         operation: Operation,
     ) -> Self {
-        self.on(path, HttpMethod::Delete, MethodFilter::DELETE, handler, operation)
+        self.on(path, HttpMethod::Delete, MethodFilter::DELETE, access, handler, operation)
     }
 
     /// With whatever method; a document has no word for that, and has GET.
     pub(crate) fn any<H: Handler<T, Arc<App>>, T: 'static>(
         mut self,
         path: &str,
+        access: Access,
         handler: H,
         operation: Operation,
     ) -> Self {
-        self.router = self.router.route(path, any(handler));
-        self.document(path, HttpMethod::Get, operation)
+        self.router = self.router.route(path, any(Guarded::new(handler, access, path)));
+        self.document(path, HttpMethod::Get, operation.guarded(access))
     }
 
     fn on<H: Handler<T, Arc<App>>, T: 'static>(
@@ -77,11 +94,12 @@ impl Routes {
         path: &str,
         method: HttpMethod,
         filter: MethodFilter,
+        access: Access,
         handler: H,
         operation: Operation,
     ) -> Self {
-        self.router = self.router.route(path, on(filter, handler));
-        self.document(path, method, operation)
+        self.router = self.router.route(path, on(filter, Guarded::new(handler, access, path)));
+        self.document(path, method, operation.guarded(access))
     }
 
     fn document(mut self, path: &str, method: HttpMethod, operation: Operation) -> Self {
@@ -116,9 +134,18 @@ fn document(about: &About, paths: Paths, mut schemas: Schemas) -> OpenApi {
         .build();
     let tags = groups.iter().map(|(name, what)| TagBuilder::new().name(*name).description(Some(*what)).build());
     let responses = faults::responses(&mut schemas);
-    let components =
-        ComponentsBuilder::new().schemas_from_iter(schemas.into_inner()).responses_from_iter(responses).build();
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas.into_inner())
+        .responses_from_iter(responses)
+        .security_scheme(KEY, key())
+        .build();
     OpenApiBuilder::new().info(info).paths(paths).tags(Some(tags)).components(Some(components)).build()
+}
+
+/// Where keys are asked for, each operation says which scope one needs.
+fn key() -> SecurityScheme {
+    let says = "An API key, where the server asks for one: `tiergate keys` makes them. It may stand in `Tiergate-Key` as well. An operation names the scope that it needs.";
+    SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(says)).build())
 }
 
 /// The document as it is sent.

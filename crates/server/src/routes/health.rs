@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::wire::{ok, reply};
 
 /// How long a dependency may take to say that it is well.
@@ -57,9 +58,9 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     answer(checks)
 }
 
-/// Whether questions can be answered, and if not, why.
-pub(crate) async fn ready_in_detail(State(app): State<Arc<App>>) -> Response {
-    answer(checks(&app).await)
+/// Whether questions can be answered, and if not, why; the reason is for whoever operates the server.
+pub(crate) async fn ready_in_detail(state: State<Arc<App>>, caller: Caller) -> Response {
+    if caller.operates() { answer(checks(&state).await) } else { ready(state).await }
 }
 
 /// All at once: the time that one takes is no other one's.

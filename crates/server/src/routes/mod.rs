@@ -6,7 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod openfga;
 pub(crate) mod page_token;
-mod path;
+pub(crate) mod path;
 
 /// Questions of one request that are looked up at the same time: as many as may share a snapshot of the origin.
 pub(crate) const AT_ONCE: usize = 32;

@@ -9,7 +9,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::pool::Pool;
-use crate::client::{ClientError, Reply};
+use crate::client::{ClientError, Reply, Server};
 
 /// Relationships that are asked for at a time: the largest page.
 const PAGE: usize = 100;
@@ -51,8 +51,8 @@ pub enum ExportError {
 ///
 /// # Errors
 /// See [`ExportError`].
-pub async fn export(url: &str, store: &str, format: Format, out: &mut dyn Write) -> Result<usize, ExportError> {
-    let pool = Pool::new(url);
+pub async fn export(server: &Server, store: &str, format: Format, out: &mut dyn Write) -> Result<usize, ExportError> {
+    let pool = Pool::new(server);
     let record = get(&pool, &format!("/stores/{store}")).await?;
     if format == Format::Yaml {
         writeln!(out, "name: {}", record["name"])?;

@@ -15,7 +15,7 @@ use super::input::{Input, InputError};
 use super::journal::{Entry, Journal};
 use super::pool::Pool;
 use super::tuple_key;
-use crate::client::{ClientError, Reply};
+use crate::client::{ClientError, Reply, Server};
 use crate::progress::Progress;
 
 /// How often the journal is written.
@@ -31,7 +31,7 @@ pub struct Import {
     /// The files.
     pub files: Vec<PathBuf>,
     /// The server.
-    pub url: String,
+    pub server: Server,
     /// The store; a new one is created without.
     pub store: Option<String>,
     /// The name of a new store.
@@ -119,7 +119,7 @@ impl Import {
         }
         let first = self.files.first().map_or(Path::new("import"), PathBuf::as_path);
         let journal = Journal::new(self.journal.as_deref(), first);
-        let pool = Pool::new(&self.url);
+        let pool = Pool::new(&self.server);
         let mut entry = self.begin(&pool, &journal, &input).await?;
         if let Some(model) = &input.model
             && entry.done == 0
@@ -140,7 +140,7 @@ impl Import {
     async fn begin(&self, pool: &Pool, journal: &Journal, input: &Input) -> Result<Entry, ImportError> {
         let digest = format!("{:016x}", input.digest());
         let is_same = |entry: &Entry| {
-            entry.url == self.url
+            entry.url == self.server.url()
                 && entry.input == digest
                 && entry.done <= input.relationships.len()
                 && self.store.as_ref().is_none_or(|store| *store == entry.store)
@@ -164,7 +164,7 @@ impl Import {
                 made(&reply, "the store")?["id"].as_str().unwrap_or_default().to_owned()
             }
         };
-        Ok(Entry { url: self.url.clone(), store, input: digest, done: 0 })
+        Ok(Entry { url: self.server.url().to_owned(), store, input: digest, done: 0 })
     }
 
     /// Writes the model, unless the store's latest one is the same.

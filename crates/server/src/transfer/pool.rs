@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::Value;
 
-use crate::client::{ClientError, Connection, Reply};
+use crate::client::{ClientError, Connection, Reply, Server};
 
 /// How often a request is sent before it is given up.
 const MAX_TRIES: u32 = 6;
@@ -15,13 +15,13 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Connections to one server.
 pub(super) struct Pool {
-    url: String,
+    server: Server,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Pool {
-    pub(super) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), idle: Mutex::default() }
+    pub(super) fn new(server: &Server) -> Self {
+        Self { server: server.clone(), idle: Mutex::default() }
     }
 
     /// Sends a request that may be repeated. What is busy, restarting or out of reach for a moment is asked again.
@@ -44,7 +44,7 @@ impl Pool {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => Connection::new(&self.url)?,
+            None => Connection::new(&self.server)?,
         };
         let reply = connection.send(method, path, body).await;
         if reply.is_ok() {

@@ -1,5 +1,6 @@
 //! The OpenAPI documents, held against what the server really does.
 
+mod access;
 mod document;
 mod examples;
 mod page;

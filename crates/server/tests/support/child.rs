@@ -57,7 +57,7 @@ impl Server {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (mut public, mut admin) = (None, None);
         for line in output.by_ref().lines().map(Result::unwrap) {
-            let address = || line.rsplit("http://").next().unwrap().parse().ok();
+            let address = || line.rsplit("://").next().unwrap().parse().ok();
             if line.contains("decisions") {
                 public = address();
             } else if line.contains("administration") {
@@ -74,7 +74,16 @@ impl Server {
 
     /// Asks it to end, as an operator does.
     pub(crate) fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    /// Asks it to read its keys anew, as an operator does.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 

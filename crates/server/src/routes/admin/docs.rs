@@ -11,6 +11,7 @@ use super::tiers::{Change, Changed};
 use crate::acknowledge::WaitQuery;
 use crate::acknowledge::docs::accepted;
 use crate::openapi::{EXAMPLE_MODEL, Operation};
+use crate::reload::Reloaded;
 
 pub(crate) fn invalidate() -> Operation {
     let invalidate = Operation::administration("invalidate", "Stop using cached values")
@@ -19,6 +20,15 @@ pub(crate) fn invalidate() -> Operation {
         .takes::<Scope>(json!({"scope": "user", "id": "ann"}))
         .answers::<Report>(200, "It is in force on every instance.", json!({"revision": 7, "confirmed_by": 3, "errors": []}));
     accepted(invalidate)
+}
+
+pub(crate) fn reload() -> Operation {
+    Operation::administration("reload", "Read the files of keys and of the certificate anew")
+        .about(
+            "Those that `auth.keys_file`, `keys.ring_file` and `tls.cert_file` name, on this instance, as SIGHUP does. All or nothing.",
+        )
+        .faults(&[400])
+        .answers::<Reloaded>(200, "What is in use now.", json!({"ring": false, "certificate": false}))
 }
 
 pub(crate) fn explain() -> Operation {

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::{Answered, Body};
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::Fault;
 use crate::routes::path::ulid;
 use crate::wire::ok;
@@ -123,19 +124,20 @@ struct Step {
 }
 
 /// Asks, and says why.
-pub(crate) async fn explain(State(app): State<Arc<App>>, body: Body) -> Answered {
+pub(crate) async fn explain(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Answered {
     let question: Question = body.read()?;
-    let request = question.request(&app).await?;
+    let request = question.request(&app, &caller).await?;
     let explanation = app.decisions.explain(&request).await?;
     Ok(ok(&Answer::of(explanation, &request.subject)))
 }
 
 impl Question {
-    async fn request(self, app: &App) -> Result<CheckRequest, Fault> {
+    async fn request(self, app: &App, caller: &Caller) -> Result<CheckRequest, Fault> {
         let store = match &self.store {
             Some(store) => ulid(store, "store").map(StoreId)?,
-            None => app.default_store().await?,
+            None => app.default_store(caller).await?,
         };
+        caller.may_name(store)?;
         Ok(CheckRequest {
             store,
             model: self.model.as_deref().map(|model| ulid(model, "model").map(ModelId)).transpose()?,

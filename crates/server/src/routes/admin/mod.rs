@@ -6,6 +6,7 @@ mod explain;
 mod invalidate;
 mod pools;
 mod properties;
+mod reload;
 mod tiers;
 
 pub(crate) use cache::cache;
@@ -13,6 +14,7 @@ pub(crate) use explain::explain;
 pub(crate) use invalidate::invalidate;
 pub(crate) use pools::pools;
 pub(crate) use properties::{delete_properties, get_properties, list_properties, write_properties};
+pub(crate) use reload::reload;
 pub(crate) use tiers::change_tier;
 
 use crate::error::{Failure, OpenFga};

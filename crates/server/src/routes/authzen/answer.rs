@@ -61,7 +61,7 @@ pub(super) struct Answers {
 impl Answer {
     pub(super) fn of(verdict: Verdict, peer: Peer) -> Self {
         let Verdict { id, allowed, source, reason } = verdict;
-        let (source, reason) = if peer.is_local { (source, reason) } else { (None, None) };
+        let (source, reason) = if peer.sees_inside { (source, reason) } else { (None, None) };
         Self { decision: allowed, context: Context { id, source, reason, token: None, error: None } }
     }
 

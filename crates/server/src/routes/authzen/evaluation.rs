@@ -13,6 +13,7 @@ use super::question::Question;
 use super::{Answered, Body, StorePath};
 use crate::acknowledge::contain;
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
@@ -21,11 +22,12 @@ use crate::middleware::Peer;
 pub(crate) async fn evaluation(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    caller: Caller,
     meter: Meter,
     body: Body,
 ) -> Answered {
     let question: Question<'_> = body.read()?;
-    Ok(alone(&app, app.default_store().await?, &question, peer, &meter).await?)
+    Ok(alone(&app, app.default_store(&caller).await?, &question, peer, &meter).await?)
 }
 
 /// In a store.

@@ -21,6 +21,7 @@ use super::question::Question;
 use super::{Answered, Body, StorePath};
 use crate::acknowledge::contain;
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
@@ -75,11 +76,12 @@ struct Asking<'a> {
 pub(crate) async fn evaluations(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    caller: Caller,
     meter: Meter,
     body: Body,
 ) -> Answered {
     let request: Evaluations<'_> = body.read()?;
-    Ok(answers(Asking { app: &app, store: app.default_store().await?, peer, meter: &meter }, request).await?)
+    Ok(answers(Asking { app: &app, store: app.default_store(&caller).await?, peer, meter: &meter }, request).await?)
 }
 
 /// In a store.

@@ -9,6 +9,7 @@ use axum::response::Response;
 use ulid::Ulid;
 
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::{Fault, FaultKind, Gateway, Shape};
 use crate::gateway::{Meaning, Original, Refusal};
 use crate::limits::Meter;
@@ -20,21 +21,31 @@ const DECISION_ID: HeaderName = HeaderName::from_static("x-tiergate-decision-id"
 const MAX_LOGGED_BYTES: usize = 128;
 
 /// Decides about a request.
-pub(super) async fn answer(app: &App, original: Original<'_>, headers: &HeaderMap, meter: &Meter) -> Response {
+pub(super) async fn answer(
+    app: &App,
+    original: Original<'_>,
+    headers: &HeaderMap,
+    caller: &Caller,
+    meter: &Meter,
+) -> Response {
     match app.gateway.meaning(original, headers) {
-        Ok(meaning) => decided(app, meaning, meter).await.unwrap_or_else(|fault| Gateway::response(&no_answer(fault))),
+        Ok(meaning) => {
+            decided(app, meaning, caller, meter).await.unwrap_or_else(|fault| Gateway::response(&no_answer(fault)))
+        }
         Err(refusal) => refused(app, &refusal, Some(original)),
     }
 }
 
-async fn decided(app: &App, meaning: Meaning, meter: &Meter) -> Result<Response, Fault> {
+async fn decided(app: &App, meaning: Meaning, caller: &Caller, meter: &Meter) -> Result<Response, Fault> {
     let Meaning::Question { store, subject, relation, resource } = meaning else {
         return Ok(reply(StatusCode::OK, None));
     };
     let store = match store {
         Some(store) => store,
-        None => app.default_store().await?,
+        None => app.default_store(caller).await?,
     };
+    // The map is the operator's, and the key may be for another store.
+    caller.may_name(store)?;
     let (model, contextual_tuples, consistency) = (None, Vec::new(), Consistency::MinimizeLatency);
     let (context, properties) = (Context::default(), RequestProperties::default());
     let request = CheckRequest {

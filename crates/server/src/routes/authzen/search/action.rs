@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::page::{PageWish, Paging};
 use super::{Circumstances, Findings, Place};
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
@@ -49,11 +50,12 @@ pub(in crate::routes::authzen) struct Found {
 pub(crate) async fn action(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    caller: Caller,
     meter: Meter,
     body: Body,
 ) -> Answered {
     let request: ActionSearch<'_> = body.read()?;
-    Ok(search(&app, app.default_store().await?, &request, peer, &meter).await?)
+    Ok(search(&app, app.default_store(&caller).await?, &request, peer, &meter).await?)
 }
 
 /// In a store.

@@ -144,7 +144,7 @@ impl Findings {
         let token = app.state_token().await;
         let Self { items, everyone, source, reason } = self;
         let (results, page) = paging.cut(&items);
-        let (source, reason) = if peer.is_local { (source, reason) } else { (None, None) };
+        let (source, reason) = if peer.sees_inside { (source, reason) } else { (None, None) };
         let context = AnswerContext { id: new_id(), everyone, source, reason, token: token.clone() };
         tracing::debug!(id = %context.id, total = page.total, source = context.source, "search");
         StateToken::put(token, ok(&Answer { page, context, results: results.iter().cloned().map(result).collect() }))

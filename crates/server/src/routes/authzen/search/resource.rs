@@ -15,6 +15,7 @@ use super::page::{PageWish, Paging};
 use super::sought::Sought;
 use super::{Circumstances, Findings, Place};
 use crate::app::App;
+use crate::credentials::Caller;
 use crate::error::Fault;
 use crate::limits::Meter;
 use crate::middleware::Peer;
@@ -54,11 +55,12 @@ pub(in crate::routes::authzen) struct Found<'a> {
 pub(crate) async fn resource(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    caller: Caller,
     meter: Meter,
     body: Body,
 ) -> Answered {
     let request: ResourceSearch<'_> = body.read()?;
-    Ok(search(&app, app.default_store().await?, &request, peer, &meter).await?)
+    Ok(search(&app, app.default_store(&caller).await?, &request, peer, &meter).await?)
 }
 
 /// In a store.
