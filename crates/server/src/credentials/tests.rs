@@ -140,12 +140,12 @@ fn a_file_that_is_wrong_is_refused_and_what_is_valid_stays() {
     let credentials = world.open();
     let good = std::fs::read_to_string(world.path()).unwrap();
     let wrong = [
-        (good.replace("\"check\"", "\"chek\""), "there is no scope"),
+        (good.replace("\"check\"", "\"ask\""), "there is no scope"),
         (good.replace("[\"check\"]", "[]"), "without a scope"),
         (good.replace("render", "ren der"), "a name has"),
         (good.replace("sha256 = \"", "sha256 = \"0"), "64 hexadecimal"),
         (good.replace("store = \"", "store = \"x"), "is no id"),
-        (good.replace("name =", "nam ="), "[[key]]"),
+        (good.replace("name =", "title ="), "[[key]]"),
         (format!("{good}{}", good.replace("name", "# \nname")), "twice"),
         (format!("{good}expires = \"soon\"\n"), "is no time"),
     ];
