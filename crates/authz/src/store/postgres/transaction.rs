@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cache_core::Revision;
 use futures_util::future::join3;
+use pg_log::tokio_postgres::error::SqlState;
 use pg_log::tokio_postgres::types::ToSql;
 use pg_log::tokio_postgres::{self, Row};
 use pg_log::{Exclusive, LogReader, Pg, PgError, PgErrorKind};
@@ -52,9 +53,15 @@ impl Refusal {
     /// A failed statement.
     pub(super) fn of(operation: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
         move |error| {
+            // Statements of a transaction are on their way together. This one only says that another one failed, whose answer is on its way as well.
+            let is_consequence = error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION);
             let error = PgError::from_postgres(operation, &error);
             let refusal = running(operation, &error);
-            if error.kind() == PgErrorKind::Conflict { Self::Again(refusal) } else { Self::Final(refusal) }
+            if is_consequence || error.kind() == PgErrorKind::Conflict {
+                Self::Again(refusal)
+            } else {
+                Self::Final(refusal)
+            }
         }
     }
 }
