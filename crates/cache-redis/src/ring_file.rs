@@ -114,11 +114,10 @@ impl RingFile {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // The parser's own message repeats the line, and the line may be a secret.
-        let Document { key } = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            format!("line {line} is not what a ring holds: [[key]] with id, state (pre-active, active, retiring), names and secret")
-        })?;
+        let Document { key } = secret_file::parse(
+            text,
+            "a ring holds: [[key]] with id, state (pre-active, active, retiring), names and secret",
+        )?;
         let mut keys: Vec<RingKey> = Vec::new();
         for Written { id, state, names, secret } in key {
             let shown: String = id.chars().filter(char::is_ascii_alphanumeric).take(8).collect();

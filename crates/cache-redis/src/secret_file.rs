@@ -4,6 +4,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 /// Reads one of at most `max` bytes.
@@ -32,6 +33,18 @@ pub fn read(path: &Path, max: u64) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     file.take(max).read_to_string(&mut text).map_err(|error| error.to_string())?;
     Ok(text)
+}
+
+/// What is wrong with a text, and in which line, and nothing of the text itself: the parser's own message repeats what it has read, which may be a secret.
+/// `holds` says what the file should be.
+///
+/// # Errors
+/// Where it is not what `T` is read from.
+pub fn parse<T: DeserializeOwned>(text: &str, holds: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("line {line} is not what {holds}")
+    })
 }
 
 /// Writes one where nothing is yet.

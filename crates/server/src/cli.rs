@@ -1,13 +1,17 @@
 //! The command line. Its help is where most people meet the product first, so that it teaches by examples.
 
+mod keys;
+mod ring;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::Server;
 use crate::config::{Flag, Sources};
-use crate::credentials::Scope;
 use crate::transfer::Format;
+pub use keys::KeysCommand;
+pub use ring::RingCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,36 +72,6 @@ Give the files to every instance before one of them names them: an instance that
 misses the values that were compressed with it.
 
 Exit status: 0 a dictionary was written, 1 none was worth it, 2 it could not be carried out.";
-
-const RING_EXAMPLES: &str = "\
-Examples, in the order of a rotation:
-  tiergate ring new /etc/tiergate/ring.toml       a ring of one key, which is active
-  tiergate ring add /etc/tiergate/ring.toml       another key, pre-active; prints its id, here 1f2e3d4c
-    give the file to every instance, so that each can open what the new key will seal
-  tiergate ring activate /etc/tiergate/ring.toml 1f2e3d4c    it seals; the old one is retiring, and opens
-    give the file to every instance
-  tiergate ring list /etc/tiergate/ring.toml      ids and states, never a secret
-
-The server reads the file that keys.ring_file names. Names in Redis derive from one key of the ring, marked
-`names`, so that a rotation keeps every value; destroy that key only when it may be known to others: then
-names change and everything is a miss, once.
-
-Exit status: 0 done, 2 it could not be carried out; the file is then as it was.";
-
-const KEYS_EXAMPLES: &str = "\
-Examples:
-  tiergate keys new keys.toml --name render-service --scope check --store 01ARZ3NDEKTSV4RRFFQ69G5FAV --output render.key
-  tiergate keys new keys.toml --name operator --scope check,write,explain,admin --days 90
-  tiergate keys list keys.toml
-  tiergate keys rotate keys.toml render-service      another key for the same; deploy it, then
-  tiergate keys revoke keys.toml 3f9a1c0e77b2        remove the old one
-
-The server reads the file that auth.keys_file names, when it starts, at SIGHUP, and at POST /admin/v1/reload:
-a key that was revoked is valid on each instance until that one has read the file.
-Scopes: check asks; write changes stores, models and relationships, and reads them; explain is told why;
-admin operates the server. None contains another.
-
-Exit status: 0 done, 2 it could not be carried out; the file is then as it was.";
 
 /// Answers "may this subject do this to this resource?", fast, and honours a revocation at once.
 #[derive(Debug, Parser)]
@@ -304,99 +278,6 @@ impl KeyArgs {
 pub enum CacheCommand {
     /// Train dictionaries for compression on what lies in Redis
     Train(CacheTrainArgs),
-}
-
-/// What to do with a ring of keys.
-#[derive(Debug, Subcommand)]
-#[command(after_help = RING_EXAMPLES)]
-pub enum RingCommand {
-    /// Write a ring of one new key, which is active, into a file that does not exist yet
-    New {
-        /// The file; only its owner may read it
-        file: PathBuf,
-    },
-    /// Show the keys of a ring, the oldest first: id, state, and which one names derive from
-    List {
-        /// The file
-        file: PathBuf,
-    },
-    /// Add a new key, which opens and does not seal yet; prints its id
-    Add {
-        /// The file
-        file: PathBuf,
-    },
-    /// Let a key seal; the one that did so far is retiring, and still opens
-    Activate {
-        /// The file
-        file: PathBuf,
-        /// The key's id, as `ring list` shows it
-        id: String,
-    },
-    /// Let a key that is not active only open
-    Retire {
-        /// The file
-        file: PathBuf,
-        /// The key's id, as `ring list` shows it
-        id: String,
-    },
-    /// Remove a key that is not active, for ever: what it sealed is a miss from then on
-    Destroy {
-        /// The file
-        file: PathBuf,
-        /// The key's id, as `ring list` shows it
-        id: String,
-    },
-}
-
-/// What to do with API keys.
-#[derive(Debug, Subcommand)]
-#[command(after_help = KEYS_EXAMPLES)]
-pub enum KeysCommand {
-    /// Add a key for somebody, and print it: nobody can show it again. The file is made where it is missing
-    New {
-        /// The file; only its owner may read it
-        file: PathBuf,
-        /// Whom it is for, as in render-service
-        #[arg(long)]
-        name: String,
-        /// What it may be used for; may be repeated
-        #[arg(long = "scope", required = true, value_enum, value_delimiter = ',')]
-        scopes: Vec<Scope>,
-        /// The only store that it may name; all of them without
-        #[arg(long, value_name = "ID")]
-        store: Option<String>,
-        /// For how many days it is valid; for ever without
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
-        days: Option<u32>,
-        /// Write the key into this new file, which only its owner may read, instead of printing it
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Show the keys: id, name, scopes, store and end, and never a secret
-    List {
-        /// The file
-        file: PathBuf,
-    },
-    /// Add a key that takes turns with the newest one of this name, and print it; the old ones stay valid
-    Rotate {
-        /// The file
-        file: PathBuf,
-        /// The name, as `keys list` shows it
-        name: String,
-        /// For how many days it is valid; for ever without, where that is so of the old one
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
-        days: Option<u32>,
-        /// Write the key into this new file, which only its owner may read, instead of printing it
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Remove the key of this id, or all keys of this name
-    Revoke {
-        /// The file
-        file: PathBuf,
-        /// Its id or name, as `keys list` shows it
-        key: String,
-    },
 }
 
 /// The command `cache train`.

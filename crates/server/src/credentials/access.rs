@@ -55,8 +55,8 @@ impl Access {
     }
 
     fn admit(self, caller: &Caller, named: impl FnOnce() -> Result<Option<StoreId>, Fault>) -> Result<(), Fault> {
-        let (Some(scope), credential) = (self.scope, caller) else { return Ok(()) };
-        let credential = match credential {
+        let Some(scope) = self.scope else { return Ok(()) };
+        let credential = match caller {
             Caller::Anyone => return Ok(()),
             Caller::Nobody => return Err(unauthenticated()),
             Caller::Known(credential) => credential,

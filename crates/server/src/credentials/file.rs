@@ -92,13 +92,8 @@ impl KeysFile {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // The parser's own message may repeat what it has read, and somebody may have put a key there.
-        let Document { key } = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            format!(
-                "line {line} is not what a file of keys holds: [[key]] with id, name, scopes, store, expires and sha256"
-            )
-        })?;
+        let Document { key } =
+            secret_file::parse(text, "a file of keys holds: [[key]] with id, name, scopes, store, expires and sha256")?;
         if key.len() > MAX_KEYS {
             return Err(format!("it holds {} keys, and at most {MAX_KEYS} are allowed", key.len()));
         }

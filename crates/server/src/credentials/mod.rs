@@ -62,10 +62,9 @@ pub struct Credential {
 }
 
 /// Who sends a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) enum Caller {
     /// Somebody, where no keys are asked for.
-    #[default]
     Anyone,
     /// Somebody without a valid key.
     Nobody,
