@@ -244,21 +244,45 @@ async fn shared_connections_are_shared_and_come_back_after_they_were_killed() {
     .await;
 }
 
+/// As a user of the server who may have only so many connections. Roles belong to the server, which other tests share.
+async fn limited(database: &Database, role: &str, connections: usize) -> PgConfig {
+    let foreign = database.foreign().await;
+    foreign.batch_execute(&format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT {connections}")).await.ok();
+    foreign.batch_execute(&format!("ALTER ROLE {role} PASSWORD '{role}'")).await.unwrap();
+    let mut config = database.config();
+    let place = config.url.rsplit_once('@').unwrap().1.to_owned();
+    config.url = format!("postgres://{role}:{role}@{place}");
+    config
+}
+
 #[tokio::test]
 async fn no_place_at_the_server_is_an_error_of_its_own_kind() {
     let Some(database) = Database::empty() else { return };
-    let foreign = database.foreign().await;
-    // Roles belong to the server, which other tests share.
-    foreign.batch_execute("CREATE ROLE few LOGIN CONNECTION LIMIT 1").await.ok();
-    foreign.batch_execute("ALTER ROLE few PASSWORD 'few'").await.unwrap();
-    let mut config = database.config();
-    let place = config.url.rsplit_once('@').unwrap().1.to_owned();
-    config.url = format!("postgres://few:few@{place}");
+    let mut config = limited(&database, "few", 1).await;
+    config.wait = Duration::from_millis(50);
     let pg = Pg::new(config).unwrap();
     let _one = pg.exclusive().await.unwrap();
     let error = pg.exclusive().await.unwrap_err();
     assert_eq!(error.kind(), PgErrorKind::TooManyConnections);
     assert!(error.is_retryable() && error.to_string().contains("raise max_connections"), "{error}");
+}
+
+#[tokio::test]
+async fn where_the_server_has_no_place_left_the_connections_that_are_there_go_round() {
+    let Some(database) = Database::empty() else { return };
+    let pg = Pg::new(limited(&database, "fewer", 1).await).unwrap();
+    for _ in 0..3 {
+        let held = pg.exclusive().await.unwrap();
+        let pid = backend(&held).await;
+        let mut next = tokio::spawn({
+            let pg = pg.clone();
+            async move { backend(&pg.exclusive().await.unwrap()).await }
+        });
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut next).await;
+        assert!(early.is_err(), "it waits for the only one");
+        drop(held);
+        assert_eq!(next.await.unwrap(), pid);
+    }
 }
 
 #[tokio::test]

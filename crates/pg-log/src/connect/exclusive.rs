@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Statement};
 
@@ -19,9 +19,15 @@ const LENDING: &str = "lend a connection";
 pub(crate) struct Idle {
     links: Mutex<Vec<Link>>,
     timeout: Duration,
+    /// Tells one of those who wait for a connection because the server has no place for another.
+    returned: Notify,
 }
 
 impl Idle {
+    fn new(timeout: Duration) -> Self {
+        Self { links: Mutex::default(), timeout, returned: Notify::new() }
+    }
+
     pub(crate) fn put(&self, link: Link) {
         let mut links = lock(&self.links);
         links.push(link);
@@ -30,6 +36,7 @@ impl Idle {
         let closed = stale.then(|| links.remove(0));
         drop(links);
         drop(closed);
+        self.returned.notify_one();
     }
 
     fn take(&self) -> Option<Link> {
@@ -50,6 +57,8 @@ pub(crate) struct Lender {
     max_waiting: usize,
     wait: Duration,
     idle: Arc<Idle>,
+    /// Each connection that was opened here and has not ended holds one of it.
+    alive: Arc<()>,
 }
 
 impl Lender {
@@ -61,7 +70,8 @@ impl Lender {
             waiting: AtomicUsize::new(0),
             max_waiting: settings.max_waiting,
             wait: settings.wait,
-            idle: Arc::new(Idle { links: Mutex::default(), timeout: settings.idle_timeout }),
+            idle: Arc::new(Idle::new(settings.idle_timeout)),
+            alive: Arc::default(),
         }
     }
 
@@ -69,11 +79,43 @@ impl Lender {
         let permit = self.permit(opener).await?;
         let link = match self.idle.take() {
             Some(link) => link,
-            None => opener.open(None).await?,
+            None => self.opened(opener).await?,
         };
         opener.counters.lent.add(1);
         opener.counters.most_in_use.raise(self.in_use() as u64);
         Ok(Exclusive { link: Some((link, permit)), pool: Arc::downgrade(&self.idle), single_use: false })
+    }
+
+    /// One more connection. Where the server has no place for it, the next one of ours that is given back will do.
+    async fn opened(&self, opener: &Opener) -> Result<Link, PgError> {
+        let error = match opener.open(None).await {
+            Ok(mut link) => {
+                link.lent_by = Some(Arc::clone(&self.alive));
+                return Ok(link);
+            }
+            Err(error) if error.kind() == PgErrorKind::TooManyConnections && self.has_any() => error,
+            Err(error) => return Err(error),
+        };
+        let since = Instant::now();
+        let next = async {
+            loop {
+                // What was given back before anybody waited is remembered.
+                self.idle.returned.notified().await;
+                if let Some(link) = self.idle.take() {
+                    return link;
+                }
+            }
+        };
+        let next = tokio::time::timeout(self.wait, next).await;
+        opener.counters.note_wait(since.elapsed());
+        next.map_err(|_| {
+            opener.counters.refused.add(1);
+            error
+        })
+    }
+
+    fn has_any(&self) -> bool {
+        Arc::strong_count(&self.alive) > 1
     }
 
     async fn permit(&self, opener: &Opener) -> Result<OwnedSemaphorePermit, PgError> {

@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) wire: Arc<WireState>,
     home: Arc<Home>,
     pub(crate) idle_since: Instant,
+    /// Counts it among those that are lent, as long as it lives.
+    pub(crate) lent_by: Option<Arc<()>>,
     counters: Arc<Counters>,
 }
 
@@ -52,7 +54,8 @@ impl Link {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         counters.opened.add(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { number, client, prepared: Mutex::default(), wire, home, idle_since: Instant::now(), counters }
+        let idle_since = Instant::now();
+        Self { number, client, prepared: Mutex::default(), wire, home, idle_since, lent_by: None, counters }
     }
 
     /// The statement, prepared now or by an earlier call on this connection.
