@@ -86,7 +86,7 @@ impl Args {
 pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<(), String> {
     if let Some(history) = &args.judge {
         let history = history.canonicalize().map_err(|error| format!("--judge {}: {error}", history.display()))?;
-        report.step("judge", || process::run(checker(workspace).arg("--judge").arg(&history)));
+        report.step("judge", || process::run(checker(workspace, args.dev).arg("--judge").arg(&history)));
         return Ok(());
     }
     let beside = args
@@ -116,7 +116,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
         if missing {
             return Outcome::Skipped("it needs Redis and PostgreSQL".to_owned());
         }
-        let mut command = checker(workspace);
+        let mut command = checker(workspace, args.dev);
         command.arg("--binary").arg(&server).arg("--output").arg(&output).arg("--target").arg(&workspace.target);
         if !args.no_mistakes {
             command.arg("--mistakes").arg(&mistakes);
@@ -152,8 +152,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args, report: &mut Report) -> Re
     Ok(())
 }
 
-fn checker(workspace: &Workspace) -> std::process::Command {
-    process::cargo(&workspace.root, ["run", "--quiet", "--locked", "--package", CHECKER, "--"])
+/// It shares the machine with those that it asks: what it takes they don't have.
+fn checker(workspace: &Workspace, dev: bool) -> std::process::Command {
+    let profile = if dev { "dev" } else { "release" };
+    process::cargo(&workspace.root, ["run", "--quiet", "--locked", "--package", CHECKER, "--profile", profile, "--"])
 }
 
 /// What a server is built as.
