@@ -286,6 +286,23 @@ async fn where_the_server_has_no_place_left_the_connections_that_are_there_go_ro
 }
 
 #[tokio::test]
+async fn where_the_server_has_no_place_left_that_of_a_connection_that_has_ended_is_taken() {
+    let Some(database) = Database::empty() else { return };
+    let pg = Pg::new(limited(&database, "fewest", 1).await).unwrap();
+    let mut held = pg.exclusive().await.unwrap();
+    let pid = backend(&held).await;
+    // It is closed when it is dropped, and nobody gets it back.
+    held.single_use();
+    let next = tokio::spawn({
+        let pg = pg.clone();
+        async move { backend(&pg.exclusive().await.unwrap()).await }
+    });
+    until("the server has refused another one", async || pg.statistics().open_failures > 0).await;
+    drop(held);
+    assert_ne!(next.await.unwrap(), pid);
+}
+
+#[tokio::test]
 async fn a_server_that_is_down_is_told_at_once_and_named_without_the_password() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -14,6 +14,8 @@ use super::open::Opener;
 use crate::{PgConfig, PgError, PgErrorKind};
 
 const LENDING: &str = "lend a connection";
+/// How often whoever waits because the server has no place looks whether it has one by now.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Connections that nobody uses, the last used one on top.
 pub(crate) struct Idle {
@@ -76,49 +78,58 @@ impl Lender {
     }
 
     pub(crate) async fn lend(&self, opener: &Opener) -> Result<Exclusive, PgError> {
-        let permit = self.permit(opener).await?;
+        // For both together: a place among ours, and a connection.
+        let until = Instant::now() + self.wait;
+        let permit = self.permit(opener, until).await?;
         let link = match self.idle.take() {
             Some(link) => link,
-            None => self.opened(opener).await?,
+            None => self.another(opener, until).await?,
         };
         opener.counters.lent.add(1);
         opener.counters.most_in_use.raise(self.in_use() as u64);
         Ok(Exclusive { link: Some((link, permit)), pool: Arc::downgrade(&self.idle), single_use: false })
     }
 
-    /// One more connection. Where the server has no place for it, the next one of ours that is given back will do.
-    async fn opened(&self, opener: &Opener) -> Result<Link, PgError> {
-        let error = match opener.open(None).await {
-            Ok(mut link) => {
-                link.lent_by = Some(Arc::clone(&self.alive));
-                return Ok(link);
-            }
-            Err(error) if error.kind() == PgErrorKind::TooManyConnections && self.has_any() => error,
-            Err(error) => return Err(error),
+    /// One more connection. Where the server has no place for it, the next one of ours that is given back will do, or the place of one that has ended.
+    async fn another(&self, opener: &Opener, until: Instant) -> Result<Link, PgError> {
+        let error = match self.open(opener).await {
+            Err(error) if self.may_wait(&error) => error,
+            result => return result,
         };
         let since = Instant::now();
         let next = async {
             loop {
-                // What was given back before anybody waited is remembered.
-                self.idle.returned.notified().await;
+                // What was given back before anybody waited is remembered; of one that has ended nobody tells.
+                let _ = tokio::time::timeout(LOOK_AGAIN, self.idle.returned.notified()).await;
                 if let Some(link) = self.idle.take() {
-                    return link;
+                    return Ok(link);
+                }
+                match self.open(opener).await {
+                    Err(error) if self.may_wait(&error) => {}
+                    result => return result,
                 }
             }
         };
-        let next = tokio::time::timeout(self.wait, next).await;
+        let next = tokio::time::timeout_at(until, next).await;
         opener.counters.note_wait(since.elapsed());
-        next.map_err(|_| {
+        next.unwrap_or_else(|_| {
             opener.counters.refused.add(1);
-            error
+            Err(error)
         })
     }
 
-    fn has_any(&self) -> bool {
-        Arc::strong_count(&self.alive) > 1
+    async fn open(&self, opener: &Opener) -> Result<Link, PgError> {
+        let mut link = opener.open(None).await?;
+        link.lent_by = Some(Arc::clone(&self.alive));
+        Ok(link)
     }
 
-    async fn permit(&self, opener: &Opener) -> Result<OwnedSemaphorePermit, PgError> {
+    /// Only the number of connections is used up, and some of them are ours.
+    fn may_wait(&self, error: &PgError) -> bool {
+        error.kind() == PgErrorKind::TooManyConnections && Arc::strong_count(&self.alive) > 1
+    }
+
+    async fn permit(&self, opener: &Opener, until: Instant) -> Result<OwnedSemaphorePermit, PgError> {
         if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
             return Ok(permit);
         }
@@ -127,7 +138,7 @@ impl Lender {
             return Err(self.busy(format!("{} callers wait already", self.max_waiting)));
         };
         let since = Instant::now();
-        match tokio::time::timeout(self.wait, Arc::clone(&self.semaphore).acquire_owned()).await {
+        match tokio::time::timeout_at(until, Arc::clone(&self.semaphore).acquire_owned()).await {
             Ok(Ok(permit)) => {
                 opener.counters.note_wait(since.elapsed());
                 Ok(permit)
